@@ -1,0 +1,37 @@
+"""The Keras companion to university computer-vision courses.
+
+Importing this package loads neither Keras nor TensorFlow nor matplotlib: each public name is fetched from its
+module when it is first used.
+"""
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_MODULES = ("architecture", "datasets", "models", "plotting", "runtime", "training")
+
+_NAMES = {
+    "conv_output_size": "architecture",
+    "layer_table": "architecture",
+    "receptive_field": "architecture",
+    "ImageDataset": "datasets",
+    "load_cifar10": "datasets",
+    "load_digits": "datasets",
+    "build_lenet5": "models",
+    "fit": "training",
+}
+
+__all__ = ["__version__", *_MODULES, *_NAMES]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name in _NAMES:
+        return getattr(importlib.import_module(f"{__name__}.{_NAMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
