@@ -83,7 +83,7 @@ def check_number(
 
 
 def check_input_shape(function: str, value: Any, minimum_side: int) -> tuple[int, int, int]:
-    """Return the image shape as three `int`, or raise unless it is (height, width, channels), large enough."""
+    """Return the image shape as three `int`, or raise where it is none or too small."""
     rule = f"(height, width, channels) with sides of at least {minimum_side} pixels and at least 1 channel"
     if not isinstance(value, tuple | list) or len(value) != 3:
         raise input_error(function, "input_shape", rule, value, "Leave the batch axis out.")
