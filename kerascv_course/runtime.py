@@ -1,0 +1,217 @@
+"""Where the code runs: backend, accelerator, seeds, mixed precision, and the profile of a notebook."""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from kerascv_course._validation import check_choice, check_int, input_error
+
+PROFILES = ("smoke", "lite", "full")
+PROFILE_VARIABLE = "KERASCV_COURSE_PROFILE"
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What a notebook runs on.
+
+    Attributes:
+        backend: Name of the Keras backend: "tensorflow", "jax" or "torch".
+        backend_version: Version of that backend.
+        keras_version: Version of Keras.
+        gpus: One name per GPU that the backend can use; empty without one.
+        profile: "smoke", "lite" or "full".
+        in_colab: Whether this is a Google Colab runtime.
+        dtype_policy: Keras' global dtype policy, for example "float32" or "mixed_float16".
+    """
+
+    backend: str
+    backend_version: str
+    keras_version: str
+    gpus: tuple[str, ...]
+    profile: str
+    in_colab: bool
+    dtype_policy: str
+
+    def __str__(self) -> str:
+        device = ", ".join(self.gpus) if self.gpus else "CPU"
+        return (
+            f"Keras {self.keras_version} on {self.backend} {self.backend_version}, {device}, "
+            f"{self.dtype_policy}; profile: {self.profile} (set {PROFILE_VARIABLE} to change it)"
+        )
+
+
+def setup(*, seed: int = 0, mixed_precision: bool = False, deterministic: bool = False) -> Runtime:
+    """Prepare a notebook: GPU memory that grows on demand, seeds, precision; and report what it runs on.
+
+    Args:
+        seed: Seed of Python, NumPy and the Keras backend, 0 to 2**32 - 1.
+        mixed_precision: Whether layers compute in half precision (bfloat16 on the CPU, float16 on a GPU) while
+            their weights stay float32. It pays on a GPU with tensor cores and slows most CPUs down.
+        deterministic: Whether operations must give the same bits in every run; slower.
+
+    Returns:
+        The `Runtime` record; print it to show it.
+
+    Raises:
+        TypeError: If `seed` is not a whole number.
+        ValueError: If `seed` is out of range or the profile variable holds an unknown name.
+
+    Example:
+        >>> runtime = setup(seed=1)
+        >>> runtime.dtype_policy
+        'float32'
+    """
+    check_int("setup", "seed", seed, 0, 2**32 - 1)
+    chosen_profile = profile()
+    import keras
+
+    gpus = find_gpus(memory_growth=True)
+    seed_everything(seed, deterministic=deterministic)
+    if mixed_precision:
+        keras.config.set_dtype_policy("mixed_float16" if gpus else "mixed_bfloat16")
+    else:
+        keras.config.set_dtype_policy("float32")
+    return Runtime(
+        backend=keras.config.backend(),
+        backend_version=_backend_version(),
+        keras_version=keras.__version__,
+        gpus=gpus,
+        profile=chosen_profile,
+        in_colab=in_colab(),
+        dtype_policy=keras.config.dtype_policy().name,
+    )
+
+
+def seed_everything(seed: int, *, deterministic: bool = False) -> None:
+    """Seed Python, NumPy and the Keras backend.
+
+    Args:
+        seed: From 0 to 2**32 - 1.
+        deterministic: Whether TensorFlow must also choose operations that give the same bits in every run.
+            That lasts until the process ends and costs speed; the other backends have no such switch here.
+
+    Raises:
+        TypeError: If `seed` is not a whole number.
+        ValueError: If `seed` is out of range.
+
+    Example:
+        >>> import numpy as np
+        >>> seed_everything(7)
+        >>> first = np.random.rand()
+        >>> seed_everything(7)
+        >>> first == np.random.rand()
+        True
+    """
+    check_int("seed_everything", "seed", seed, 0, 2**32 - 1)
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    if deterministic and keras.config.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
+
+
+def find_gpus(*, memory_growth: bool = False) -> tuple[str, ...]:
+    """Return one name per GPU that the Keras backend can use.
+
+    Args:
+        memory_growth: Whether TensorFlow should take GPU memory as it needs it instead of all at once. It has an
+            effect only before TensorFlow first uses the GPU.
+
+    Returns:
+        Names such as "NVIDIA H100"; an empty tuple without a GPU.
+
+    Example:
+        >>> isinstance(find_gpus(), tuple)
+        True
+    """
+    import keras
+
+    backend = keras.config.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        devices = tf.config.list_physical_devices("GPU")
+        for device in devices if memory_growth else []:
+            try:
+                tf.config.experimental.set_memory_growth(device, True)
+            except RuntimeError:  # TensorFlow uses the GPU already: its memory plan is fixed, and that is no fault
+                break
+        return tuple(tf.config.experimental.get_device_details(d).get("device_name", d.name) for d in devices)
+    if backend == "jax":
+        import jax
+
+        return tuple(device.device_kind for device in jax.devices() if device.platform == "gpu")
+    if backend == "torch":
+        import torch
+
+        return tuple(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
+    return ()
+
+
+def in_colab() -> bool:
+    """Tell whether this process is a Google Colab kernel.
+
+    Example:
+        >>> in_colab()
+        False
+    """
+    return "google.colab" in sys.modules
+
+
+def profile() -> str:
+    """Return the profile of the notebooks: how large their experiments are.
+
+    `KERASCV_COURSE_PROFILE` decides where it is set: "smoke" (seconds, for tests), "lite" (about a minute on a
+    laptop's CPU, offline) or "full" (the course's own sizes, for a GPU). Otherwise it is "full" where the backend
+    finds a GPU and "lite" elsewhere.
+
+    Returns:
+        "smoke", "lite" or "full".
+
+    Raises:
+        ValueError: If the variable holds another name.
+
+    Example:
+        >>> profile() in ("smoke", "lite", "full")
+        True
+    """
+    chosen = os.environ.get(PROFILE_VARIABLE, "")
+    if chosen:
+        check_choice("profile", PROFILE_VARIABLE, chosen, PROFILES)
+        return chosen
+    return "full" if find_gpus() else "lite"
+
+
+def by_profile(**choices: Value) -> Value:
+    """Return the choice of the current profile.
+
+    Args:
+        **choices: One value for each of `smoke`, `lite` and `full`.
+
+    Returns:
+        The value of the current profile.
+
+    Raises:
+        ValueError: If a profile has no value, or a name is no profile.
+
+    Example:
+        >>> epochs = by_profile(smoke=1, lite=15, full=40)
+        >>> epochs in (1, 15, 40)
+        True
+    """
+    if set(choices) != set(PROFILES):
+        received: Mapping[str, Any] = choices
+        raise input_error("by_profile", "choices", "one value for each of smoke, lite and full", dict(received))
+    return choices[profile()]
+
+
+def _backend_version() -> str:
+    import keras
+
+    return str(sys.modules[keras.config.backend()].__version__)
