@@ -1,0 +1,94 @@
+"""The cache folder, and arrays that are kept in it because making them takes long."""
+
+import os
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+
+from kerascv_course._validation import input_error
+
+
+def cache_folder() -> Path:
+    """Return the folder in which this package keeps what is slow to make; it need not exist yet.
+
+    It is the folder in the environment variable `KERASCV_COURSE_CACHE`, or else the one that the operating system
+    has for such files. Everything in it can be deleted: it is made again when it is needed.
+
+    Returns:
+        The absolute path of the folder.
+
+    Example:
+        >>> cache_folder().is_absolute()
+        True
+    """
+    setting = os.environ.get("KERASCV_COURSE_CACHE")
+    if setting:
+        return Path(setting).expanduser().absolute()
+    return platformdirs.user_cache_path("kerascv_course", appauthor=False)
+
+
+def cached_arrays(
+    name: str, shapes: Mapping[str, tuple[int, ...]], build: Callable[[], dict[str, np.ndarray]]
+) -> dict[str, np.ndarray]:
+    """Return `uint8` arrays from the cache folder, or build them and keep them there.
+
+    Args:
+        name: Name of the cached file, without suffix. It must change whenever the content would.
+        shapes: Name and shape of each array. A cached file that does not hold exactly these is built again.
+        build: Makes the arrays where the cache has none.
+
+    Returns:
+        The arrays by name.
+
+    Raises:
+        OSError: If the arrays must be built and the cache folder cannot be written; raised before building.
+    """
+    target = cache_folder() / f"{name}.npz"
+    arrays = _read(target, shapes)
+    if arrays is not None:
+        return arrays
+    # Written beside its place and moved there whole, so that no reader ever meets half a file.
+    part = target.with_name(f"{name}.{uuid.uuid4().hex}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        file = part.open("xb")
+    except OSError as error:
+        rule = "a folder that can be written, or the name of one that can be made"
+        way_out = f"({error}) Set this environment variable to such a folder."
+        raise input_error(
+            "cache_folder", "KERASCV_COURSE_CACHE", rule, str(target.parent), way_out, OSError
+        ) from error
+    try:
+        with file:
+            arrays = build()
+            np.savez(file, allow_pickle=False, **arrays)
+        _place(part, target)
+    finally:
+        part.unlink(missing_ok=True)
+    return arrays
+
+
+def _read(file: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray] | None:
+    """Return the arrays of a cached file, or `None` where it is absent, damaged or not what is expected."""
+    if not file.is_file():
+        return None
+    try:
+        with np.load(file, allow_pickle=False) as content:
+            arrays = {name: content[name] for name in shapes}  # zipfile compares the checksums here
+    except Exception:  # whatever is wrong with it: it can be made again, and any byte may be damaged
+        return None
+    if any(arrays[name].shape != shape or arrays[name].dtype != np.uint8 for name, shape in shapes.items()):
+        return None
+    return arrays
+
+
+def _place(part: Path, target: Path) -> None:
+    try:
+        os.replace(part, target)
+    except PermissionError:
+        # Windows does not replace a file that another process reads: that one was placed a moment ago.
+        if not target.is_file():
+            raise

@@ -1,0 +1,315 @@
+"""CIFAR-10, found where the user has it, in any of the forms in which it is handed around."""
+
+import hashlib
+import io
+import os
+import pickle
+import tarfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from kerascv_course._validation import input_error
+from kerascv_course.datasets.cache import cached_arrays
+from kerascv_course.datasets.record import ImageDataset
+
+_CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+_ARCHIVES = ("cifar-10-python.tar.gz", "cifar-10-batches-py.tar.gz")
+_BATCHES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch")
+_BATCH_FOLDER = "cifar-10-batches-py"
+_KERAS_FOLDER = "cifar-10-batches-py-target"  # Keras unpacks the archive into this one
+_SUFFIXES = (".png", ".jpg", ".jpeg")
+_FAULTS_SHOWN = 5
+_LOOKED_FOR = (
+    f"Looked for {' or '.join(_ARCHIVES)}; a folder {_BATCH_FOLDER} with the files data_batch_1 to 5 and "
+    "test_batch; class folders cifar10/train/airplane/*.png and so on (png, jpg or jpeg)."
+)
+
+
+class _Found(NamedTuple):
+    """Where CIFAR-10 lies, in which form ("archive", "batches", "classes"), and what led there."""
+
+    path: Path
+    form: str
+    argument: str
+
+    def error(self, rule: str, way_out: str = "") -> Exception:
+        return input_error("load_cifar10", self.argument, rule, str(self.path), way_out)
+
+
+def load_cifar10(path: str | os.PathLike[str] | None = None) -> ImageDataset:
+    """Load CIFAR-10 from a place that is named, or else from the first that has it.
+
+    Without `path` these are asked in turn: the folder in the environment variable `KERASCV_COURSE_DATA`, Keras'
+    cache (in `KERAS_HOME`, or else in the folder `.keras` of the home folder), Keras' own download. Each may hold
+    the official archive `cifar-10-python.tar.gz`, its unpacked folder `cifar-10-batches-py`, or class folders
+    `cifar10/{train,test}/<class>/*.{png,jpg,jpeg}` with any number of images. Class folders are decoded once;
+    after that one file in the cache folder is read instead, until an image is added, removed or changed.
+
+    Args:
+        path: The archive or one of the folders themselves, or a folder that contains one of them.
+
+    Returns:
+        Images of shape `(32, 32, 3)`; the complete set has 50,000 for training and 10,000 for testing. Those of
+        class folders are ordered by class and file name: shuffle them before a part is cut off.
+
+    Raises:
+        TypeError: If `path` is no path.
+        FileNotFoundError: If `path` holds no CIFAR-10, or `KERASCV_COURSE_DATA` is no folder.
+        ValueError: If what was found is damaged or is not CIFAR-10.
+        ConnectionError: If it is at none of these places and Keras cannot download it.
+
+    Example:
+        >>> data = load_cifar10("~/Downloads/cifar-10-python.tar.gz")  # doctest: +SKIP
+        >>> load_cifar10("no_such_folder")
+        Traceback (most recent call last):
+            ...
+        FileNotFoundError: `path` of `load_cifar10` must be an existing file or folder. Received: ...
+    """
+    found = _find("load_cifar10", path)
+    if found is None:
+        (x_train, y_train, x_test, y_test), source = _download(), "Keras' download"
+    elif found.form == "classes":
+        x_train, y_train, x_test, y_test = _load_class_folders(found)
+        source = f"the class folders {found.path}"
+    else:
+        x_train, y_train, x_test, y_test = _load_batches(found)
+        source = f"the {'archive' if found.form == 'archive' else 'batch files'} {found.path}"
+    return ImageDataset(x_train, y_train, x_test, y_test, _CLASS_NAMES, "cifar10", source)
+
+
+def find_cifar10(path: str | os.PathLike[str] | None = None) -> Path | None:
+    """Say where `load_cifar10` would find CIFAR-10, reading none of it.
+
+    Args:
+        path: As in `load_cifar10`.
+
+    Returns:
+        The archive or folder; `None` where it would have to be downloaded.
+
+    Raises:
+        TypeError: If `path` is no path.
+        FileNotFoundError: If `path` holds no CIFAR-10, or `KERASCV_COURSE_DATA` is no folder.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as downloads:
+        ...     _ = Path(downloads, "cifar-10-python.tar.gz").write_bytes(b"")
+        ...     find_cifar10(downloads).name
+        'cifar-10-python.tar.gz'
+    """
+    found = _find("find_cifar10", path)
+    return found.path if found else None
+
+
+def _find(function: str, path: str | os.PathLike[str] | None) -> _Found | None:
+    if path is not None:
+        if not isinstance(path, str | os.PathLike):
+            raise input_error(function, "path", "a path (text or pathlib.Path) or None", path, error=TypeError)
+        place = Path(path).expanduser().absolute()
+        if not os.fspath(path) or not place.exists():
+            rule = "an existing file or folder"
+            raise input_error(function, "path", rule, str(path), _LOOKED_FOR, FileNotFoundError)
+        found = _look_at(place, "path")
+        if found is None:
+            rule = "CIFAR-10 or a folder that contains it"
+            raise input_error(function, "path", rule, str(path), _LOOKED_FOR, FileNotFoundError)
+        return found
+    setting = os.environ.get("KERASCV_COURSE_DATA")
+    if setting:
+        place = Path(setting).expanduser().absolute()
+        if not place.is_dir():
+            way_out = "Correct this environment variable, or unset it."
+            raise input_error(
+                function, "KERASCV_COURSE_DATA", "an existing folder", setting, way_out, FileNotFoundError
+            )
+        found = _look_at(place, "KERASCV_COURSE_DATA")
+        if found is not None:
+            return found
+    keras_home = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser().absolute()
+    return _look_at(keras_home / "datasets", "KERAS_HOME")
+
+
+def _look_at(place: Path, argument: str) -> _Found | None:
+    """Return CIFAR-10 at the place or in it, the form that is read fastest first."""
+    if argument == "path" and place.is_file():
+        return _Found(place, "archive", argument)
+    for folder in (place, place / _BATCH_FOLDER, place / _KERAS_FOLDER / _BATCH_FOLDER):
+        if any((folder / batch).is_file() for batch in _BATCHES):
+            return _Found(folder, "batches", argument)
+    for name in _ARCHIVES:
+        if (place / name).is_file():
+            return _Found(place / name, "archive", argument)
+    for folder in (place / "cifar10", place):
+        splits = [(folder / split).is_dir() for split in ("train", "test")]
+        if folder.name == "cifar10":
+            is_ours = any(splits)
+        else:  # it may hold another set, unless the user named it for CIFAR-10 or its classes say so
+            is_ours = all(splits) and (
+                argument == "path" or _class_folders(folder / "train") == list(_CLASS_NAMES)
+            )
+        if is_ours:
+            return _Found(folder, "classes", argument)
+    return None
+
+
+def _download() -> tuple[np.ndarray, ...]:
+    import keras
+
+    try:
+        (x_train, y_train), (x_test, y_test) = keras.datasets.cifar10.load_data()
+    except Exception as error:  # Keras raises a bare Exception where the network fails
+        rule = f"given where Keras cannot download CIFAR-10 ({error})"
+        way_out = (
+            f"Fetch {_ARCHIVES[0]} from https://www.cs.toronto.edu/~kriz/cifar.html by other means and pass its "
+            "path, or put it into a folder and set the environment variable KERASCV_COURSE_DATA to that folder."
+        )
+        raise input_error("load_cifar10", "path", rule, None, way_out, ConnectionError) from error
+    if keras.config.image_data_format() == "channels_first":
+        x_train, x_test = (np.ascontiguousarray(x.transpose(0, 2, 3, 1)) for x in (x_train, x_test))
+    return x_train, y_train.reshape(-1).astype("int64"), x_test, y_test.reshape(-1).astype("int64")
+
+
+# The official batches: pickled dictionaries, five for training and one for testing.
+
+_RECONSTRUCT = np.empty(0).__reduce__()[0]
+_UNPICKLED = {
+    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): np.dtype,
+    ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,  # the name in the published files, from NumPy 1
+    ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT,
+}
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    """Rebuilds NumPy arrays and nothing else: a pickle can otherwise run any code that its author wished."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _UNPICKLED:
+            raise pickle.UnpicklingError(f"refused, as it asks for {module}.{name}, which CIFAR-10 never does")
+        return _UNPICKLED[module, name]
+
+
+def _load_batches(found: _Found) -> tuple[np.ndarray, ...]:
+    batches = {name: _parse_batch(found, name, content) for name, content in _batch_files(found)}
+    missing = [name for name in _BATCHES if name not in batches]
+    if missing:
+        raise found.error(f"all of CIFAR-10: {', '.join(_BATCHES)}", f"Missing: {', '.join(missing)}.")
+    train = [batches[name] for name in _BATCHES[:-1]]
+    x_test, y_test = batches[_BATCHES[-1]]
+    return np.concatenate([x for x, _ in train]), np.concatenate([y for _, y in train]), x_test, y_test
+
+
+def _batch_files(found: _Found) -> Iterator[tuple[str, bytes]]:
+    """Yield name and content of each batch file, straight from the archive where it is one."""
+    if found.form == "batches":
+        for name in _BATCHES:
+            if (found.path / name).is_file():
+                yield name, (found.path / name).read_bytes()
+        return
+    try:
+        with tarfile.open(found.path) as archive:
+            for member in archive:
+                name = PurePosixPath(member.name).name
+                file = archive.extractfile(member) if member.isfile() else None
+                if file is not None and name in _BATCHES:
+                    yield name, file.read()
+    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
+        way_out = f"Reading it failed: {error}. Delete it and fetch it again."
+        raise found.error("a complete archive of CIFAR-10", way_out) from error
+
+
+def _parse_batch(found: _Found, name: str, content: bytes) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        batch = _ArrayUnpickler(io.BytesIO(content), encoding="bytes").load()
+        rows, labels = batch[b"data"], np.asarray(batch[b"labels"])
+    except Exception as error:  # a damaged pickle raises almost anything
+        way_out = f"Reading {name} failed: {type(error).__name__}: {error}. Delete it and fetch it again."
+        raise found.error("the batches of CIFAR-10 as they were published", way_out) from error
+    is_image_rows = isinstance(rows, np.ndarray) and rows.dtype == np.uint8 and rows.shape[1:] == (3072,)
+    if not is_image_rows or labels.dtype.kind not in "iu" or labels.shape != rows.shape[:1]:
+        rule = "batches of CIFAR-10: `data` as uint8 of shape (images, 3072), `labels` as that many whole numbers"
+        raise found.error(rule, f"{name} is different.")
+    if not len(labels) or labels.min() < 0 or labels.max() > 9:
+        raise found.error("batches of CIFAR-10 with labels from 0 to 9", f"{name} has none or others.")
+    # A row holds 1,024 red, then 1,024 green, then 1,024 blue values.
+    images = np.ascontiguousarray(rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
+    return images, labels.astype("int64")
+
+
+# Class folders: one file per image.
+
+
+def _load_class_folders(found: _Found) -> tuple[np.ndarray, ...]:
+    fingerprint = hashlib.sha256(b"RGB 32x32")  # what is kept: another text makes all cached files obsolete
+    paths: dict[str, list[str]] = {}
+    labels: dict[str, np.ndarray] = {}
+    for split in ("train", "test"):
+        paths[split], labels[split] = _list_images(found, split, fingerprint)
+    arrays = cached_arrays(
+        f"cifar10-{fingerprint.hexdigest()[:32]}",
+        {split: (len(paths[split]), 32, 32, 3) for split in paths},
+        lambda: _decode(found, paths),
+    )
+    return arrays["train"], labels["train"], arrays["test"], labels["test"]
+
+
+def _class_folders(folder: Path) -> list[str]:
+    """Return the names of the sub-folders, sorted, without hidden ones such as `.ipynb_checkpoints`."""
+    with os.scandir(folder) as entries:
+        return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+
+
+def _list_images(found: _Found, split: str, fingerprint: Any) -> tuple[list[str], np.ndarray]:
+    """Return the sorted image files of a split and their labels; note each file in the fingerprint."""
+    folder = found.path / split
+    names = _class_folders(folder) if folder.is_dir() else []
+    if names != list(_CLASS_NAMES):
+        missing, unknown = sorted(set(_CLASS_NAMES) - set(names)), sorted(set(names) - set(_CLASS_NAMES))
+        way_out = f"In {split}, missing: {', '.join(missing) or 'none'}; unknown: {', '.join(unknown) or 'none'}."
+        rule = f"a folder with train and test, each with the class folders {', '.join(_CLASS_NAMES)}"
+        raise found.error(rule, way_out)
+    paths: list[str] = []
+    counts = []
+    for name in _CLASS_NAMES:
+        with os.scandir(folder / name) as entries:
+            images = [
+                (entry.name, entry.path, entry.stat())
+                for entry in entries
+                # macOS puts a hidden "._cat.png" beside each "cat.png" on foreign disks.
+                if entry.name.lower().endswith(_SUFFIXES) and not entry.name.startswith(".")
+            ]
+        if not images:
+            rule = "class folders that hold png, jpg or jpeg images"
+            raise found.error(rule, f"There is none in {split}/{name}.")
+        images.sort()
+        lines = [f"{split}/{name}/{file}\0{status.st_size}\0{status.st_mtime_ns}\n" for file, _, status in images]
+        fingerprint.update("".join(lines).encode(errors="surrogatepass"))
+        paths += [path for _, path, _ in images]
+        counts.append(len(images))
+    return paths, np.repeat(np.arange(10, dtype="int64"), counts)
+
+
+def _decode(found: _Found, paths: dict[str, list[str]]) -> dict[str, np.ndarray]:
+    """Decode the files of each split, one after the other: at 32x32 pixels threads take longer than one."""
+    arrays = {split: np.empty((len(paths[split]), 32, 32, 3), "uint8") for split in paths}
+    faults = []
+    for split, images in arrays.items():
+        for index, path in enumerate(paths[split]):
+            try:
+                with Image.open(path, formats=("PNG", "JPEG")) as image:
+                    if image.size == (32, 32) and image.mode == "RGB":
+                        images[index] = image
+                    else:
+                        faults.append(f"{path} ({image.width}x{image.height}, mode {image.mode})")
+            except Exception as error:  # Pillow raises almost anything for a damaged file
+                faults.append(f"{path} (unreadable: {type(error).__name__})")
+    if faults:
+        more = f" and {len(faults) - _FAULTS_SHOWN} more" if len(faults) > _FAULTS_SHOWN else ""
+        way_out = f"Not so: {'; '.join(faults[:_FAULTS_SHOWN])}{more}."
+        raise found.error("class folders of RGB images of 32x32 pixels", way_out)
+    return arrays

@@ -1,0 +1,183 @@
+"""The state of a training run on disk: what is kept after each epoch, and when two runs are the same."""
+
+import hashlib
+import json
+import os
+import zlib
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerascv_course._validation import input_error
+
+Arrays = tuple[np.ndarray, np.ndarray]
+
+
+class ResumableEarlyStopping(keras.callbacks.EarlyStopping):
+    """Keras' early stopping, which can start from the state of an earlier run."""
+
+    restored: dict[str, Any] | None = None
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        """Start from the restored state, where there is one."""
+        super().on_train_begin(logs)
+        if self.restored is not None:
+            self.best, self.wait = self.restored["best"], self.restored["wait"]
+            self.best_epoch, self.best_weights = self.restored["best_epoch"], self.restored["best_weights"]
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Watch the figure; raise where it does not exist: Keras would only warn, and never stop."""
+        if self.monitor not in (logs or {}):
+            rule = f"one of the figures of the epoch ({', '.join(sorted(logs or {}))})"
+            raise input_error("fit", "monitor", rule, self.monitor)
+        super().on_epoch_end(epoch, logs)
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Keeps the state of a run in a folder: `state.json`, and the weight files that it names.
+
+    `state.json` is replaced in one step after the files that it names are complete, and files that it no longer
+    names are removed after that: a run killed at any moment leaves a state that can be loaded.
+
+    Args:
+        folder: Where the files lie.
+        settings: What `run_settings` returns.
+        early_stopping: The callback whose state belongs to the run.
+    """
+
+    def __init__(
+        self, folder: Path, settings: dict[str, Any], early_stopping: ResumableEarlyStopping | None
+    ) -> None:
+        super().__init__()
+        self.folder, self.settings, self.early_stopping = folder, settings, early_stopping
+        self.history: dict[str, list[float]] = {}
+        self.epochs_done = 0
+        self.stopped = False
+        self.best_file: str | None = None
+
+    def start(self, model: keras.Model) -> None:
+        """Save the untrained model: a run killed in its first epoch starts from the same weights."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.set_model(model)
+        self._save()
+
+    def restore(self, model: keras.Model, epochs: int) -> int:
+        """Load the run in the folder into the model; return the number of its complete epochs, 0 without a run."""
+        path = self.folder / "state.json"
+        if not path.exists():
+            return 0
+        state = json.loads(path.read_text(encoding="utf-8"))
+        differing = [name for name, value in self.settings.items() if state["settings"].get(name) != value]
+        if differing:
+            way_out = "Name another `folder`, or pass `resume=False` to overwrite the run."
+            rule = f"a folder whose run has the same {', '.join(differing)}"
+            raise input_error("fit", "folder", rule, str(self.folder), way_out)
+        self.epochs_done, self.stopped, self.history = state["epochs_done"], state["stopped"], state["history"]
+        if self.epochs_done > epochs:
+            raise input_error("fit", "epochs", f"at least the {self.epochs_done} that `folder` holds", epochs)
+        self.best_file = state["best_file"]
+        if self.early_stopping is not None and self.best_file is not None:
+            model.load_weights(self.folder / self.best_file)
+            best = {"best_weights": model.get_weights(), **state["early_stopping"]}
+            self.early_stopping.restored = best
+        model.load_weights(self.folder / state["last_file"])
+        return self.epochs_done
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Save everything that the next epoch starts from."""
+        for name, value in (logs or {}).items():
+            self.history.setdefault(name, []).append(float(value))
+        self.epochs_done = epoch + 1
+        self.stopped = bool(self.model.stop_training)
+        self._save()
+
+    def _save(self) -> None:
+        last_file = self._save_weights("last")
+        early = self.early_stopping
+        if early is not None and self.epochs_done and early.best_epoch == self.epochs_done - 1:
+            self.best_file = self._save_weights("best")
+        state: dict[str, Any] = {
+            "settings": self.settings,
+            "epochs_done": self.epochs_done,
+            "stopped": self.stopped,
+            "history": self.history,
+            "last_file": last_file,
+            "best_file": self.best_file,
+        }
+        if early is not None and self.best_file is not None:
+            state["early_stopping"] = {
+                "best": float(early.best),
+                "wait": early.wait,
+                "best_epoch": early.best_epoch,
+            }
+        partial = self.folder / "state.json.partial"
+        partial.write_text(json.dumps(state, indent=1), encoding="utf-8")
+        os.replace(partial, self.folder / "state.json")
+        for path in self.folder.glob("*.weights.h5"):
+            if path.name not in (last_file, self.best_file):
+                path.unlink()
+
+    def _save_weights(self, kind: str) -> str:
+        name = f"{kind}-{self.epochs_done:04d}.weights.h5"
+        partial = self.folder / f"partial-{name}"
+        self.model.save_weights(partial)
+        os.replace(partial, self.folder / name)
+        return name
+
+
+def run_settings(
+    model: keras.Model,
+    training_data: Arrays,
+    batch_size: int,
+    seed: int,
+    validation_data: Arrays | None,
+    patience: int | None,
+    monitor: str,
+) -> dict[str, Any]:
+    """Return what two runs must have in common for one to go on with the other, by name."""
+    return {
+        "model": _digest(_model_config(model)),
+        "compile arguments": _digest(model.get_compile_config()),
+        "training data": _checksums(*training_data),
+        "validation data": None if validation_data is None else _checksums(*validation_data),
+        "batch_size": batch_size,
+        "seed": seed,
+        "patience": patience,
+        "monitor": monitor if patience is not None else None,
+    }
+
+
+def _model_config(model: keras.Model) -> Any:
+    try:
+        return model.get_config()
+    except NotImplementedError:  # a subclassed model without `get_config`: its weights must do
+        return [type(model).__name__, [list(weight.shape) for weight in model.weights]]
+
+
+def _digest(config: Any) -> str:
+    """Return a hash of a Keras config that ignores names: Keras counts them up each time a model is built."""
+    names: dict[str, str] = {}
+
+    def collect(node: Any) -> None:
+        for key, value in node.items() if isinstance(node, dict) else enumerate(node):
+            if key == "name" and isinstance(value, str):
+                names.setdefault(value, f"#{len(names)}")
+            elif isinstance(value, dict | list | tuple):
+                collect(value)
+
+    def rename(node: Any) -> Any:
+        if isinstance(node, dict):
+            return {str(key): rename(value) for key, value in node.items() if key != "shared_object_id"}
+        if isinstance(node, list | tuple):
+            return [rename(value) for value in node]
+        return names.get(node, node) if isinstance(node, str) else node
+
+    collect(config if isinstance(config, dict | list | tuple) else [config])
+    text = json.dumps(rename(config), sort_keys=True, default=lambda value: type(value).__name__)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _checksums(*arrays: np.ndarray) -> list[Any]:
+    return [[list(a.shape), str(a.dtype), zlib.crc32(np.ascontiguousarray(a).data)] for a in arrays]
