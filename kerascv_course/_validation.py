@@ -42,7 +42,7 @@ def describe(value: Any) -> str:
         >>> describe(np.zeros((2, 3)))
         'array of shape (2, 3) and dtype float64'
     """
-    if hasattr(value, "shape") and hasattr(value, "dtype") and getattr(value, "ndim", 0):
+    if hasattr(value, "shape") and hasattr(value, "dtype") and getattr(value, "ndim", 0) > 0:
         return f"array of shape {tuple(value.shape)} and dtype {value.dtype}"
     text = repr(value)
     return text if len(text) <= 200 else f"{text[:197]}..."

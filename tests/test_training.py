@@ -25,7 +25,7 @@ class Interruption(BaseException):
     """Stands for whatever ends a process: nothing in the package may catch it."""
 
 
-def build_model(units=8, activation="relu", learning_rate=0.05, loss="sparse_categorical_crossentropy"):
+def build_model(units=8, activation="relu", learning_rate=0.2, loss="sparse_categorical_crossentropy"):
     model = keras.Sequential(
         [
             keras.Input((6,)),
@@ -33,18 +33,19 @@ def build_model(units=8, activation="relu", learning_rate=0.05, loss="sparse_cat
             layers.Dense(
                 units, activation=activation, kernel_initializer=keras.initializers.GlorotUniform(seed=3)
             ),
-            layers.BatchNormalization(),
             layers.Dropout(0.3),
             layers.Dense(2, activation="softmax", kernel_initializer=keras.initializers.GlorotUniform(seed=4)),
         ]
     )
     schedule = keras.optimizers.schedules.CosineDecay(learning_rate, decay_steps=100)
-    model.compile(optimizer=keras.optimizers.Adam(schedule), loss=loss, metrics=["accuracy"], run_eagerly=True)
+    model.compile(
+        optimizer=keras.optimizers.SGD(schedule, momentum=0.9), loss=loss, metrics=["accuracy"], run_eagerly=True
+    )
     return model
 
 
 def run(model, folder=None, **options):
-    options = {"epochs": 5, "batch_size": 40, "validation_data": VALIDATION, "seed": 1, "verbose": 0} | options
+    options = {"epochs": 4, "batch_size": 60, "validation_data": VALIDATION, "seed": 1, "verbose": 0} | options
     return training.fit(model, (X, Y), folder=folder, **options)
 
 
@@ -78,10 +79,11 @@ class RaiseAt(keras.callbacks.Callback):
 
 @pytest.mark.smoke
 def test_a_learnable_problem_is_learned_and_keras_own_history_returned():
-    history = run(build_model(), epochs=15)
+    history = run(build_model(), epochs=10)
     assert isinstance(history, keras.callbacks.History)
-    assert len(history.history["val_accuracy"]) == 15
-    assert history.history["val_accuracy"][-1] >= 0.8 > history.history["val_accuracy"][0]
+    assert len(history.history["val_accuracy"]) == 10
+    assert history.history["val_accuracy"][-1] >= 0.8
+    assert history.history["val_loss"][-1] < 0.7 * history.history["val_loss"][0]
 
 
 def test_two_runs_with_one_seed_are_equal_and_with_two_seeds_differ():
@@ -120,7 +122,7 @@ def test_each_epoch_shows_every_image_once_in_an_order_of_its_own():
 
 
 @pytest.mark.smoke
-@pytest.mark.parametrize(("epoch", "batch"), [(0, 0), (2, 0), (2, 1), (4, 2)])
+@pytest.mark.parametrize(("epoch", "batch"), [(0, 0), (2, 0), (3, 1)])
 def test_run_interrupted_in_an_epoch_ends_like_an_uninterrupted_one(tmp_path, uninterrupted, epoch, batch):
     expected, expected_history = uninterrupted
     with pytest.raises(Interruption):
@@ -129,7 +131,7 @@ def test_run_interrupted_in_an_epoch_ends_like_an_uninterrupted_one(tmp_path, un
     assert_same_run(resumed, run(resumed, tmp_path, patience=3), expected, expected_history)
 
 
-@pytest.mark.parametrize("moment", range(1, 34, 2))
+@pytest.mark.parametrize("moment", range(1, 27, 2))
 def test_run_interrupted_while_it_saves_ends_like_an_uninterrupted_one(
     tmp_path, monkeypatch, uninterrupted, moment
 ):
@@ -181,7 +183,7 @@ class Hang(keras.callbacks.Callback):
             sys.stdin.read()
 
 model = keras.Sequential([keras.Input((12, 12, 3)), layers.RandomFlip(), layers.Conv2D(8, 3, activation="relu"),
-    layers.MaxPooling2D(2), layers.Flatten(), layers.Dropout(0.5), layers.Dense(3, activation="softmax")])
+    layers.BatchNormalization(), layers.MaxPooling2D(2), layers.Flatten(), layers.Dropout(0.5), layers.Dense(3, activation="softmax")])
 model.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
 training.fit(model, (x, y), epochs=3, batch_size=16, folder=folder, callbacks=[Hang()], verbose=0)
 np.savez(sys.argv[3], *model.get_weights())
@@ -205,7 +207,7 @@ def test_killed_process_resumes_to_bit_equal_weights(tmp_path):
         assert process.returncode == 0
     assert not (tmp_path / "never.npz").exists()
     with np.load(tmp_path / "whole.npz") as expected, np.load(tmp_path / "killed.npz") as resumed:
-        assert len(expected.files) == 4
+        assert len(expected.files) == 8
         for name in expected.files:
             np.testing.assert_array_equal(resumed[name], expected[name])
 
@@ -224,7 +226,7 @@ def test_more_epochs_may_be_asked_for_later(tmp_path):
 
 
 def test_early_stopping_goes_back_to_the_best_weights_and_stays_stopped(tmp_path):
-    model, again = build_model(learning_rate=1.0), build_model(learning_rate=1.0)
+    model, again = build_model(learning_rate=3.0), build_model(learning_rate=3.0)
     history = run(model, tmp_path, epochs=30, patience=2)
     losses = history.history["val_loss"]
     best = int(np.argmin(losses))
@@ -265,25 +267,14 @@ def test_resume_false_overwrites_the_run_of_the_folder(tmp_path):
     assert_same_run(model, history, expected, run(expected))
 
 
-def test_validation_split_keeps_the_proportion_of_the_classes():
+def test_validation_split_holds_out_its_share_and_keeps_the_proportion_of_the_classes():
     labels = np.repeat([0, 1, 2], [60, 30, 10])
-    seen = {}
-
-    class Capture(keras.callbacks.Callback):
-        def on_test_batch_end(self, batch, logs=None):
-            seen["steps"] = batch + 1
-
-    images = np.eye(3, dtype="float32")[labels] + 0.01 * RNG.normal(size=(100, 3)).astype("float32")
-    model = keras.Sequential([keras.Input((3,)), layers.Dense(3, activation="softmax")])
-    model.compile(optimizer="sgd", loss="sparse_categorical_crossentropy")
-    training.fit(
-        model, (images, labels), epochs=1, batch_size=1, validation_split=0.2, callbacks=[Capture()], verbose=0
-    )
-    assert seen["steps"] == 20
-    (train, _), (held_out, held_out_labels) = split_validation(images, labels, 0.2, seed=0)
+    images = np.arange(100.0).reshape(100, 1)
+    (train, train_labels), (held_out, held_out_labels) = split_validation(images, labels, 0.2, seed=0)
     assert np.bincount(held_out_labels).tolist() == [12, 6, 2]
-    together = np.concatenate([train, held_out])
-    np.testing.assert_array_equal(np.sort(together, axis=0), np.sort(images, axis=0))
+    assert np.bincount(train_labels).tolist() == [48, 24, 8]
+    assert sorted([*train[:, 0], *held_out[:, 0]]) == list(range(100))
+    np.testing.assert_array_equal(labels[held_out[:, 0].astype(int)], held_out_labels)
 
 
 def test_image_dataset_trains_as_its_arrays_do():
@@ -311,17 +302,17 @@ def test_image_dataset_trains_as_its_arrays_do():
 
 
 def test_nan_loss_stops_with_the_epoch_and_the_rate_and_is_not_saved(tmp_path):
-    run(build_model(learning_rate=0.25), tmp_path, epochs=1)
+    run(build_model(learning_rate=0.1), tmp_path, epochs=1)
 
     class Poison(keras.callbacks.Callback):
         def on_train_batch_begin(self, batch, logs=None):
-            if batch == 3:
+            if batch == 1:
                 self.model.layers[-1].set_weights([w * np.nan for w in self.model.layers[-1].get_weights()])
 
     with pytest.raises(
-        FloatingPointError, match=r"loss became nan in epoch 2, with a learning rate of 0\.2"
+        FloatingPointError, match=r"loss became nan in epoch 2, with a learning rate of 0\.0"
     ) as caught:
-        run(build_model(learning_rate=0.25), tmp_path, epochs=3, callbacks=[Poison()])
+        run(build_model(learning_rate=0.1), tmp_path, epochs=3, callbacks=[Poison()])
     assert "try a tenth of it" in str(caught.value)
     assert json.loads((tmp_path / "state.json").read_text(encoding="utf-8"))["epochs_done"] == 1
 

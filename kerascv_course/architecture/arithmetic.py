@@ -1,0 +1,103 @@
+"""The two hand formulas of the course: output size and receptive field."""
+
+from collections.abc import Sequence
+
+from .._validation import check_int, input_error
+
+
+def conv_output_size(
+    input_size: int, kernel_size: int, *, stride: int = 1, padding: str | int = "valid", dilation: int = 1
+) -> int:
+    """Return the number of positions at which a convolution or pooling window is evaluated along one axis.
+
+    The formula is `floor((I + 2P - D(K - 1) - 1) / S) + 1`: a window that does not fit completely is left out, so
+    the quotient is rounded down (Manco CNN prints a ceiling). With `"same"` it is `floor((I - 1) / S) + 1`, which
+    does not depend on the kernel.
+
+    Args:
+        input_size: Pixels along the axis, at least 1.
+        kernel_size: Side of the kernel or of the pooling window in pixels, at least 1.
+        stride: Step of the window in pixels, at least 1.
+        padding: `"valid"` (none), `"same"` (the size of the input, divided by the stride), `"full"` (every
+            position in which window and input overlap), or a whole number of pixels added on each side.
+        dilation: Distance in pixels between neighbouring taps of the kernel, at least 1.
+
+    Returns:
+        The output size in pixels, at least 1.
+
+    Raises:
+        TypeError: If a number is not whole.
+        ValueError: If a number is below its minimum, the padding is unknown, or the window is larger than the
+            padded input.
+
+    Example:
+        >>> conv_output_size(227, 11, stride=4)  # the first layer of AlexNet
+        55
+        >>> conv_output_size(32, 5), conv_output_size(32, 5, padding="same"), conv_output_size(32, 5, padding=1)
+        (28, 32, 30)
+
+    Source: Boracchi; Manco CNN.
+    """
+    name = "conv_output_size"
+    size = check_int(name, "input_size", input_size, 1)
+    kernel = check_int(name, "kernel_size", kernel_size, 1)
+    step = check_int(name, "stride", stride, 1)
+    reach = check_int(name, "dilation", dilation, 1) * (kernel - 1)
+    if padding == "same":
+        return (size - 1) // step + 1
+    if isinstance(padding, str):
+        if padding not in ("valid", "full"):
+            rule = "'valid', 'same', 'full' or a whole number of pixels per side"
+            raise input_error(name, "padding", rule, padding)
+        per_side = reach if padding == "full" else 0
+    else:
+        per_side = check_int(name, "padding", padding, 0)
+    room = size + 2 * per_side - reach - 1
+    if room < 0:
+        rule = f"small enough for the padded input ({size + 2 * per_side} pixels)"
+        way_out = f"With this dilation the kernel covers {reach + 1} pixels: use a larger input or more padding."
+        raise input_error(name, "kernel_size", rule, kernel_size, way_out)
+    return room // step + 1
+
+
+def receptive_field(layers: Sequence[tuple[int, int] | tuple[int, int, int]]) -> int:
+    """Return how many input pixels, along one axis, one value sees after a chain of layers.
+
+    Each layer adds `D(K - 1)` steps, and a step is as many input pixels as the product of the strides before it:
+    L layers of KxK with stride 1 see `1 + L(K - 1)` pixels.
+
+    Args:
+        layers: One `(kernel_size, stride)` or `(kernel_size, stride, dilation)` per convolution or pooling layer,
+            from the input on, all whole numbers of at least 1.
+
+    Returns:
+        The side of the receptive field in pixels; it may be larger than the image. 1 for no layers.
+
+    Raises:
+        TypeError: If `layers` is no list of tuples, or a number is not whole.
+        ValueError: If a tuple does not have two or three numbers, or a number is below 1.
+
+    Example:
+        >>> receptive_field([(3, 1), (3, 1), (3, 1)])  # three 3x3 see as much as one 7x7
+        7
+        >>> receptive_field([(5, 1), (2, 2), (5, 1), (2, 2)])  # LeNet-5 before its dense layers
+        16
+
+    Source: Boracchi; Di Stefano.
+    """
+    name = "receptive_field"
+    rule = "a list of (kernel_size, stride) or (kernel_size, stride, dilation)"
+    if not isinstance(layers, list | tuple):
+        raise input_error(name, "layers", rule, layers, error=TypeError)
+    field, step = 1, 1
+    for index, layer in enumerate(layers):
+        if not isinstance(layer, list | tuple):
+            raise input_error(name, "layers", rule, layers, f"Entry {index} is {layer!r}.", TypeError)
+        if len(layer) not in (2, 3):
+            raise input_error(name, "layers", rule, layers, f"Entry {index} has {len(layer)} numbers.")
+        kernel, stride, dilation = (
+            check_int(name, f"layers[{index}][{place}]", number, 1) for place, number in enumerate((*layer, 1)[:3])
+        )
+        field += dilation * (kernel - 1) * step
+        step *= stride
+    return field

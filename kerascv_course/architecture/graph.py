@@ -1,0 +1,287 @@
+"""Walks the graph of a Keras model, through its public configuration, and measures each call of each layer."""
+
+import math
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
+
+from .._validation import input_error
+from . import fields
+from .costs import LAYERS, OPERATIONS, PASSIVE, Call, Tensor
+from .fields import Field
+from .table import LayerRow, LayerTable
+
+
+def layer_table(model: keras.Model) -> LayerTable:
+    """Measure a built model layer by layer: parameters, MACs, activations, memory and receptive field.
+
+    The numbers come from the graph of the model: no image is computed, and the model stays as it was. Nested
+    models are opened (`"base/conv1"`), and a layer that is called several times has one row per call, with its
+    parameters in the first. Only convolutions and matrix products count as MACs.
+
+    Args:
+        model: Any functional or `Sequential` Keras model with fixed image sizes, whether or not it is compiled.
+
+    Returns:
+        The rows with their totals; it shows itself as a table in a notebook and with `print`.
+
+    Raises:
+        TypeError: If `model` is no Keras model, or a subclassed one, whose layers are not linked in a graph.
+        ValueError: If the model is not built, its image size is open, or a layer has no configuration.
+
+    Warns:
+        UserWarning: If the MACs of a layer are not known: a custom layer, a subclass with its own `call`, or a
+            type that is not in the list of known layers. Its row has `macs=None`, and the totals leave it out.
+
+    Example:
+        >>> import keras
+        >>> model = keras.Sequential([keras.Input((32, 32, 1)), keras.layers.Conv2D(6, 5, name="conv1")])
+        >>> row = layer_table(model).rows[0]
+        >>> row.name, row.params, row.macs, row.activation_values, row.receptive_field_px
+        ('conv1', 156, 117600, 4704, 5)
+
+    Source: the counting rules are those of Boracchi and Di Stefano.
+    """
+    if not isinstance(model, keras.Model):
+        raise _unfit(model, "a built Keras model", "", TypeError)
+    if not _has_graph(model):
+        way_out = (
+            "A subclassed model does not say how its layers are linked. Give it a graph: "
+            "`inputs = keras.Input((32, 32, 3)); layer_table(keras.Model(inputs, model.call(inputs)))`."
+        )
+        raise _unfit(model, "a functional or Sequential model", way_out, TypeError)
+    if not getattr(model, "inputs", None):
+        way_out = "Put `keras.Input((32, 32, 3))` first, or call `model.build((None, 32, 32, 3))`."
+        raise _unfit(model, "built", way_out)
+    if any(None in tensor.shape[1:] for tensor in model.inputs):
+        way_out = (
+            "Its input leaves sizes open, and without them nothing can be counted. Fix them: "
+            "`inputs = keras.Input((224, 224, 3)); layer_table(keras.Model(inputs, model(inputs)))`."
+        )
+        raise _unfit(model, "a model with fixed image sizes", way_out)
+    channels_first = (_data_format(model) or keras.config.image_data_format()) == "channels_first"
+    inputs = []
+    for tensor in model.inputs:
+        rank = len(tensor.shape)
+        axes = range(2, rank) if channels_first else range(1, rank - 1)
+        inputs.append(Tensor(tuple(tensor.shape), tensor.dtype, fields.image_field(tensor.shape, axes)))
+    walk = _Walk(model)
+    walk.open(model, inputs, "")
+    table = LayerTable(model.name, tuple(walk.rows))
+    if table.unknown_layers:
+        names = ", ".join(f"{name!r}" for name in table.unknown_layers)
+        message = (
+            f"`layer_table` does not know the MACs of {names}: the totals of {model.name!r} are lower bounds."
+        )
+        warnings.warn(message, stacklevel=2)
+    return table
+
+
+def _unfit(model: Any, rule: str, way_out: str, error: type[Exception] = ValueError) -> Exception:
+    return input_error("layer_table", "model", rule, model, way_out, error)
+
+
+def _known_class(operation: Any) -> str:
+    """Return the Keras class that an object is of, or "" where it computes something of its own."""
+    kind: Any = type(operation)
+    own = next((cls for cls in kind.__mro__ if cls.__module__.split(".")[0] == "keras"), None)
+    return own.__name__ if own is not None and kind.call is own.call else ""
+
+
+def _has_graph(model: Any) -> bool:
+    return isinstance(model, keras.Sequential | keras.Function) and bool(_known_class(model))
+
+
+def _data_format(model: keras.Model) -> str | None:
+    """Return the data format of the first layer that has one."""
+    for layer in model.layers:
+        found = _data_format(layer) if isinstance(layer, keras.Model) else getattr(layer, "data_format", None)
+        if found:
+            return found
+    return None
+
+
+class _Walk:
+    """The rows collected so far, and what must not be counted twice."""
+
+    def __init__(self, model: keras.Model) -> None:
+        self.model = model
+        self.rows: list[LayerRow] = []
+        self.trainable = {id(weight) for weight in model.trainable_weights}
+        self.counted: set[int] = set()
+        self.calls: dict[int, int] = {}
+
+    def open(self, model: keras.Model, inputs: Sequence[Tensor], prefix: str) -> list[Tensor]:
+        """Measure all layers of a model for the given inputs, and return its outputs."""
+        if isinstance(model, keras.Sequential):
+            tensors = list(inputs)
+            for layer in model.layers:
+                tensors = self.visit(layer, tensors, {}, prefix)
+            return tensors
+        config = self.config_of(model)
+        operations = {operation.name: operation for operation in model.operations}
+        tensors_at: dict[History, Tensor] = {}
+        for history, tensor in zip(_histories(config["input_layers"], operations), inputs, strict=True):
+            tensors_at[history] = tensor
+            if not prefix:  # inside a nested model the input is what the layer before has written
+                self.visit(operations[history[0]], [tensor], {}, prefix, [_spec(tensor)])
+        outputs = _histories(config["output_layers"], operations)
+        recorded = dict(zip(outputs, (_spec(tensor) for tensor in model.outputs), strict=True))
+        waiting = []
+        for layer in config["layers"]:
+            for index, node in enumerate(layer["inbound_nodes"]):
+                references = dict(_references(node))
+                recorded.update(references)
+                waiting.append((layer["name"], index, node, references))
+        while waiting:
+            later = []
+            for name, index, node, references in waiting:
+                if any(history not in tensors_at for history in references):
+                    later.append((name, index, node, references))  # a second call, listed with the first
+                    continue
+                args, kwargs = _bind(node["args"], tensors_at), _bind(node["kwargs"], tensors_at)
+                specs = None
+                if all(tensors_at[history].shape == shape for history, (shape, _) in references.items()):
+                    specs = _recorded_outputs(recorded, name, index)
+                results = self.visit(operations[name], args, kwargs, prefix, specs)
+                tensors_at.update({(name, index, place): tensor for place, tensor in enumerate(results)})
+            if len(later) == len(waiting):
+                raise _unfit(self.model, "a model with a complete graph", f"{later[0][0]!r} has a loose end.")
+            waiting = later
+        return [tensors_at[history] for history in outputs]
+
+    def config_of(self, model: keras.Model) -> dict[str, Any]:
+        """Return the public configuration of a functional model, which holds its graph."""
+        try:
+            config = model.get_config()
+            if (
+                "layers" not in config
+            ):  # a subclass with a constructor of its own: look at the same graph from outside
+                config = keras.Model(model.inputs, model.outputs, name=model.name).get_config()
+        except NotImplementedError as error:
+            way_out = f"Saving it needs that too. Keras says: {error}"
+            raise _unfit(self.model, "a model whose layers all have a `get_config`", way_out) from error
+        return config
+
+    def visit(
+        self,
+        operation: Any,
+        args: Sequence[Any],
+        kwargs: dict[str, Any],
+        prefix: str,
+        specs: "list[Spec] | None" = None,
+    ) -> list[Tensor]:
+        """Measure one call, and return its outputs; their shapes are inferred where `specs` does not hold them."""
+        inputs = [leaf for leaf in keras.tree.flatten([args, kwargs]) if isinstance(leaf, Tensor)]
+        if isinstance(operation, keras.Model) and _has_graph(operation):
+            return self.open(operation, inputs, f"{prefix}{operation.name}/")
+        specs = specs or _infer(operation, args, kwargs)
+        name = prefix + operation.name
+        if any(None in shape[1:] for shape, _ in specs):
+            raise _unfit(self.model, "a model with fixed sizes", f"{name!r} has the output shape {specs[0][0]}.")
+        is_layer = isinstance(operation, keras.Layer)
+        effect = (LAYERS if is_layer else OPERATIONS).get(_known_class(operation))
+        macs: int | None = None
+        field: Field = None
+        if effect is not None:
+            macs, field = effect(Call(operation.get_config(), args, inputs, specs[0][0]))
+        outputs = [Tensor(shape, dtype, field) for shape, dtype in specs]
+        weights = {id(weight): weight for weight in (operation.weights if is_layer else ())}
+        fresh = {key: math.prod(weight.shape) for key, weight in weights.items() if key not in self.counted}
+        self.counted.update(fresh)
+        self.calls[id(operation)] = self.calls.get(id(operation), 0) + 1
+        written = [] if effect in PASSIVE else [(math.prod(shape[1:]), dtype) for shape, dtype in specs]
+        self.rows.append(
+            LayerRow(
+                name=name,
+                layer_type=("" if is_layer else "ops.") + type(operation).__name__,
+                output_shape=specs[0][0] if len(specs) == 1 else tuple(shape for shape, _ in specs),
+                params=sum(fresh.values()),
+                trainable_params=sum(size for key, size in fresh.items() if key in self.trainable),
+                macs=macs,
+                flops=None if macs is None else 2 * macs,
+                activation_values=sum(count for count, _ in written),
+                activation_bytes=sum(count * _bytes_per_value(dtype) for count, dtype in written),
+                receptive_field_px=_size_px(field),
+                call=self.calls[id(operation)],
+            )
+        )
+        return outputs
+
+
+History = tuple[str, int, int]
+"""Where a tensor comes from: name of the layer, index of its call, index of the output."""
+
+Spec = tuple[tuple[int, ...], str]
+"""Shape and dtype of a tensor."""
+
+
+def _histories(struct: Any, operations: dict[str, Any]) -> list[History]:
+    """Return the origins of a model's inputs or outputs from the configuration."""
+    flat = keras.tree.flatten(struct)
+    histories = []
+    for name, index, place in zip(flat[::3], flat[1::3], flat[2::3], strict=True):
+        # Here, and only here, Keras numbers the calls of a nested functional model from 1.
+        histories.append((name, index - isinstance(operations[name], keras.Function), place))
+    return histories
+
+
+def _references(value: Any) -> Iterator[tuple[History, Spec]]:
+    """Yield origin, shape and dtype of each tensor in the serialised arguments of a call."""
+    if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
+        config = value["config"]
+        name, index, place = config["keras_history"]
+        yield (name, index, place), (tuple(config["shape"]), config["dtype"])
+    elif isinstance(value, dict | list | tuple):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _references(item)
+
+
+def _bind(value: Any, tensors: dict[History, Tensor]) -> Any:
+    """Return the arguments of a call with our records in the place of serialised tensors."""
+    if isinstance(value, list | tuple):
+        return type(value)(_bind(item, tensors) for item in value)
+    if not isinstance(value, dict):
+        return value
+    kind = str(value.get("class_name", ""))
+    if kind == "__keras_tensor__":
+        return tensors[next(_references(value))[0]]
+    if kind.startswith("__"):  # slices and constant arrays
+        return keras.saving.deserialize_keras_object(value)
+    return {key: _bind(item, tensors) for key, item in value.items()}
+
+
+def _recorded_outputs(recorded: dict[History, Spec], name: str, index: int) -> list[Spec]:
+    """Return the outputs of a call as its consumers have recorded them; empty where a first one is not used."""
+    specs: list[Spec] = []
+    while (name, index, len(specs)) in recorded:
+        specs.append(recorded[name, index, len(specs)])
+    used = sum(history[:2] == (name, index) for history in recorded)
+    return specs if len(specs) == used else []
+
+
+def _spec(tensor: Any) -> Spec:
+    return tuple(tensor.shape), tensor.dtype
+
+
+def _infer(operation: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Spec]:
+    """Return the outputs of a call by symbolic shape inference."""
+    args, kwargs = keras.tree.map_structure(
+        lambda leaf: keras.KerasTensor(leaf.shape, leaf.dtype) if isinstance(leaf, Tensor) else leaf,
+        (tuple(args), kwargs),
+    )
+    outputs = keras.tree.flatten(operation.compute_output_spec(*args, **kwargs))
+    return [_spec(tensor) for tensor in outputs]
+
+
+def _bytes_per_value(dtype: str) -> int:
+    bits = re.search(r"\d+", dtype)  # float32, bfloat16, float8_e4m3fn; bool has no number
+    return max(int(bits.group()) // 8, 1) if bits else 1
+
+
+def _size_px(field: Field) -> int | tuple[int, ...] | None:
+    sizes = tuple(span.size_px for span in field or ())
+    return sizes[0] if len(set(sizes)) == 1 else sizes or None

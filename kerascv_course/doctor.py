@@ -1,0 +1,121 @@
+"""What this installation has, what it lacks, and what to do about it."""
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from kerascv_course import __version__, runtime
+from kerascv_course.datasets import cache_folder, find_cifar10
+
+LEAST_FREE_BYTES = 2 * 1024**3  # the official CIFAR-10 archive, unpacked, and the decoded arrays
+EXTRAS = {"notebooks": ("jupytext", "nbclient", "nbconvert", "latex2mathml"), "tensorboard": ("tensorboard",)}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report.
+
+    Attributes:
+        subject: What was looked at.
+        found: What was found.
+        advice: What to do about it; empty where nothing is missing.
+    """
+
+    subject: str
+    found: str
+    advice: str = ""
+
+
+def examine() -> list[Finding]:
+    """Return what was found about Python, Keras, the device, the disk, data sets, weights and extras.
+
+    Nothing is downloaded, written or changed.
+
+    Returns:
+        One `Finding` per subject, in the order in which they are worth reading.
+
+    Example:
+        >>> [finding.subject for finding in examine()][:2]
+        ['kerascv_course', 'Python']
+    """
+    return [
+        Finding("kerascv_course", __version__),
+        _python(),
+        *_backend(),
+        Finding("Colab", "yes" if runtime.in_colab() else "no"),
+        _profile(),
+        _disk(),
+        _cifar10(),
+        _weights(),
+        *_extras(),
+    ]
+
+
+def _python() -> Finding:
+    return Finding("Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
+
+
+def _backend() -> list[Finding]:
+    import keras
+
+    backend = keras.config.backend()
+    package = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}.get(backend, backend)
+    findings = [Finding("Keras", f"{keras.__version__} on {backend} {importlib.metadata.version(package)}")]
+    gpus = runtime.find_gpus()
+    advice = "" if gpus else "Fine for the lite profile. In Colab: Runtime > Change runtime type > GPU."
+    findings.append(Finding("GPU", ", ".join(gpus) or "none", advice))
+    return findings
+
+
+def _profile() -> Finding:
+    set_by = runtime.PROFILE_VARIABLE if os.environ.get(runtime.PROFILE_VARIABLE) else "the device"
+    try:
+        return Finding("Profile", f"{runtime.profile()} (chosen by {set_by})")
+    except ValueError as error:
+        return Finding("Profile", "not valid", str(error))
+
+
+def _disk() -> Finding:
+    folder = cache_folder()
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    free = shutil.disk_usage(existing).free
+    advice = ""
+    if free < LEAST_FREE_BYTES:
+        advice = "CIFAR-10 needs 2 GiB. Free some, or name another cache folder in KERASCV_COURSE_CACHE."
+    return Finding("Free disk", f"{free / 1024**3:.1f} GiB at {folder}", advice)
+
+
+def _cifar10() -> Finding:
+    try:
+        found = find_cifar10()
+    except (OSError, ValueError) as error:
+        return Finding("CIFAR-10", "not found", str(error))
+    if found is not None:
+        return Finding("CIFAR-10", str(found))
+    advice = (
+        "The notebooks run on scikit-learn's digits without it. The full profile downloads it (170 MB); to use a "
+        "copy of your own, set KERASCV_COURSE_DATA to the folder that holds cifar-10-python.tar.gz."
+    )
+    return Finding("CIFAR-10", "not at hand", advice)
+
+
+def _weights() -> Finding:
+    keras_home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
+    files = sorted(path.name for path in (keras_home / "models").glob("*.h5"))
+    advice = "" if files else "Nothing to do yet: no notebook of this version needs any."
+    return Finding("Pre-trained weights", ", ".join(files) or "none", advice)
+
+
+def _extras() -> list[Finding]:
+    findings = []
+    for extra, packages in EXTRAS.items():
+        missing = [name for name in packages if importlib.util.find_spec(name) is None]
+        advice = f'pip install "kerascv_course[{extra}]"' if missing else ""
+        findings.append(
+            Finding(f"Extra {extra}", f"lacks {', '.join(missing)}" if missing else "installed", advice)
+        )
+    return findings

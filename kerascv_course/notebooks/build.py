@@ -1,0 +1,98 @@
+"""Write the generated notebooks, or say which of them are stale."""
+
+from pathlib import Path
+
+import nbformat
+
+from kerascv_course.notebooks.source import (
+    Source,
+    list_sources,
+    repository_address,
+    solved_notebook,
+    student_notebook,
+)
+
+
+def generated_files(folder: Path) -> dict[Path, tuple[Source, nbformat.NotebookNode]]:
+    """Return every generated file of a `notebooks` folder with its source and what it should hold.
+
+    Args:
+        folder: The repository's `notebooks` folder, which holds `source`.
+
+    Returns:
+        The student's notebooks, then the solved ones (not executed), by path.
+
+    Raises:
+        FileNotFoundError: If the folder holds no source.
+        ValueError: If a source breaks a rule of the format.
+    """
+    pyproject = folder.parent / "pyproject.toml"
+    repository = repository_address(pyproject) if pyproject.exists() else ""
+    sources = list_sources(folder / "source")
+    students = {folder / f"{s.name}.ipynb": (s, student_notebook(s, repository=repository)) for s in sources}
+    solved = {
+        folder / "solutions" / f"{s.name}.ipynb": (s, solved_notebook(s, repository=repository)) for s in sources
+    }
+    return students | solved
+
+
+def stale_files(folder: Path) -> list[Path]:
+    """Return the generated files that are missing, differ from their source, or have none any more.
+
+    Cells, tags and the stable metadata are compared; outputs and what editors add are not.
+
+    Args:
+        folder: The repository's `notebooks` folder.
+
+    Returns:
+        Their paths, sorted.
+    """
+    files = generated_files(folder)
+    stale = [path for path, (_, notebook) in files.items() if not _is_current(path, notebook)]
+    present = [*folder.glob("*.ipynb"), *(folder / "solutions").glob("*.ipynb")]
+    return sorted([*stale, *(path for path in present if path not in files)])
+
+
+def write_files(folder: Path) -> list[Path]:
+    """Write the generated notebooks; solved ones whose code has not changed keep their outputs.
+
+    Args:
+        folder: The repository's `notebooks` folder.
+
+    Returns:
+        The solved notebooks that now lack outputs and want `kerascv-course build --execute`.
+    """
+    without_outputs = []
+    for path, (_, notebook) in generated_files(folder).items():
+        if path.parent.name == "solutions":
+            if path.exists() and _code(nbformat.read(path, as_version=4)) == _code(notebook):
+                _copy_outputs(nbformat.read(path, as_version=4), notebook)
+            if not any(cell.get("outputs") for cell in notebook.cells):
+                without_outputs.append(path)
+        write_notebook(notebook, path)
+    return without_outputs
+
+
+def write_notebook(notebook: nbformat.NotebookNode, path: Path) -> None:
+    """Write a notebook with Unix line ends on every system, so that the same notebook is the same file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8", newline="\n")
+
+
+def _is_current(path: Path, expected: nbformat.NotebookNode) -> bool:
+    return path.exists() and _stable(nbformat.read(path, as_version=4)) == _stable(expected)
+
+
+def _stable(notebook: nbformat.NotebookNode) -> object:
+    cells = [(cell.cell_type, cell.source, cell.metadata.get("tags", [])) for cell in notebook.cells]
+    return cells, {name: notebook.metadata.get(name) for name in ("accelerator", "colab", "title")}
+
+
+def _code(notebook: nbformat.NotebookNode) -> list[str]:
+    return [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def _copy_outputs(executed: nbformat.NotebookNode, notebook: nbformat.NotebookNode) -> None:
+    ran = (cell for cell in executed.cells if cell.cell_type == "code")
+    for cell, other in zip((c for c in notebook.cells if c.cell_type == "code"), ran, strict=True):
+        cell.outputs, cell.execution_count = other.outputs, other.execution_count

@@ -1,0 +1,373 @@
+"""Facts of the figures: axes, data, texts, and that they appear exactly once."""
+
+import subprocess
+import sys
+
+import keras
+import matplotlib
+import matplotlib.pyplot as plt
+import nbformat
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from nbclient import NotebookClient
+
+from kerascv_course import plotting
+
+EPOCHS = {"loss": [2.0, 1.0, 0.5], "val_loss": [2.1, 1.5, 1.4], "accuracy": [0.2, 0.6, 0.8]}
+FIGURES = {
+    "image_grid": lambda: plotting.image_grid(
+        np.zeros((3, 8, 8), "uint8"), titles=["a", "b", "c"], caption="zeros"
+    ),
+    "history_curves": lambda: plotting.history_curves(EPOCHS, caption="three epochs"),
+    "confusion_matrix": lambda: plotting.confusion_matrix(np.eye(10), list("abcdefghij"), caption="ten classes"),
+    "first_layer_filters": lambda: plotting.first_layer_filters(
+        np.full((5, 5, 1, 6), 0.071), caption="long tick labels"
+    ),
+    "activations": lambda: plotting.activations(np.ones((8, 8, 16)), caption="ones"),
+}
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def pictures(figure: Figure) -> list[np.ndarray]:
+    """Return the arrays behind the images of a figure."""
+    return [np.asarray(axis.images[0].get_array()) for axis in figure.axes if axis.images]
+
+
+def lines(axis: plt.Axes) -> dict[str, plt.Line2D]:
+    return {line.get_label(): line for line in axis.lines}
+
+
+# ------------------------------------------------------------------------------------------------ every figure
+@pytest.mark.parametrize("name", FIGURES)
+def test_user_settings_are_untouched(name):
+    plt.rcParams["font.size"] = 17
+    before = dict(plt.rcParams)
+    try:
+        FIGURES[name]()
+        assert dict(plt.rcParams) == before
+    finally:
+        plt.rcdefaults()
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("font_size", [6, 30])
+def test_texts_have_a_readable_size_whatever_the_user_set(name, font_size):
+    with plt.rc_context({"font.size": font_size}):
+        figure = FIGURES[name]()
+        figure.canvas.draw()
+    texts = [text for text in figure.findobj(plt.Text) if text.get_text()]
+    assert texts
+    assert {text.get_fontsize() for text in texts} <= {9, 10}
+    assert figure.get_figwidth() <= 9
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_caption_axes_and_legend_lie_inside_and_apart(name):
+    figure = FIGURES[name]()
+    figure.canvas.draw()
+    (caption,) = (text for text in figure.findobj(plt.Text) if text.get_text() == figure.get_suptitle())
+    boxes = [caption.get_window_extent(), *(legend.get_window_extent() for legend in figure.legends)]
+    boxes += [axis.get_tightbbox() for axis in figure.axes]
+    width, height = figure.canvas.get_width_height()
+    assert all(box.x0 >= 0 and box.y0 >= 0 and box.x1 <= width and box.y1 <= height for box in boxes)
+    assert not [(a, b) for i, a in enumerate(boxes) for b in boxes[:i] if a.padded(-1).overlaps(b.padded(-1))]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_in_a_script_the_figure_stays_open_for_show(name):
+    figure = FIGURES[name]()
+    assert isinstance(figure, Figure)
+    assert plt.get_fignums() == [figure.number]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_under_the_inline_backend_the_figure_is_closed(name):
+    usual = matplotlib.get_backend()
+    plt.switch_backend("module://matplotlib_inline.backend_inline")
+    try:
+        figure = FIGURES[name]()
+        assert plt.get_fignums() == []
+        assert isinstance(figure, Figure)
+    finally:
+        plt.switch_backend(usual)
+
+
+def test_a_notebook_cell_shows_the_figure_exactly_once(monkeypatch):
+    monkeypatch.delenv("MPLBACKEND")
+    setup = "import numpy as np\nfrom IPython.display import display\nfrom kerascv_course import plotting"
+    last_line = "plotting.image_grid(np.zeros((2, 8, 8)))"
+    middle = "display(plotting.image_grid(np.zeros((2, 8, 8))))\ntext = 'more'"
+    assigned = "figure = plotting.image_grid(np.zeros((2, 8, 8)))"
+    cells = [nbformat.v4.new_code_cell(source) for source in (setup, last_line, middle, assigned)]
+    notebook = NotebookClient(nbformat.v4.new_notebook(cells=cells), timeout=120, kernel_name="python3").execute()
+    shown = [sum("image/png" in output.get("data", {}) for output in cell.outputs) for cell in notebook.cells]
+    assert shown == [0, 1, 1, 0]
+
+
+@pytest.mark.smoke
+def test_plotting_loads_neither_keras_nor_tensorflow():
+    code = "import sys, kerascv_course.plotting; print(sorted({'keras', 'tensorflow'} & set(sys.modules)))"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"
+
+
+# ---------------------------------------------------------------------------------------------------- images
+@pytest.mark.smoke
+def test_each_image_gets_an_axis_with_its_values_and_title():
+    images = np.arange(3 * 4 * 5, dtype="uint8").reshape(3, 4, 5)
+    figure = plotting.image_grid(images, titles=["one", "two", "three"], caption="Numbers")
+    assert len(figure.axes) == 3
+    for axis, picture, image in zip(figure.axes, pictures(figure), images, strict=True):
+        np.testing.assert_allclose(picture, image / 255)
+        assert axis.images[0].get_clim() == (0, 1), "a dark image must stay dark"
+    assert [axis.get_title() for axis in figure.axes] == ["one", "two", "three"]
+    assert figure.get_suptitle() == "Numbers"
+
+
+@pytest.mark.parametrize("shape", [(2, 6, 7), (2, 6, 7, 1), (2, 6, 7, 3)])
+@pytest.mark.parametrize("dtype", ["uint8", "float16", "float32", "float64"])
+def test_grey_and_colour_images_of_bytes_and_floats_are_shown_alike(shape, dtype):
+    values = np.random.default_rng(0).integers(0, 256, shape).astype("uint8")
+    images = values if dtype == "uint8" else (values / 255).astype(dtype)
+    expected = values.squeeze(-1) if shape[-1] == 1 else values
+    drawn = pictures(plotting.image_grid(images))
+    np.testing.assert_allclose(drawn, expected / 255, atol=1e-3)
+
+
+def test_images_of_different_sizes_can_be_given_as_a_list():
+    drawn = pictures(plotting.image_grid([np.zeros((4, 6)), np.ones((8, 3, 3)), np.zeros((2, 2, 1), "uint8")]))
+    assert [picture.shape for picture in drawn] == [(4, 6), (8, 3, 3), (2, 2)]
+
+
+@pytest.mark.parametrize(("count", "columns", "expected"), [(5, None, 5), (9, None, 8), (5, 2, 2), (2, 6, 2)])
+def test_a_grid_has_as_many_columns_as_asked_for(count, columns, expected):
+    figure = plotting.image_grid(np.zeros((count, 4, 4)), columns=columns)
+    lefts = {round(axis.get_position().x0, 6) for axis in figure.axes}
+    assert (len(figure.axes), len(lefts)) == (count, expected)
+
+
+def test_images_do_not_overlap_and_stay_inside():
+    figure = plotting.image_grid(np.zeros((11, 6, 4)), titles=["a text of several words"] * 11, caption="Eleven")
+    figure.canvas.draw()
+    boxes = [axis.get_tightbbox() for axis in figure.axes]
+    assert not [(a, b) for i, a in enumerate(boxes) for b in boxes[:i] if a.padded(-1).overlaps(b.padded(-1))]
+    width, height = figure.canvas.get_width_height()
+    assert all(b.x0 >= 0 and b.y0 >= 0 and b.x1 <= width and b.y1 <= height for b in boxes)
+
+
+def test_rounding_errors_outside_zero_to_one_are_clipped():
+    (picture,) = pictures(plotting.image_grid(np.array([[[-1e-6, 1 + 1e-6]]])))
+    np.testing.assert_array_equal(picture, [[0, 1]])
+
+
+# --------------------------------------------------------------------------------------------------- history
+@pytest.mark.smoke
+def test_history_lines_hold_the_values_over_epochs_from_one():
+    figure = plotting.history_curves(EPOCHS)
+    loss, accuracy = figure.axes
+    assert [axis.get_ylabel() for axis in figure.axes] == ["loss", "accuracy"]
+    np.testing.assert_array_equal(lines(loss)["training"].get_data(), [[1, 2, 3], EPOCHS["loss"]])
+    np.testing.assert_array_equal(lines(loss)["validation"].get_data(), [[1, 2, 3], EPOCHS["val_loss"]])
+    assert list(lines(accuracy)) == ["training"]
+
+
+def test_validation_is_dashed_and_differs_in_colour_when_there_is_one_run():
+    drawn = lines(plotting.history_curves(EPOCHS).axes[0])
+    assert [drawn["training"].get_linestyle(), drawn["validation"].get_linestyle()] == ["-", "--"]
+    assert drawn["training"].get_color() != drawn["validation"].get_color()
+
+
+def test_a_run_keeps_its_colour_and_marker_and_no_two_runs_share_both():
+    runs = {f"run {index}": EPOCHS for index in range(9)}
+    drawn = lines(plotting.history_curves(runs).axes[0])
+    looks = [(drawn[f"{run}, training"].get_color(), drawn[f"{run}, training"].get_marker()) for run in runs]
+    assert len(set(looks)) == 9
+    for run, look in zip(runs, looks, strict=True):
+        validation = drawn[f"{run}, validation"]
+        assert (validation.get_color(), validation.get_marker()) == look
+        assert validation.get_linestyle() == "--"
+
+
+def test_every_line_has_one_legend_entry():
+    figure = plotting.history_curves({"plain": EPOCHS, "wide": EPOCHS})
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert texts == ["plain, training", "plain, validation", "wide, training", "wide, validation"]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 40, 300])
+def test_epoch_ticks_are_whole_numbers(count):
+    axis = plotting.history_curves({"loss": [1.0] * count}).axes[0]
+    low, high = axis.get_xlim()
+    ticks = [tick for tick in axis.get_xticks() if low <= tick <= high]
+    assert ticks
+    assert all(tick == int(tick) for tick in ticks)
+    assert 0 < low < 1 or count > 30
+    assert low < 1 <= count < high
+
+
+def test_a_keras_history_its_dictionary_and_a_named_run_draw_the_same_values():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    history = model.fit(np.ones((4, 2)), np.ones((4, 1)), epochs=3, verbose=0)
+    figures = [plotting.history_curves(form) for form in (history, history.history, {"one": history})]
+    values = [figure.axes[0].lines[0].get_ydata() for figure in figures]
+    np.testing.assert_array_equal(values, [history.history["loss"]] * 3)
+
+
+def test_chosen_metrics_become_the_panels():
+    history = {"loss": [1.0], "auc": [0.5], "val_auc": [0.4]}
+    figure = plotting.history_curves(history, metrics=["auc"])
+    assert [axis.get_ylabel() for axis in figure.axes] == ["auc"]
+    assert [len(lines(axis)) for axis in figure.axes] == [2]
+    assert [axis.get_ylabel() for axis in plotting.history_curves(history).axes] == ["loss"]
+
+
+# ------------------------------------------------------------------------------------------ confusion matrix
+@pytest.mark.smoke
+def test_confusion_matrix_writes_each_count_into_its_cell():
+    matrix = np.arange(9).reshape(3, 3)
+    axis = plotting.confusion_matrix(matrix, ["cat", "dog", "frog"]).axes[0]
+    cells = {text.get_position(): text.get_text() for text in axis.texts}
+    assert cells == {(column, row): str(matrix[row, column]) for row in range(3) for column in range(3)}
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["cat", "dog", "frog"]
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["cat", "dog", "frog"]
+    assert (axis.get_xlabel(), axis.get_ylabel()) == ("predicted class", "true class")
+
+
+def test_normalized_rows_sum_to_one_and_an_empty_class_shows_dashes():
+    axis = plotting.confusion_matrix([[3, 1], [0, 0]], ["a", "b"], normalize=True).axes[0]
+    assert [text.get_text() for text in axis.texts] == ["0.75", "0.25", "–", "–"]
+
+
+def test_shares_are_written_with_two_decimals():
+    axis = plotting.confusion_matrix([[0.5, 0.5], [0.25, 0.75]], ["a", "b"]).axes[0]
+    assert [text.get_text() for text in axis.texts] == ["0.50", "0.50", "0.25", "0.75"]
+
+
+def test_numbers_contrast_with_their_cells():
+    axis = plotting.confusion_matrix([[0, 50], [5, 100]], ["a", "b"]).axes[0]
+    image = axis.images[0]
+    for text, value in zip(axis.texts, [0, 50, 5, 100], strict=True):
+        cell = np.dot(image.cmap(image.norm(value))[:3], [0.299, 0.587, 0.114])
+        assert abs(cell - {"white": 1, "black": 0}[text.get_color()]) > 0.45
+
+
+def test_numbers_of_ten_classes_fit_their_cells():
+    axis = plotting.confusion_matrix(np.full((10, 10), 1000), list("abcdefghij")).axes[0]
+    axis.figure.canvas.draw()
+    cell = axis.get_window_extent().width / 10
+    assert max(text.get_window_extent().width for text in axis.texts) < 0.9 * cell
+
+
+# --------------------------------------------------------------------------------------------------- filters
+@pytest.mark.smoke
+def test_grey_filters_share_a_scale_around_zero_and_have_a_colour_bar():
+    weights = np.random.default_rng(1).normal(size=(5, 4, 1, 6))
+    figure = plotting.first_layer_filters(weights)
+    largest = np.abs(weights).max()
+    *filters, bar = figure.axes
+    assert [axis.images[0].get_clim() for axis in filters] == [(-largest, largest)] * 6
+    np.testing.assert_array_equal(pictures(figure), np.moveaxis(weights[:, :, 0], -1, 0))
+    assert bar.get_ylabel() == "weight"
+
+
+def test_colour_filters_are_scaled_together_with_zero_as_mid_grey():
+    weights = np.zeros((3, 3, 3, 2))
+    weights[0, 0, 0, 0], weights[1, 1, 2, 1] = 2.0, -1.0
+    first, second = pictures(plotting.first_layer_filters(weights))
+    np.testing.assert_allclose(first[0, 0], [1, 0.5, 0.5])
+    np.testing.assert_allclose(second[1, 1], [0.5, 0.5, 0.25])
+    np.testing.assert_allclose(second[2, 2], [0.5, 0.5, 0.5])
+
+
+def test_the_first_convolution_is_found_in_a_nested_model():
+    inner = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Rescaling(2.0), keras.layers.Conv2D(4, 3)])
+    outer = keras.Sequential([keras.Input((8, 8, 3)), inner, keras.layers.Conv2D(7, 3), keras.layers.Flatten()])
+    assert len(plotting.first_layer_filters(outer).axes) == 4
+
+
+# ----------------------------------------------------------------------------------------------- activations
+def test_maps_after_a_relu_start_at_zero_and_signed_maps_have_zero_in_the_middle():
+    maps = np.array([[[0.5, 2.0]]])
+    assert [axis.images[0].get_clim() for axis in plotting.activations(maps).axes[:2]] == [(0, 2)] * 2
+    figure = plotting.activations(maps - 3)
+    assert [axis.images[0].get_clim() for axis in figure.axes[:2]] == [(-2.5, 2.5)] * 2
+
+
+@pytest.mark.smoke
+def test_each_map_gets_an_axis_and_the_figure_a_colour_bar():
+    maps = np.random.default_rng(2).random((6, 5, 10))
+    figure = plotting.activations(maps, titles=[f"channel {i}" for i in range(10)], columns=5)
+    assert len(figure.axes) == 11
+    np.testing.assert_array_equal(pictures(figure), np.moveaxis(maps, -1, 0))
+    assert figure.axes[3].get_title() == "channel 3"
+
+
+def test_maps_of_a_keras_layer_can_be_passed_as_they_are():
+    maps = keras.layers.Conv2D(3, 3)(np.ones((1, 8, 8, 1), "float32"))[0]
+    assert len(plotting.activations(maps).axes) == 4
+
+
+# ------------------------------------------------------------------------------------------------- bad input
+GREY = np.zeros((2, 8, 8))
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "parts"),
+    [
+        (lambda: plotting.image_grid(np.zeros((8, 8))), ValueError, ["images", "image_grid", "(8, 8)", "[None]"]),
+        (lambda: plotting.image_grid(np.zeros((32, 32, 3))), ValueError, ["(32, 32, 3)", "images[None]"]),
+        (lambda: plotting.image_grid(np.zeros((2, 8, 8, 4))), ValueError, ["images", "(8, 8, 4)"]),
+        (lambda: plotting.image_grid([]), ValueError, ["1 to 256 images", "0 images"]),
+        (
+            lambda: plotting.image_grid(np.zeros((300, 2, 2))),
+            ValueError,
+            ["1 to 256", "300 images", "images[:64]"],
+        ),
+        (lambda: plotting.image_grid(GREY + np.nan), ValueError, ["finite", "nan"]),
+        (lambda: plotting.image_grid(GREY + np.inf), ValueError, ["finite", "inf"]),
+        (lambda: plotting.image_grid(GREY + 128.0), ValueError, ["from 0 to 1", "128", "255"]),
+        (lambda: plotting.image_grid(GREY - 0.5), ValueError, ["from 0 to 1", "-0.5"]),
+        (lambda: plotting.image_grid(GREY.astype("int64")), TypeError, ["uint8", "int64", "astype"]),
+        (lambda: plotting.image_grid(GREY, titles=["one"]), ValueError, ["titles", "image_grid", "2", "['one']"]),
+        (lambda: plotting.image_grid(GREY, titles="ab"), ValueError, ["titles", "'ab'"]),
+        (lambda: plotting.image_grid(GREY, columns=0), ValueError, ["columns", "image_grid", "at least 1", "0"]),
+        (lambda: plotting.image_grid(GREY, columns=2.0), TypeError, ["columns", "whole number", "2.0"]),
+        (lambda: plotting.history_curves([1, 2]), TypeError, ["history", "history_curves", "[1, 2]"]),
+        (lambda: plotting.history_curves({}), ValueError, ["history", "at least one epoch", "{}"]),
+        (lambda: plotting.history_curves({"loss": []}), ValueError, ["at least one epoch", "'loss': 0"]),
+        (lambda: plotting.history_curves({"loss": 1.0}), TypeError, ["history", "1.0"]),
+        (lambda: plotting.history_curves({"loss": [1, 2], "val_loss": [1]}), ValueError, ["'val_loss': 1"]),
+        (lambda: plotting.history_curves({"a": EPOCHS, "b": [1]}), TypeError, ["'b': [1]"]),
+        (lambda: plotting.history_curves({"a": EPOCHS, "b": {"loss": []}}), ValueError, ["'b': {'loss': 0}"]),
+        (lambda: plotting.history_curves({"auc": [1.0]}), ValueError, ["'loss' or 'accuracy'", "auc", "metrics"]),
+        (lambda: plotting.history_curves(EPOCHS, metrics=["top5"]), ValueError, ["metrics", "'accuracy'", "top5"]),
+        (lambda: plotting.history_curves(EPOCHS, metrics="loss"), ValueError, ["metrics", "'loss'"]),
+        (lambda: plotting.confusion_matrix(np.ones((2, 3)), "ab"), ValueError, ["square", "(2, 3)"]),
+        (lambda: plotting.confusion_matrix([[1, -1], [0, 1]], ["a", "b"]), ValueError, ["negative", "-1"]),
+        (lambda: plotting.confusion_matrix([[1, np.nan], [0, 1]], ["a", "b"]), ValueError, ["finite", "nan"]),
+        (lambda: plotting.confusion_matrix([["1"]], ["a"]), ValueError, ["finite numbers"]),
+        (lambda: plotting.confusion_matrix(np.eye(2), ["a"]), ValueError, ["class_names", "2 texts", "['a']"]),
+        (lambda: plotting.confusion_matrix(np.eye(2), None), ValueError, ["class_names", "None"]),
+        (lambda: plotting.first_layer_filters(np.ones((5, 5, 6))), ValueError, ["model_or_weights", "(5, 5, 6)"]),
+        (lambda: plotting.first_layer_filters(np.ones((5, 5, 16, 6))), ValueError, ["1 or 3", "(5, 5, 16, 6)"]),
+        (lambda: plotting.first_layer_filters(np.full((3, 3, 1, 1), np.nan)), ValueError, ["finite floats"]),
+        (lambda: plotting.first_layer_filters(keras.layers.Dense(2)), ValueError, ["convolution", "Dense"]),
+        (lambda: plotting.activations(np.ones((1, 8, 8, 4))), ValueError, ["feature_maps", "(1, 8, 8, 4)", "[0]"]),
+        (lambda: plotting.activations(np.ones((2, 2, 512))), ValueError, ["1 to 256 maps", "[..., :64]"]),
+        (lambda: plotting.activations(np.full((2, 2, 1), np.inf)), ValueError, ["feature_maps", "finite"]),
+        (lambda: plotting.activations(np.ones((2, 2, 3)), titles=["a"]), ValueError, ["titles", "3 texts"]),
+    ],
+)
+def test_bad_input_is_named_before_anything_is_drawn(call, error, parts):
+    with pytest.raises(error) as caught:
+        call()
+    assert all(part in str(caught.value) for part in parts), caught.value
+    assert plt.get_fignums() == []
