@@ -558,6 +558,29 @@ def test_reshaped_maps_keep_their_field_until_positions_are_mixed():
     assert [row.receptive_field_px for row in table.rows[1:]] == [3, 3, 3, 3, (12, 10)]
 
 
+def test_convolution_over_folded_rows_and_columns_is_bounded_from_above():
+    model = chain((6, 5, 1), layers.Reshape((30, 1)), layers.Conv1D(2, 3))
+    rows, columns = quiet_table(model).rows[-1].receptive_field_px
+    assert (rows, columns) == (6, 5)  # a window runs over the end of a row: 2 rows, and all 5 columns
+
+
+def test_convolution_over_an_image_axis_moved_to_the_channels_sees_all_of_it():
+    table = quiet_table(chain((12, 10, 1), layers.Permute((3, 2, 1)), conv((1, 3))))
+    assert table.rows[-1].receptive_field_px == (12, 3)
+
+
+def test_row_added_to_all_rows_is_seen_by_all_of_them():
+    inputs = keras.Input((20, 16, 1))
+    x = conv()(inputs)
+    table = quiet_table(keras.Model(inputs, x + x[:, :1]))
+    assert table.rows[-1].receptive_field_px == (20, 3)
+
+
+def test_centre_crop_that_enlarges_has_no_known_field():
+    table = quiet_table(chain((8, 8, 1), layers.CenterCrop(12, 12)))
+    assert (table.rows[-1].receptive_field_px, table.unknown_layers) == (None, ())
+
+
 def test_unknown_layers_and_vectors_have_no_receptive_field():
     model = chain((8, 8, 1), layers.Lambda(lambda x: x, output_shape=(8, 8, 1)), conv())
     with pytest.warns(UserWarning, match="lambda"):

@@ -157,9 +157,8 @@ class _Walk:
         """Return the public configuration of a functional model, which holds its graph."""
         try:
             config = model.get_config()
-            if (
-                "layers" not in config
-            ):  # a subclass with a constructor of its own: look at the same graph from outside
+            if "layers" not in config:
+                # A subclass with a constructor of its own hides its graph: look at the same tensors from outside.
                 config = keras.Model(model.inputs, model.outputs, name=model.name).get_config()
         except NotImplementedError as error:
             way_out = f"Saving it needs that too. Keras says: {error}"
@@ -182,18 +181,25 @@ class _Walk:
         name = prefix + operation.name
         if any(None in shape[1:] for shape, _ in specs):
             raise _unfit(self.model, "a model with fixed sizes", f"{name!r} has the output shape {specs[0][0]}.")
-        is_layer = isinstance(operation, keras.Layer)
-        effect = (LAYERS if is_layer else OPERATIONS).get(_known_class(operation))
+        known = LAYERS if isinstance(operation, keras.Layer) else OPERATIONS
+        effect = known.get(_known_class(operation))
         macs: int | None = None
         field: Field = None
         if effect is not None:
             macs, field = effect(Call(operation.get_config(), args, inputs, specs[0][0]))
-        outputs = [Tensor(shape, dtype, field) for shape, dtype in specs]
+        self.record(operation, name, specs, macs, field, passive=effect in PASSIVE)
+        return [Tensor(shape, dtype, field) for shape, dtype in specs]
+
+    def record(
+        self, operation: Any, name: str, specs: "list[Spec]", macs: int | None, field: Field, passive: bool
+    ) -> None:
+        """Add the row of one call, with the weights that no earlier row has counted."""
+        is_layer = isinstance(operation, keras.Layer)
         weights = {id(weight): weight for weight in (operation.weights if is_layer else ())}
         fresh = {key: math.prod(weight.shape) for key, weight in weights.items() if key not in self.counted}
         self.counted.update(fresh)
         self.calls[id(operation)] = self.calls.get(id(operation), 0) + 1
-        written = [] if effect in PASSIVE else [(math.prod(shape[1:]), dtype) for shape, dtype in specs]
+        written = [] if passive else [(math.prod(shape[1:]), dtype) for shape, dtype in specs]
         self.rows.append(
             LayerRow(
                 name=name,
@@ -209,7 +215,6 @@ class _Walk:
                 call=self.calls[id(operation)],
             )
         )
-        return outputs
 
 
 History = tuple[str, int, int]

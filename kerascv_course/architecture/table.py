@@ -29,9 +29,10 @@ class LayerRow:
         flops: Twice as many; None where unknown.
         activation_values: Values that the layer writes for one image; 0 where it only passes on its input.
         activation_bytes: The same in bytes, in the dtype of the layer's output.
-        receptive_field_px: Side of the region of the input that one value sees, in pixels, theoretical (the region
-            may be larger than the image); one number per axis where they differ; None for inputs that are no
-            images and where it is unknown.
+        receptive_field_px: Side of the region of the input that one value sees, in pixels; one number per axis
+            where they differ; None for inputs that are no images and where it is not known. It is theoretical:
+            the region may reach beyond the image, the statistics of normalisation layers are left out, and
+            where branches meet that step through the image differently it is the union over all positions.
         call: 1 for the first call of the layer, 2 for the second, ...
     """
 

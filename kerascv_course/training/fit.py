@@ -62,8 +62,8 @@ def fit(
         tensorboard: Whether to log to `folder`/tensorboard (needs the extra `tensorboard`).
         callbacks: Further Keras callbacks. They see every epoch that this call trains; a state that they keep
             themselves is not restored after an interruption.
-        seed: Decides, with the epoch, the order of the images and the seeds of layers such as `Dropout`. Python's,
-            NumPy's and the backend's seeds are set from it, too.
+        seed: Decides, with the epoch, the order of the images and the seeds of layers such as `Dropout`. A layer
+            of your own that draws random numbers needs a `keras.random.SeedGenerator` to be among them.
         verbose: Keras' own: 0 silent, 1 a progress bar, 2 a line per epoch.
 
     Returns:
@@ -172,7 +172,7 @@ class _EpochBatches(keras.utils.PyDataset):
 
 
 class _EpochSeeds(keras.callbacks.Callback):
-    """Sets the order of the data and the seeds of layers and libraries at the start of each epoch."""
+    """Sets the order of the data and the seeds of the layers at the start of each epoch."""
 
     def __init__(self, batches: _EpochBatches, seed: int) -> None:
         super().__init__()
@@ -181,9 +181,8 @@ class _EpochSeeds(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self.batches.start_epoch(epoch)
         states = [v for v in self.model.variables if v.path.endswith("seed_generator_state")]
-        numbers = np.random.SeedSequence([self.seed, epoch]).generate_state(len(states) + 1) >> 1
-        keras.utils.set_random_seed(int(numbers[-1]))
-        for state, number in zip(states, numbers, strict=False):
+        numbers = np.random.SeedSequence([self.seed, epoch]).generate_state(len(states)) >> 1
+        for state, number in zip(states, numbers, strict=True):
             state.assign(np.array([number, 0]))
 
 

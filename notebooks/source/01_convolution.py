@@ -357,9 +357,8 @@ for dtype in ("float32", "float64"):
 print(f"the price: the matrix holds {columns.size / colour.size:.1f} times the values of the image")
 
 # %% [markdown]
-# A difference is rounding: the same products, added in another order. Exactly 0 means that the library did
-# the very same thing: it uses im2col, too. (A GPU may round `float32` products more coarsely to be faster;
-# `float64` stays exact.)
+# A difference is rounding: the same products, added in another order. Exactly 0 means that the library
+# happened to add in our order. (A GPU may round `float32` products more coarsely, to be faster.)
 #
 # ## Fully connected instead of convolution
 #
