@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kerascv_course import __version__
+from kerascv_course._validation import input_error
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -104,6 +105,9 @@ def _run(options: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return USAGE
     folder = options.output or Path("kerascv-course-runs") / source.name
+    if folder.exists() and not folder.is_dir():
+        print(input_error("run", "--output", "a folder; it is made if need be", str(folder)), file=sys.stderr)
+        return USAGE
     print(f"{source.name}: {source.title}\nInto {folder.resolve()}\n")
     started = time.perf_counter()
     try:

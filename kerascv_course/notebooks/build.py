@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import nbformat
+from nbformat.reader import NotJSONError
 
 from kerascv_course.notebooks.source import (
     Source,
@@ -65,8 +66,9 @@ def write_files(folder: Path) -> list[Path]:
     without_outputs = []
     for path, (_, notebook) in generated_files(folder).items():
         if path.parent.name == "solutions":
-            if path.exists() and _code(nbformat.read(path, as_version=4)) == _code(notebook):
-                _copy_outputs(nbformat.read(path, as_version=4), notebook)
+            executed = _read(path)
+            if executed is not None and _code(executed) == _code(notebook):
+                _copy_outputs(executed, notebook)
             if not any(cell.get("outputs") for cell in notebook.cells):
                 without_outputs.append(path)
         write_notebook(notebook, path)
@@ -80,7 +82,16 @@ def write_notebook(notebook: nbformat.NotebookNode, path: Path) -> None:
 
 
 def _is_current(path: Path, expected: nbformat.NotebookNode) -> bool:
-    return path.exists() and _stable(nbformat.read(path, as_version=4)) == _stable(expected)
+    present = _read(path)
+    return present is not None and _stable(present) == _stable(expected)
+
+
+def _read(path: Path) -> nbformat.NotebookNode | None:
+    """Return a generated file, None where there is none or it is no notebook, such as after a merge conflict."""
+    try:
+        return nbformat.read(path, as_version=4)
+    except (FileNotFoundError, NotJSONError):
+        return None
 
 
 def _stable(notebook: nbformat.NotebookNode) -> object:

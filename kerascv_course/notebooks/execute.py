@@ -29,7 +29,7 @@ class Execution:
         notebook: The notebook with its outputs.
         notebook_path: The `.ipynb` file.
         page_path: The `.html` file.
-        seconds: Wall time of all cells, without the start of the kernel.
+        seconds: Wall time, the start and the end of the kernel included.
         summary: What the cell tagged `summary` printed; empty where it did not run.
         error: Where and why it stopped, for a person to read; None if every cell ran.
     """
@@ -94,14 +94,18 @@ def execute_notebook(
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="kerascv_course_", ignore_cleanup_errors=True) as scratch:
         client = _Client(
-            notebook, timeout=None, record_timing=False, resources={"metadata": {"path": str(folder)}}
+            notebook,
+            timeout=None,
+            record_timing=False,
+            resources={"metadata": {"path": str(folder)}},
+            extra_arguments=["--IPKernelApp.capture_fd_output=False"],  # see _quiet
         )
         client.km = _kernel_manager(scratch)
         client.reset_execution_trackers()
         kernel_environment = {**os.environ, **_quiet(scratch), **(environment or {})}
         log = open(Path(scratch) / "kernel.log", "w+", encoding="utf-8", errors="replace")  # noqa: SIM115
         try:
-            with client.setup_kernel(env=kernel_environment, stderr=log, cleanup_kc=True):
+            with client.setup_kernel(env=kernel_environment, stdout=log, stderr=log, cleanup_kc=True):
                 for number, (index, cell) in enumerate(code_cells, start=1):
                     cell_started = time.perf_counter()
 
@@ -167,10 +171,15 @@ def _kernel_manager(scratch: str) -> AsyncKernelManager:
 
 
 def _quiet(scratch: str) -> dict[str, str]:
-    """Keep the kernel out of the user's IPython profile and TensorFlow's start-up notes out of the notebook."""
+    """Keep the kernel out of the user's IPython profile and TensorFlow's start-up notes out of the notebook.
+
+    No variable silences the notes that TensorFlow's C++ code writes before its log is set up: they go into the
+    kernel's log, because the kernel captures Python's output only.
+    """
     return {
         "IPYTHONDIR": scratch,
         "JUPYTER_RUNTIME_DIR": scratch,
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # figures, whatever the user's shell has set
         "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3"),
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     }
@@ -187,12 +196,19 @@ def _printed(cell: nbformat.NotebookNode) -> str:
 
 def _failure(error: CellExecutionError, cell: nbformat.NotebookNode, number: int, total: int) -> str:
     """Return where a cell failed, in the cell's own lines, and why."""
-    trace = ANSI_COLOUR.sub("", error.traceback)
-    # The first arrow of the trace is in the cell; deeper ones are in libraries. A syntax error has none.
-    arrow = re.search(r"^-+> *(\d+)", trace, flags=re.MULTILINE) or re.search(r"\bline (\d+)", trace)
-    lines = cell.source.splitlines()
     where = f"Cell {number} of {total}"
-    if arrow and int(arrow.group(1)) <= len(lines):
-        line = int(arrow.group(1))
-        where += f", line {line}: {lines[line - 1].strip()}"
+    lines = [line.strip() for line in cell.source.splitlines()]
+    line = _failing_line(ANSI_COLOUR.sub("", error.traceback), lines)
+    if line is not None:
+        where += f", line {line}: {lines[line - 1]}"
     return f"{where}\n{error.ename}: {error.evalue}"
+
+
+def _failing_line(trace: str, lines: list[str]) -> int | None:
+    """Return the number of the cell's line at which IPython's trace points, None if it points at none."""
+    arrows = re.findall(r"^-+> *(\d+)(.*)$", trace, flags=re.MULTILINE)
+    for number, text in arrows:  # those in libraries can come first: the cause of an exception stands above it
+        if int(number) <= len(lines) and lines[int(number) - 1] == text.strip():
+            return int(number)
+    syntax_error = None if arrows else re.search(r"\bline (\d+)", trace)
+    return int(syntax_error[1]) if syntax_error and int(syntax_error[1]) <= len(lines) else None

@@ -8,7 +8,9 @@ import nbformat
 from nbconvert import HTMLExporter
 from pygments.formatters import HtmlFormatter
 
-FORMULA = re.compile(r"(?P<code>```.*?```|`[^`\n]*`)|\$\$(?P<block>.+?)\$\$|\$(?P<inline>[^$\n]+?)\$", re.DOTALL)
+FORMULA = re.compile(r"(?P<code>```.*?```|`[^`\n]*`)|\$\$(?P<block>.+?)\$\$|\$(?P<inline>(?:[^$\n]|\n(?!\s*\n))+?)\$", re.DOTALL
+)
+PLACEHOLDER = re.compile(r"formula\d+formula")
 
 STYLE = """
 body { color: #1f2328; font: 16px/1.55 system-ui, "Segoe UI", "Helvetica Neue", Arial, sans-serif; margin: 0; }
@@ -50,6 +52,7 @@ def page(notebook: nbformat.NotebookNode) -> str:
             cell.source = _take_formulas(cell.source, formulas)
     copy = nbformat.v4.new_notebook(cells=cells, metadata=notebook.metadata)
     body, _ = HTMLExporter(template_name="basic", embed_images=True).from_notebook_node(copy)
+    body = re.sub(r"<[^<>]+>", lambda tag: PLACEHOLDER.sub("", tag[0]), body)  # in the address of a heading
     for number, formula in enumerate(formulas):
         body = body.replace(_placeholder(number), formula)
     title = html.escape(str(notebook.metadata.get("title", "Notebook")))

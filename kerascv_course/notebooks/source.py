@@ -94,8 +94,8 @@ def find_source(name: str, folder: Path | None = None) -> Source:
     """
     sources = list_sources(folder)
     wanted = name.lower().removesuffix(".py").removesuffix(".ipynb")
-    exact = [s for s in sources if s.name == wanted or (wanted.isdigit() and int(s.name[:2]) == int(wanted))]
-    found = exact or [s for s in sources if wanted and wanted in s.name and not wanted.isdigit()]
+    exact = [s for s in sources if s.name == wanted or (wanted.isdecimal() and int(s.name[:2]) == int(wanted))]
+    found = exact or [s for s in sources if wanted and wanted in s.name and not wanted.isdecimal()]
     if len(found) != 1:
         candidates = ", ".join(s.name for s in (found or sources))
         raise input_error("run", "notebook", f"the name of one notebook: {candidates}", name)
@@ -151,7 +151,11 @@ def _notebook(source: Source, repository: str, *, solved: bool) -> nbformat.Note
             raise ValueError(f"Unknown tag {sorted(unknown)} in {where}. Known: {', '.join(sorted(TAGS))}.")
         if "solution" in tags and not solved:
             continue
-        text = _exercise(cell.source, where, solved=solved) if "exercise" in tags else cell.source
+        text = cell.source
+        if "exercise" in tags:
+            text = _exercise(text, where, solved=solved)
+        elif cell.cell_type == "code" and any(_is_mark(line) for line in text.splitlines()):
+            raise ValueError(f"A `{SOLUTION_BEGIN}` or `{STUDENT_MARK}` mark without the tag `exercise` in {where}.")
         new = nbformat.v4.new_code_cell if cell.cell_type == "code" else nbformat.v4.new_markdown_cell
         cells.append(new(text, metadata={"tags": tags} if tags else {}))
     for number, cell in enumerate(cells):
@@ -159,7 +163,13 @@ def _notebook(source: Source, repository: str, *, solved: bool) -> nbformat.Note
     return nbformat.v4.new_notebook(cells=cells, metadata=_metadata(source))
 
 
+def _is_mark(line: str) -> bool:
+    return line.strip() in (SOLUTION_BEGIN, SOLUTION_END) or line.strip().startswith(STUDENT_MARK)
+
+
 def _exercise(text: str, where: str, *, solved: bool) -> str:
+    if not any(line.strip() == SOLUTION_BEGIN for line in text.splitlines()):
+        raise ValueError(f"An exercise without `{SOLUTION_BEGIN}` in {where}: the student would see all of it.")
     lines = []
     in_solution = False
     for line in text.splitlines():

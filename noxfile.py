@@ -1,0 +1,23 @@
+"""Checks on several Python versions: `nox` runs the suite on 3.11 and the smoke set on 3.12 and on 3.13 as in Colab."""
+
+import nox
+
+nox.options.sessions = ["suite", "smoke", "colab"]
+
+
+@nox.session(python="3.11")
+def suite(session: nox.Session) -> None:
+    session.install(".[test]", "-c", "constraints/python311.txt")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(python="3.12")
+def smoke(session: nox.Session) -> None:
+    session.install(".[test]")
+    session.run("pytest", "-m", "smoke", *session.posargs)
+
+
+@nox.session(python="3.13")
+def colab(session: nox.Session) -> None:
+    session.install(".[test]", "-c", "constraints/colab.txt")
+    session.run("pytest", "-m", "smoke", *session.posargs)
