@@ -1,4 +1,4 @@
-"""Checks on several Python versions: `nox` runs the suite on 3.11 and the smoke set on 3.12 and on 3.13 as in Colab."""
+"""Checks on several Python versions: the suite on 3.11, the smoke set on 3.12, and on 3.13 as Colab has it."""
 
 import nox
 

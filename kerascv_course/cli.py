@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kerascv_course import __version__
-from kerascv_course._validation import input_error
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -97,6 +96,7 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from kerascv_course._validation import input_error
     from kerascv_course.notebooks.source import find_source, solved_notebook
 
     try:
@@ -126,18 +126,24 @@ def _run(options: argparse.Namespace) -> int:
 def _build(options: argparse.Namespace) -> int:
     from kerascv_course.notebooks.build import generated_files, stale_files, write_files, write_notebook
 
+    try:
+        files = generated_files(options.folder)
+    except (FileNotFoundError, ValueError) as error:  # no source there, or one that breaks a rule of the format
+        print(error, file=sys.stderr)
+        return FAILED
     if options.check:
         stale = stale_files(options.folder)
         for path in stale:
             print(f"stale: {path}")
-        print("Run `kerascv-course build`." if stale else "All generated notebooks are up to date.")
+        advice = "Run `kerascv-course build`, and delete those that have no source any more."
+        print(advice if stale else "All generated notebooks are up to date.")
         return FAILED if stale else OK
     without_outputs = write_files(options.folder)
     if not options.execute:
         for path in without_outputs:
             print(f"{path} has no outputs now: `kerascv-course build --execute` runs it.")
         return OK
-    for path, (source, notebook) in generated_files(options.folder).items():
+    for path, (source, notebook) in files.items():
         if path.parent.name == "solutions":
             print(f"\n{source.name}")
             done = _execute(notebook, Path("kerascv-course-runs") / "build", source.name, options.profile)

@@ -83,7 +83,9 @@ def _disk() -> Finding:
     folder = cache_folder()
     existing = next((path for path in (folder, *folder.parents) if path.is_dir()), None)
     if existing is None:
-        return Finding("Free disk", f"no such drive: {folder}", "Name another cache folder in KERASCV_COURSE_CACHE.")
+        return Finding(
+            "Free disk", f"no such drive: {folder}", "Name another cache folder in KERASCV_COURSE_CACHE."
+        )
     free = shutil.disk_usage(existing).free
     advice = ""
     if free < LEAST_FREE_BYTES:

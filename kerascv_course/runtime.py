@@ -106,7 +106,7 @@ def seed_everything(seed: int, *, deterministic: bool = False) -> None:
         >>> first == np.random.rand()
         True
     """
-    check_int("seed_everything", "seed", seed, 0, 2**32 - 1)
+    seed = check_int("seed_everything", "seed", seed, 0, 2**32 - 1)
     import keras
 
     keras.utils.set_random_seed(seed)

@@ -155,7 +155,9 @@ def _notebook(source: Source, repository: str, *, solved: bool) -> nbformat.Note
         if "exercise" in tags:
             text = _exercise(text, where, solved=solved)
         elif cell.cell_type == "code" and any(_is_mark(line) for line in text.splitlines()):
-            raise ValueError(f"A `{SOLUTION_BEGIN}` or `{STUDENT_MARK}` mark without the tag `exercise` in {where}.")
+            raise ValueError(
+                f"A `{SOLUTION_BEGIN}` or `{STUDENT_MARK}` mark without the tag `exercise` in {where}."
+            )
         new = nbformat.v4.new_code_cell if cell.cell_type == "code" else nbformat.v4.new_markdown_cell
         cells.append(new(text, metadata={"tags": tags} if tags else {}))
     for number, cell in enumerate(cells):

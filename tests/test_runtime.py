@@ -1,0 +1,238 @@
+"""`runtime`: the profile, the seeds, the report of what a notebook runs on."""
+
+import random
+import sys
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerascv_course import runtime
+
+PROFILE = runtime.PROFILE_VARIABLE
+
+
+@pytest.fixture(autouse=True)
+def no_profile_and_no_gpu(monkeypatch):
+    """Start each test from what the machine at hand may not have: no variable set, no GPU, float32."""
+    monkeypatch.delenv(PROFILE, raising=False)
+    monkeypatch.setattr(runtime, "find_gpus", lambda *, memory_growth=False: ())
+    yield
+    keras.config.set_dtype_policy("float32")
+
+
+def draw():
+    return random.random(), float(np.random.rand()), keras.ops.convert_to_numpy(keras.random.normal((3,))).tolist()  # noqa: NPY002
+
+
+@pytest.fixture
+def with_gpu(monkeypatch):
+    monkeypatch.setattr(runtime, "find_gpus", lambda *, memory_growth=False: ("NVIDIA T4",))
+
+
+# The profile
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize("name", ["smoke", "lite", "full"])
+def test_the_variable_decides_the_profile_whatever_the_device(monkeypatch, with_gpu, name):
+    monkeypatch.setenv(PROFILE, name)
+    assert runtime.profile() == name
+    assert runtime.by_profile(smoke="smoke", lite="lite", full="full") == name
+    assert runtime.setup().profile == name
+
+
+def test_without_the_variable_a_gpu_means_full_and_none_means_lite(monkeypatch):
+    assert runtime.profile() == "lite"
+    monkeypatch.setenv(PROFILE, "")  # set, but empty: as good as not set
+    assert runtime.profile() == "lite"
+    monkeypatch.setattr(runtime, "find_gpus", lambda *, memory_growth=False: ("NVIDIA T4",))
+    assert runtime.profile() == "full"
+
+
+# Seeds
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize("seeded", [runtime.seed_everything, lambda seed: runtime.setup(seed=seed)])
+def test_the_same_seed_gives_the_same_numbers_in_python_numpy_and_keras(seeded):
+    seeded(5)
+    first = draw()
+    seeded(5)
+    assert draw() == first
+    seeded(6)
+    other = draw()
+    assert all(a != b for a, b in zip(first, other, strict=True))
+
+
+def test_the_smallest_and_the_largest_seed_and_numpy_ints_are_accepted():
+    for seed in (0, 2**32 - 1, np.int64(3)):
+        runtime.seed_everything(seed)
+
+
+def test_deterministic_operations_are_switched_on_only_when_asked_for(monkeypatch):
+    calls = []
+    monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: calls.append(True))
+    runtime.seed_everything(1)
+    runtime.setup(seed=1)
+    assert calls == []
+    runtime.seed_everything(1, deterministic=True)
+    runtime.setup(seed=1, deterministic=True)
+    assert calls == [True, True]
+
+
+# The report
+
+
+def test_setup_reports_versions_device_and_profile():
+    record = runtime.setup()
+    assert record == runtime.Runtime(
+        backend="tensorflow",
+        backend_version=tf.__version__,
+        keras_version=keras.__version__,
+        gpus=(),
+        profile="lite",
+        in_colab=False,
+        dtype_policy="float32",
+    )
+    text = str(record)
+    for part in (keras.__version__, f"tensorflow {tf.__version__}", "CPU", "float32", "profile: lite", PROFILE):
+        assert part in text
+
+
+def test_the_report_names_the_gpu(with_gpu):
+    record = runtime.setup()
+    assert record.gpus == ("NVIDIA T4",)
+    assert record.profile == "full"
+    assert "NVIDIA T4" in str(record)
+    assert "CPU" not in str(record)
+
+
+def test_mixed_precision_is_bfloat16_on_a_cpu_and_float16_on_a_gpu(monkeypatch):
+    assert runtime.setup(mixed_precision=True).dtype_policy == "mixed_bfloat16"
+    layer = keras.layers.Dense(2)
+    layer.build((None, 3))
+    assert (layer.compute_dtype, layer.kernel.dtype) == ("bfloat16", "float32")
+    monkeypatch.setattr(runtime, "find_gpus", lambda *, memory_growth=False: ("NVIDIA T4",))
+    assert runtime.setup(mixed_precision=True).dtype_policy == "mixed_float16"
+
+
+def test_setup_sets_the_precision_back_that_an_earlier_setup_changed():
+    runtime.setup(mixed_precision=True)
+    assert runtime.setup().dtype_policy == "float32"
+    assert keras.config.dtype_policy().name == "float32"
+
+
+def test_colab_is_recognised_by_its_module(monkeypatch):
+    assert runtime.in_colab() is False
+    monkeypatch.setitem(sys.modules, "google.colab", SimpleNamespace())
+    assert runtime.in_colab() is True
+    assert runtime.setup().in_colab is True
+
+
+# GPUs: a machine with two is imitated
+
+
+@pytest.fixture
+def two_gpus(monkeypatch):
+    """Undo the imitation above and imitate TensorFlow's own answers instead; return who got memory growth."""
+    monkeypatch.undo()
+    devices = [SimpleNamespace(name=f"/physical_device:GPU:{number}") for number in range(2)]
+    grown = []
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: devices if kind == "GPU" else [])
+    monkeypatch.setattr(
+        tf.config.experimental,
+        "get_device_details",
+        lambda device: {"device_name": "NVIDIA T4"} if device is devices[0] else {},
+    )
+    monkeypatch.setattr(
+        tf.config.experimental, "set_memory_growth", lambda device, enable: grown.append((device.name, enable))
+    )
+    return grown
+
+
+def test_gpus_are_named_and_left_as_they_are_unless_memory_growth_is_asked_for(two_gpus):
+    assert runtime.find_gpus() == ("NVIDIA T4", "/physical_device:GPU:1")
+    assert two_gpus == []
+    assert runtime.find_gpus(memory_growth=True) == ("NVIDIA T4", "/physical_device:GPU:1")
+    assert two_gpus == [("/physical_device:GPU:0", True), ("/physical_device:GPU:1", True)]
+
+
+def test_setup_asks_for_memory_growth(two_gpus, monkeypatch):
+    monkeypatch.setenv(PROFILE, "smoke")
+    assert runtime.setup().gpus == ("NVIDIA T4", "/physical_device:GPU:1")
+    assert [enable for _, enable in two_gpus] == [True, True]
+
+
+def test_gpus_that_tensorflow_already_uses_are_still_reported(two_gpus, monkeypatch):
+    def refuse(device, enable):
+        raise RuntimeError("Physical devices cannot be modified after being initialized")
+
+    monkeypatch.setattr(tf.config.experimental, "set_memory_growth", refuse)
+    assert len(runtime.find_gpus(memory_growth=True)) == 2
+
+
+def test_other_backends_are_asked_for_their_gpus(monkeypatch):
+    monkeypatch.undo()
+    gpu, cpu = SimpleNamespace(platform="gpu", device_kind="NVIDIA T4"), SimpleNamespace(platform="cpu")
+    cuda = SimpleNamespace(device_count=lambda: 1, get_device_name=lambda number: f"NVIDIA {number}")
+    monkeypatch.setitem(sys.modules, "jax", SimpleNamespace(devices=lambda: [cpu, gpu]))
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+    for backend, expected in (("jax", ("NVIDIA T4",)), ("torch", ("NVIDIA 0",)), ("numpy", ())):
+        monkeypatch.setattr(keras.config, "backend", lambda backend=backend: backend)
+        assert runtime.find_gpus() == expected
+
+
+# Bad input
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: runtime.setup(seed=-1), ValueError, "`seed` of `setup` must be a whole number from 0 to 4294967295"),
+        (lambda: runtime.setup(seed=2**32), ValueError, "Received: seed=4294967296."),
+        (lambda: runtime.setup(seed="1"), TypeError, "`seed` of `setup` must be a whole number"),
+        (lambda: runtime.setup(seed=None), TypeError, "Received: seed=None."),
+        (lambda: runtime.seed_everything(1.5), TypeError, "`seed` of `seed_everything` must be a whole number"),
+        (lambda: runtime.seed_everything(True), TypeError, "Received: seed=True."),
+        (
+            lambda: runtime.by_profile(smoke=1, lite=2),
+            ValueError,
+            "`choices` of `by_profile` must be one value for each of smoke, lite and full. "
+            "Received: choices={'smoke': 1, 'lite': 2}.",
+        ),
+        (lambda: runtime.by_profile(), ValueError, "Received: choices={}."),
+        (lambda: runtime.by_profile(smoke=1, lite=2, full=3, huge=4), ValueError, "'huge': 4}."),
+        (lambda: runtime.by_profile(smoke=1, light=2, full=3), ValueError, "'light': 2"),
+    ],
+)
+def test_bad_input_is_refused_with_a_specific_error(call, error, message):
+    with pytest.raises(error) as caught:
+        call()
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["huge", "LITE", "lite "])
+@pytest.mark.parametrize("call", [runtime.profile, runtime.setup, lambda: runtime.by_profile(smoke=1, lite=2, full=3)])
+def test_a_bad_profile_is_refused_and_the_variable_named(monkeypatch, call, name):
+    monkeypatch.setenv(PROFILE, name)
+    message = f"`{PROFILE}` of `profile` must be 'smoke', 'lite' or 'full'. Received: {PROFILE}={name!r}."
+    with pytest.raises(ValueError, match="must be") as caught:
+        call()
+    assert str(caught.value) == message
+
+
+def test_bad_input_changes_no_seed_and_no_precision(monkeypatch):
+    runtime.setup(seed=1, mixed_precision=True)
+    expected = draw()
+    runtime.setup(seed=1, mixed_precision=True)
+    with pytest.raises(ValueError, match="seed"):
+        runtime.setup(seed=-1)
+    monkeypatch.setenv(PROFILE, "huge")
+    with pytest.raises(ValueError, match="huge"):
+        runtime.setup(seed=2)
+    assert keras.config.dtype_policy().name == "mixed_bfloat16"
+    assert draw() == expected
