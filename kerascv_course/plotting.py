@@ -152,7 +152,8 @@ def history_curves(history: Any, *, metrics: Sequence[str] | None = None, captio
         axis.set(xlim=(1 - margin, longest + margin), xlabel="epoch", ylabel=metric.replace("_", " "))
         axis.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1))
         axis.grid(alpha=0.3)
-    columns = max(1, int(size[0] // 2.2))
+    widest = max(1, int(size[0] // 2.2))
+    columns = min(widest, len(runs)) if len(runs) > 1 else widest  # a column per run, where they fit
     figure.legend(handles=list(handles.values()), loc="outside lower center", ncols=columns)
     return _with_caption(figure, caption)
 
@@ -196,7 +197,11 @@ def confusion_matrix(
     figure, axis = plt.subplots(figsize=(side, side), layout="constrained")
     image = axis.imshow(counts, cmap="Blues", vmin=0, vmax=1 if normalize else counts.max() or 1)
     axis.set(xlabel="predicted class", ylabel="true class")
-    axis.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
+    axis.set_xticks(range(len(names)), names)
+    if max(map(len, names)) > 3:  # longer names would run into each other
+        axis.tick_params(axis="x", labelrotation=45)
+        for label in axis.get_xticklabels():
+            label.set(ha="right", rotation_mode="anchor")
     axis.set_yticks(range(len(names)), names)
     for row, column in np.ndindex(counts.shape):
         value = counts[row, column]

@@ -23,6 +23,7 @@ class Runtime:
         backend_version: Version of that backend.
         keras_version: Version of Keras.
         gpus: One name per GPU that the backend can use; empty without one.
+        cpu_cores: Number of processor cores.
         profile: "smoke", "lite" or "full".
         in_colab: Whether this is a Google Colab runtime.
         dtype_policy: Keras' global dtype policy, for example "float32" or "mixed_float16".
@@ -32,12 +33,13 @@ class Runtime:
     backend_version: str
     keras_version: str
     gpus: tuple[str, ...]
+    cpu_cores: int
     profile: str
     in_colab: bool
     dtype_policy: str
 
     def __str__(self) -> str:
-        device = ", ".join(self.gpus) if self.gpus else "CPU"
+        device = ", ".join(self.gpus) if self.gpus else f"CPU ({self.cpu_cores} cores)"
         return (
             f"Keras {self.keras_version} on {self.backend} {self.backend_version}, {device}, "
             f"{self.dtype_policy}; profile: {self.profile} (set {PROFILE_VARIABLE} to change it)"
@@ -80,6 +82,7 @@ def setup(*, seed: int = 0, mixed_precision: bool = False, deterministic: bool =
         backend_version=_backend_version(),
         keras_version=keras.__version__,
         gpus=gpus,
+        cpu_cores=os.cpu_count() or 1,
         profile=chosen_profile,
         in_colab=in_colab(),
         dtype_policy=keras.config.dtype_policy().name,

@@ -183,7 +183,8 @@ class Hang(keras.callbacks.Callback):
             sys.stdin.read()
 
 model = keras.Sequential([keras.Input((12, 12, 3)), layers.RandomFlip(), layers.Conv2D(8, 3, activation="relu"),
-    layers.BatchNormalization(), layers.MaxPooling2D(2), layers.Flatten(), layers.Dropout(0.5), layers.Dense(3, activation="softmax")])
+    layers.BatchNormalization(), layers.MaxPooling2D(2), layers.Flatten(),
+    layers.Dropout(0.5), layers.Dense(3, activation="softmax")])
 model.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
 training.fit(model, (x, y), epochs=3, batch_size=16, folder=folder, callbacks=[Hang()], verbose=0)
 np.savez(sys.argv[3], *model.get_weights())

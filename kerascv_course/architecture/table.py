@@ -119,7 +119,7 @@ class LayerTable:
 def _html_line(cells: tuple[str, ...], tag: str) -> str:
     sides = ["left"] * _LEFT + ["right"] * (len(cells) - _LEFT)
     line = (
-        f'<{tag} style="text-align: {side}">{html.escape(cell)}</{tag}>'
+        f'<{tag} style="text-align: {side}; white-space: nowrap">{html.escape(cell)}</{tag}>'
         for cell, side in zip(cells, sides, strict=True)
     )
     return f"<tr>{''.join(line)}</tr>"
@@ -130,7 +130,7 @@ def _cells(row: LayerRow) -> tuple[str, ...]:
     return (
         row.name if row.call == 1 else f"{row.name} (call {row.call})",
         row.layer_type,
-        str(row.output_shape),
+        _shape(row.output_shape),
         f"{row.params:,}",
         f"{row.trainable_params:,}",
         *("unknown" if number is None else f"{number:,}" for number in (row.macs, row.flops)),
@@ -138,6 +138,13 @@ def _cells(row: LayerRow) -> tuple[str, ...]:
         f"{row.activation_bytes:,}",
         "-" if field is None else " x ".join(map(str, field)) if isinstance(field, tuple) else str(field),
     )
+
+
+def _shape(shape: tuple[Any, ...]) -> str:
+    """Return the shape without the batch axis, as the courses write it: "28 × 28 × 6"."""
+    if any(isinstance(part, tuple) for part in shape):
+        return ", ".join(_shape(part) for part in shape)
+    return " × ".join(map(str, shape[1:])) or "1"
 
 
 def _total_cells(table: LayerTable) -> tuple[str, ...]:

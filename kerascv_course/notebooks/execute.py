@@ -97,6 +97,7 @@ def execute_notebook(
             notebook,
             timeout=None,
             record_timing=False,
+            coalesce_streams=True,
             resources={"metadata": {"path": str(folder)}},
             extra_arguments=["--IPKernelApp.capture_fd_output=False"],  # see _quiet
         )

@@ -28,6 +28,7 @@ div.input_area { background: #f6f8fa; border-left: 3px solid #0072b2; border-rad
   padding: .6rem .9rem; }
 div.output_area { margin: .4rem 0; overflow-x: auto; }
 div.output_area pre { color: #3d444d; padding: 0 .9rem; }
+div.output_stream pre { max-height: 24rem; overflow-y: auto; }
 div.output_stderr pre { background: #fff4e5; }
 img, svg { height: auto; max-width: 100%; }
 table { border-collapse: collapse; font-size: .88rem; margin: .75rem 0; }

@@ -268,7 +268,7 @@ figure
 plotting.first_layer_filters(models["LeNet-5"], caption="First convolution of LeNet-5 after training on digits")
 
 # %%
-first_layer = keras.Model(models["LeNet-5"].inputs, models["LeNet-5"].get_layer("conv1").output)
+first_layer = keras.Model(models["LeNet-5"].input, models["LeNet-5"].get_layer("conv1").output)
 maps = keras.ops.convert_to_numpy(first_layer(x_test[:1]))[0]
 plotting.activations(maps, caption=f"The six maps of conv1 for a test digit: {y_test[0]}")
 
@@ -400,8 +400,8 @@ figure
 # %% [markdown]
 # ## What we saw
 #
-# * On small, centred digits the dense network is almost as good as LeNet-5: the difference is one or two of 360 test
-#   images. On photographs it is not: there the dense network has four times the parameters and loses clearly.
+# * On small, centred digits the dense network is almost as good as LeNet-5: the difference is one or two of 360
+#   test images. On photographs it is not: there the dense network has four times the parameters and loses clearly.
 # * LeNet-5 carries over to colour photographs with 300 more parameters, but not its accuracy: ten classes of
 #   photographs are not ten digits.
 # * With today's parts a network of *half* its parameters is much better.
