@@ -5,8 +5,8 @@ built model and reports, layer by layer, parameters, multiply-accumulates, activ
 field; it runs no forward pass and leaves the model as it was.
 """
 
-from .arithmetic import conv_output_size, receptive_field
-from .graph import layer_table
-from .table import LayerRow, LayerTable
+from kerascv_course.architecture.arithmetic import conv_output_size, receptive_field
+from kerascv_course.architecture.graph import layer_table
+from kerascv_course.architecture.table import LayerRow, LayerTable
 
 __all__ = ["LayerRow", "LayerTable", "conv_output_size", "layer_table", "receptive_field"]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from .._validation import check_int, input_error
+from kerascv_course._validation import check_int, input_error
 
 
 def conv_output_size(

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import fields
-from .fields import Field, Window
+from kerascv_course.architecture import fields
+from kerascv_course.architecture.fields import Field, Window
 
 
 @dataclass(frozen=True)

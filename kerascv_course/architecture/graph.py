@@ -8,11 +8,11 @@ from typing import Any
 
 import keras
 
-from .._validation import input_error
-from . import fields
-from .costs import LAYERS, OPERATIONS, PASSIVE, Call, Tensor
-from .fields import Field
-from .table import LayerRow, LayerTable
+from kerascv_course._validation import input_error
+from kerascv_course.architecture import fields
+from kerascv_course.architecture.costs import LAYERS, OPERATIONS, PASSIVE, Call, Tensor
+from kerascv_course.architecture.fields import Field
+from kerascv_course.architecture.table import LayerRow, LayerTable
 
 
 def layer_table(model: keras.Model) -> LayerTable:

@@ -100,6 +100,8 @@ def fit(
     if patience is not None and monitor.startswith("val_") and validation_data is None:
         way_out = "Pass `validation_data`, or a `validation_split` above 0."
         raise input_error("fit", "patience", "None where nothing is validated", patience, way_out)
+    if folder is not None and Path(folder).exists() and not Path(folder).is_dir():
+        raise input_error("fit", "folder", "a folder, or a name that does not exist yet", str(folder))
     if folder is None and tensorboard:
         raise input_error(
             "fit", "tensorboard", "False where no `folder` is given", tensorboard, "Name a `folder`."
@@ -118,19 +120,27 @@ def fit(
     run: list[keras.callbacks.Callback] = [_EpochSeeds(batches, seed), *callbacks]
     run += [_StopAtNaN(), *([early_stopping] if early_stopping else [])]
 
-    if folder is None:
-        return model.fit(batches, epochs=epochs, validation_data=validation_data, callbacks=run, verbose=verbose)
+    def train(from_epoch: int) -> keras.callbacks.History:
+        return model.fit(
+            batches,
+            initial_epoch=from_epoch,
+            epochs=epochs,
+            validation_data=validation_data,
+            callbacks=run,
+            shuffle=False,  # the batches shuffle themselves; Keras would mix them again, each time differently
+            verbose=verbose,
+        )
 
-    folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise input_error("fit", "folder", "a folder, or a name that does not exist yet", str(folder))
+    if folder is None:
+        return train(0)
+
     settings = run_settings(model, (x, y), batch_size, seed, validation_data, patience, monitor)
-    checkpoint = Checkpoint(folder, settings, early_stopping)
+    checkpoint = Checkpoint(Path(folder), settings, early_stopping)
     done = checkpoint.restore(model, epochs) if resume else 0
     if done == 0:
         checkpoint.start(model)
     if tensorboard:
-        run.append(keras.callbacks.TensorBoard(log_dir=str(folder / "tensorboard")))
+        run.append(keras.callbacks.TensorBoard(log_dir=str(Path(folder) / "tensorboard")))
     run.append(checkpoint)
 
     if checkpoint.stopped or done >= epochs:
@@ -139,14 +149,7 @@ def fit(
         history = keras.callbacks.History()
         history.set_model(model)
     else:
-        history = model.fit(
-            batches,
-            initial_epoch=done,
-            epochs=epochs,
-            validation_data=validation_data,
-            callbacks=run,
-            verbose=verbose,
-        )
+        history = train(done)
     history.history = {name: list(values) for name, values in checkpoint.history.items()}
     history.epoch = list(range(checkpoint.epochs_done))
     return history
