@@ -34,9 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\nInterrupted.", file=sys.stderr)
         return INTERRUPTED
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.split(".")[0] not in _notebook_packages():
+        package = (error.name or "").split(".")[0]
+        if package not in _notebook_packages():
             raise
-        print(f'This needs {error.name}: pip install "kerascv_course[notebooks]"', file=sys.stderr)
+        print(f'This needs {package}: pip install "kerascv_course[notebooks]"', file=sys.stderr)
         return USAGE
 
 

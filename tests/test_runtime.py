@@ -1,5 +1,6 @@
 """`runtime`: the profile, the seeds, the report of what a notebook runs on."""
 
+import os
 import random
 import sys
 from types import SimpleNamespace
@@ -86,19 +87,28 @@ def test_deterministic_operations_are_switched_on_only_when_asked_for(monkeypatc
 # The report
 
 
-def test_setup_reports_versions_device_and_profile():
+def test_setup_reports_versions_device_and_profile(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
     record = runtime.setup()
     assert record == runtime.Runtime(
         backend="tensorflow",
         backend_version=tf.__version__,
         keras_version=keras.__version__,
         gpus=(),
+        cpu_cores=6,
         profile="lite",
         in_colab=False,
         dtype_policy="float32",
     )
     text = str(record)
-    for part in (keras.__version__, f"tensorflow {tf.__version__}", "CPU", "float32", "profile: lite", PROFILE):
+    for part in (
+        keras.__version__,
+        f"tensorflow {tf.__version__}",
+        "CPU (6 cores)",
+        "float32",
+        "profile: lite",
+        PROFILE,
+    ):
         assert part in text
 
 
@@ -192,7 +202,11 @@ def test_other_backends_are_asked_for_their_gpus(monkeypatch):
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: runtime.setup(seed=-1), ValueError, "`seed` of `setup` must be a whole number from 0 to 4294967295"),
+        (
+            lambda: runtime.setup(seed=-1),
+            ValueError,
+            "`seed` of `setup` must be a whole number from 0 to 4294967295",
+        ),
         (lambda: runtime.setup(seed=2**32), ValueError, "Received: seed=4294967296."),
         (lambda: runtime.setup(seed="1"), TypeError, "`seed` of `setup` must be a whole number"),
         (lambda: runtime.setup(seed=None), TypeError, "Received: seed=None."),
@@ -216,7 +230,9 @@ def test_bad_input_is_refused_with_a_specific_error(call, error, message):
 
 
 @pytest.mark.parametrize("name", ["huge", "LITE", "lite "])
-@pytest.mark.parametrize("call", [runtime.profile, runtime.setup, lambda: runtime.by_profile(smoke=1, lite=2, full=3)])
+@pytest.mark.parametrize(
+    "call", [runtime.profile, runtime.setup, lambda: runtime.by_profile(smoke=1, lite=2, full=3)]
+)
 def test_a_bad_profile_is_refused_and_the_variable_named(monkeypatch, call, name):
     monkeypatch.setenv(PROFILE, name)
     message = f"`{PROFILE}` of `profile` must be 'smoke', 'lite' or 'full'. Received: {PROFILE}={name!r}."

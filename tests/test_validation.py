@@ -68,7 +68,10 @@ def test_check_choice_accepts_each_choice(value, choices):
 
 INT = "`n` of `f` must be a whole number"
 NUMBER = "`x` of `f` must be a number"
-SHAPE = "`input_shape` of `f` must be (height, width, channels) with sides of at least 20 pixels and at least 1 channel"
+SHAPE = (
+    "`input_shape` of `f` must be (height, width, channels) with sides of at least 20 pixels "
+    "and at least 1 channel"
+)
 
 
 @pytest.mark.smoke
@@ -102,9 +105,21 @@ SHAPE = "`input_shape` of `f` must be (height, width, channels) with sides of at
         (lambda: check_input_shape("f", (None, 32, 32, 3), 20), ValueError, "Leave the batch axis out."),
         (lambda: check_input_shape("f", (32, 32, None), 20), TypeError, "All three must be whole numbers."),
         (lambda: check_input_shape("f", (32, 32, True), 20), TypeError, "All three must be whole numbers."),
-        (lambda: check_input_shape("f", (32.0, 32, 3), 20), TypeError, f"{SHAPE}. Received: input_shape=(32.0, 32, 3)."),
-        (lambda: check_input_shape("f", (19, 32, 3), 20), ValueError, f"{SHAPE}. Received: input_shape=(19, 32, 3)."),
-        (lambda: check_input_shape("f", (32, 32, 0), 20), ValueError, f"{SHAPE}. Received: input_shape=(32, 32, 0)."),
+        (
+            lambda: check_input_shape("f", (32.0, 32, 3), 20),
+            TypeError,
+            f"{SHAPE}. Received: input_shape=(32.0, 32, 3).",
+        ),
+        (
+            lambda: check_input_shape("f", (19, 32, 3), 20),
+            ValueError,
+            f"{SHAPE}. Received: input_shape=(19, 32, 3).",
+        ),
+        (
+            lambda: check_input_shape("f", (32, 32, 0), 20),
+            ValueError,
+            f"{SHAPE}. Received: input_shape=(32, 32, 0).",
+        ),
     ],
 )
 def test_bad_values_are_refused_with_a_specific_error(check, error, message):

@@ -1,5 +1,6 @@
 """Execute a notebook cell by cell, save it after each, and turn it into one self-contained page."""
 
+import asyncio
 import os
 import re
 import tempfile
@@ -12,6 +13,7 @@ from typing import Any
 import nbformat
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
+from jupyter_core.utils import ensure_event_loop
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
@@ -115,7 +117,7 @@ def execute_notebook(
 
                     step("start", _first_line(cell.source))
                     client.epoch_reader = _EpochReader(step)
-                    client.execute_cell(cell, index)
+                    _execute_cell(client, cell, index)
                     if "summary" in cell.metadata.get("tags", []):
                         result.summary = _printed(cell)
                     step("done", _first_line(cell.source))
@@ -134,15 +136,29 @@ def execute_notebook(
     return result
 
 
+def _execute_cell(client: "_Client", cell: nbformat.NotebookNode, index: int) -> None:
+    try:
+        client.execute_cell(cell, index)
+    except KeyboardInterrupt:
+        # The cell's tasks still wait for the kernel, and would complain on the screen once it is shut down.
+        loop = ensure_event_loop()
+        tasks = asyncio.all_tasks(loop)
+        for task in tasks:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        raise
+
+
 class _Client(NotebookClient):
     """Keras' epoch lines are read as they arrive; all else is nbclient's own."""
 
     epoch_reader: "_EpochReader"
 
     def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
+        processed = super().process_message(msg, cell, cell_index)
         if msg["msg_type"] == "stream":
             self.epoch_reader.read(msg["content"]["text"])
-        return super().process_message(msg, cell, cell_index)
+        return processed
 
 
 @dataclass

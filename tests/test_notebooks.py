@@ -1,0 +1,964 @@
+"""The notebooks: the format of their sources, the generated files, their execution and the page."""
+
+import ast
+import base64
+import importlib.util
+import os
+import re
+import signal
+import subprocess
+import sys
+from html import unescape
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+
+import nbformat
+import pytest
+from IPython.core.inputtransformer2 import TransformerManager
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from kerascv_course import __version__
+from kerascv_course.notebooks import build
+from kerascv_course.notebooks.execute import execute_notebook
+from kerascv_course.notebooks.page import page
+from kerascv_course.notebooks.source import (
+    Source,
+    find_source,
+    list_sources,
+    repository_address,
+    solved_notebook,
+    student_notebook,
+)
+
+REAL_SOURCES = list_sources()
+REAL_DATA = os.environ.get("KERASCV_COURSE_DATA")
+PIXEL = base64.b64encode(b"no real picture").decode()
+
+LESSON = """\
+# %% [markdown]
+# # A lesson
+#
+# Of two exercises.
+
+# %%
+start = 1
+
+# %% tags=["exercise"]
+# The sum of both:
+# student: answer = None
+# solution
+answer = start + 41
+# end solution
+print(answer)
+
+
+# %% tags=["exercise"]
+def double(number):
+    # student: return number  # repair me
+    # solution
+    return 2 * number
+    # end solution
+
+
+# %% tags=["check"]
+print("Right" if answer == 42 else "Not yet")
+
+# %% [markdown] tags=["solution"]
+# Forty-two, of course.
+
+# %% tags=["solution"]
+proof = 6 * 7
+
+# %% tags=["summary"]
+print(f"The answer: {answer}.")
+"""
+
+
+def write_source(folder: Path, text: str = LESSON, name: str = "01_lesson") -> Source:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.py").write_text(text, encoding="utf-8")
+    return find_source(name, folder)
+
+
+def sources_of(notebook) -> list[str]:
+    return [cell.source for cell in notebook.cells]
+
+
+def text_of(notebook) -> str:
+    return "\n".join(sources_of(notebook))
+
+
+# The sources
+
+
+@pytest.mark.smoke
+def test_a_source_is_found_by_name_number_part_or_file_name(tmp_path):
+    for name in ("01_convolution", "02_lenet_cifar10", "03_lenet_again"):
+        write_source(tmp_path, name=name)
+    (tmp_path / "notes.py").write_text("")  # no number: no notebook
+    assert [source.name for source in list_sources(tmp_path)] == [
+        "01_convolution",
+        "02_lenet_cifar10",
+        "03_lenet_again",
+    ]
+    for name in (
+        "02_lenet_cifar10",
+        "02",
+        "2",
+        "cifar10",
+        "CIFAR",
+        "02_lenet_cifar10.py",
+        "02_lenet_cifar10.ipynb",
+    ):
+        assert find_source(name, tmp_path).name == "02_lenet_cifar10"
+
+
+def test_the_title_is_the_first_heading_and_else_the_name(tmp_path):
+    assert write_source(tmp_path).title == "A lesson"
+    assert write_source(tmp_path, "# %%\nx = 1\n", "02_bare").title == "02_bare"
+
+
+@pytest.mark.parametrize(
+    ("name", "listed"),
+    [
+        ("resnet", "01_convolution, 02_lenet, 03_lenet_again"),
+        ("lenet", "02_lenet, 03_lenet_again"),  # ambiguous: those that fit
+        ("", "01_convolution, 02_lenet, 03_lenet_again"),
+        ("9", "01_convolution, 02_lenet, 03_lenet_again"),
+        ("0", "01_convolution, 02_lenet, 03_lenet_again"),  # a number, not a part of one
+        ("²", "01_convolution, 02_lenet, 03_lenet_again"),
+        ("../01_convolution", "01_convolution, 02_lenet, 03_lenet_again"),
+    ],
+)
+def test_a_name_that_is_not_one_source_is_refused_with_the_candidates(tmp_path, name, listed):
+    for known in ("01_convolution", "02_lenet", "03_lenet_again"):
+        write_source(tmp_path, name=known)
+    with pytest.raises(ValueError, match="must be") as caught:
+        find_source(name, tmp_path)
+    message = f"`notebook` of `run` must be the name of one notebook: {listed}. Received: notebook={name!r}."
+    assert str(caught.value) == message
+
+
+def test_a_folder_without_sources_is_refused_and_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=re.escape(f"NN_topic.py) in {tmp_path}")):
+        list_sources(tmp_path)
+
+
+# The format
+
+
+@pytest.mark.smoke
+def test_the_student_gets_the_students_lines_and_no_solution(tmp_path):
+    assert sources_of(student_notebook(write_source(tmp_path)))[1:] == [
+        "# A lesson\n\nOf two exercises.",
+        "start = 1",
+        "# The sum of both:\nanswer = None\nprint(answer)",
+        "def double(number):\n    return number  # repair me",
+        'print("Right" if answer == 42 else "Not yet")',
+        'print(f"The answer: {answer}.")',
+    ]
+
+
+@pytest.mark.smoke
+def test_the_solved_notebook_has_the_solutions_and_no_students_line(tmp_path):
+    assert sources_of(solved_notebook(write_source(tmp_path)))[1:] == [
+        "# A lesson\n\nOf two exercises.",
+        "start = 1",
+        "# The sum of both:\nanswer = start + 41\nprint(answer)",
+        "def double(number):\n    return 2 * number",
+        'print("Right" if answer == 42 else "Not yet")',
+        "Forty-two, of course.",
+        "proof = 6 * 7",
+        'print(f"The answer: {answer}.")',
+    ]
+
+
+def test_cells_keep_their_kind_and_tags(tmp_path):
+    cells = solved_notebook(write_source(tmp_path)).cells[1:]
+    assert [(cell.cell_type, cell.metadata.get("tags", [])) for cell in cells] == [
+        ("markdown", []),
+        ("code", []),
+        ("code", ["exercise"]),
+        ("code", ["exercise"]),
+        ("code", ["check"]),
+        ("markdown", ["solution"]),
+        ("code", ["solution"]),
+        ("code", ["summary"]),
+    ]
+
+
+EXERCISE = '# %% [markdown]\n# # Title\n\n# %% tags=["exercise"]\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('# %% tags=["excercise"]\nx = 1\n', "Unknown tag ['excercise'] in cell 1 of 07_bad.py. Known: check,"),
+        (f"{EXERCISE}# solution\nx = 1\n", "`# solution` without its counterpart in cell 2 of 07_bad.py"),
+        (
+            f"{EXERCISE}# solution\nx = 1\n# solution\ny = 1\n# end solution\n",
+            "`# solution` without its counterpart in cell 2",
+        ),
+        (
+            f"{EXERCISE}# solution\nx = 1\n# end solution\ny = 1\n# end solution\n",
+            "`# end solution` without its counterpart in cell 2 of 07_bad.py",
+        ),
+        (
+            f"{EXERCISE}# end solution\nx = 1\n# solution\n",
+            "`# end solution` without its counterpart in cell 2 of 07_bad.py",
+        ),
+        (f"{EXERCISE}x = 1\n", "without `# solution` in cell 2 of 07_bad.py: the student would see all of it"),
+        (
+            f"{EXERCISE}#solution\nx = 1\n#end solution\n",
+            "An exercise without `# solution` in cell 2 of 07_bad.py",
+        ),
+        ("# %%\n# solution\nx = 1\n# end solution\n", "mark without the tag `exercise` in cell 1 of 07_bad.py"),
+        ("# %%\n# student: x = 1\n", "mark without the tag `exercise` in cell 1 of 07_bad.py"),
+    ],
+)
+@pytest.mark.parametrize("make", [student_notebook, solved_notebook])
+def test_a_source_that_breaks_a_rule_is_refused_with_its_cell_and_file(tmp_path, make, text, message):
+    source = write_source(tmp_path, text, "07_bad")
+    with pytest.raises(ValueError, match="07_bad") as caught:
+        make(source)
+    assert message in str(caught.value)
+
+
+# The real sources
+
+
+def solution_lines(source: Source) -> tuple[set[str], set[str]]:
+    """Return a source's lines between solution marks or in solution cells, and all of its others.
+
+    Reads the file by itself, line by line, without the package.
+    """
+    secret, public = set(), set()
+    in_cell = in_marks = False
+    for line in source.path.read_text(encoding="utf-8").splitlines():
+        line = line.strip()
+        if line.startswith("# %%"):
+            in_cell = '"solution"' in line
+        elif line in ("# solution", "# end solution"):
+            in_marks = line == "# solution"
+        else:
+            text = line.removeprefix("# student: ").removeprefix("# ")
+            (secret if in_cell or in_marks else public).add(text)
+    return secret, public
+
+
+@pytest.mark.parametrize("source", REAL_SOURCES, ids=lambda source: source.name)
+def test_no_line_of_a_solution_is_in_the_students_notebook(source):
+    secret, public = solution_lines(source)
+    secret = {line for line in secret - public if len(line) >= 4}
+    assert secret
+    student = text_of(student_notebook(source))
+    assert [line for line in secret if line in student] == []
+    solved = text_of(solved_notebook(source))
+    assert [line for line in secret if line not in solved] == []
+
+
+@pytest.mark.parametrize("make", [student_notebook, solved_notebook])
+@pytest.mark.parametrize("source", REAL_SOURCES, ids=lambda source: source.name)
+def test_every_code_cell_parses_and_nothing_of_the_format_is_left(source, make):
+    notebook = make(source)
+    manager = TransformerManager()
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            ast.parse(manager.transform_cell(cell.source))
+            assert not re.search(r"^\s*# (solution|end solution|student: .*)$", cell.source, flags=re.MULTILINE)
+            assert (cell.outputs, cell.execution_count) == ([], None)
+    nbformat.validate(notebook)
+
+
+@pytest.mark.parametrize("source", REAL_SOURCES, ids=lambda source: source.name)
+def test_each_exercise_is_followed_by_its_check_and_the_last_code_cell_is_the_summary(source):
+    code = [cell for cell in student_notebook(source).cells if cell.cell_type == "code"]
+    tags = [cell.metadata.get("tags", []) for cell in code]
+    assert tags.count(["exercise"]) == tags.count(["check"]) >= 3
+    for this, following in pairwise(tags):
+        assert (this == ["exercise"]) == (following == ["check"])
+    assert tags[-1] == ["summary"]
+    assert tags.count(["summary"]) == 1
+
+
+@pytest.mark.parametrize("make", [student_notebook, solved_notebook])
+@pytest.mark.parametrize("source", REAL_SOURCES, ids=lambda source: source.name)
+def test_two_builds_of_a_notebook_are_the_same_bytes(source, make, tmp_path):
+    for number in (1, 2):
+        build.write_notebook(make(source), tmp_path / f"{number}.ipynb")
+    first, second = ((tmp_path / f"{number}.ipynb").read_bytes() for number in (1, 2))
+    assert first == second
+    assert b"\r" not in first
+    ids = [cell.id for cell in make(source).cells]
+    assert len(set(ids)) == len(ids)
+
+
+@pytest.mark.parametrize("source", REAL_SOURCES, ids=lambda source: source.name)
+def test_every_formula_of_a_real_notebook_becomes_mathml(source):
+    html = page(solved_notebook(source))
+    text = re.sub(r"<(pre|code)\b.*?</\1>", "", html[html.index("<main>") :], flags=re.DOTALL)
+    assert "$" not in text
+    assert not re.search(r"formula\d", text)
+    assert "<math" in text
+    assert "\\" not in re.sub(r"<[^>]*>", "", text)  # no TeX command is left as text
+
+
+# Colab
+
+
+def test_the_metadata_asks_colab_for_a_gpu(tmp_path):
+    source = write_source(tmp_path)
+    for make in (student_notebook, solved_notebook):
+        metadata = make(source).metadata
+        assert metadata.accelerator == "GPU"
+        assert metadata.colab.gpuType == "T4"
+        assert metadata.kernelspec.name == "python3"
+        assert metadata.title == "A lesson"
+
+
+def test_the_badge_is_there_only_where_the_repository_is_set(tmp_path):
+    source = write_source(tmp_path)
+    assert "colab.research" not in text_of(student_notebook(source))
+    address = "https://github.com/owner/course"
+    blob = f"https://colab.research.google.com/github/owner/course/blob/v{__version__}"
+    student, solved = (make(source, repository=address) for make in (student_notebook, solved_notebook))
+    assert student.cells[0].cell_type == "markdown"
+    assert student.cells[0].source.endswith(f"({blob}/notebooks/01_lesson.ipynb)")
+    assert solved.cells[0].source.endswith(f"({blob}/notebooks/solutions/01_lesson.ipynb)")
+    assert sources_of(student)[2:] == sources_of(student_notebook(source))[1:]
+
+
+@pytest.mark.parametrize(
+    ("setting", "address"),
+    [
+        ('[tool.kerascv_course]\nrepository = ""\n', ""),
+        ("[tool.other]\n", ""),
+        (
+            '[tool.kerascv_course]\nrepository = "https://github.com/owner/course/"\n',
+            "https://github.com/owner/course",
+        ),
+    ],
+)
+def test_the_address_comes_from_pyproject(tmp_path, setting, address):
+    (tmp_path / "pyproject.toml").write_text(setting, encoding="utf-8")
+    assert repository_address(tmp_path / "pyproject.toml") == address
+    write_source(tmp_path / "notebooks" / "source")
+    for _, notebook in build.generated_files(tmp_path / "notebooks").values():
+        assert ("colab.research" in text_of(notebook)) == bool(address)
+
+
+def run_installation(notebook, monkeypatch, *, colab: bool, installed: bool) -> list[tuple[str, str]]:
+    """Run the first code cell in an imitation of the place; return the magics that it asked for."""
+    if colab:
+        monkeypatch.setitem(sys.modules, "google.colab", SimpleNamespace())
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name: (SimpleNamespace() if installed else None) if name == "kerascv_course" else real(name),
+    )
+    asked = []
+    shell = SimpleNamespace(run_line_magic=lambda name, line: asked.append((name, line)))
+    cell = next(cell for cell in notebook.cells if cell.cell_type == "code")
+    exec(TransformerManager().transform_cell(cell.source), {"get_ipython": lambda: shell})
+    return asked
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize(
+    ("repository", "requirement"),
+    [
+        ("", f'"kerascv_course=={__version__}"'),
+        ("https://github.com/o/c", f'"kerascv_course @ git+https://github.com/o/c@v{__version__}"'),
+    ],
+)
+def test_the_first_cell_installs_this_very_version_in_colab(tmp_path, monkeypatch, repository, requirement):
+    notebook = student_notebook(write_source(tmp_path), repository=repository)
+    asked = run_installation(notebook, monkeypatch, colab=True, installed=False)
+    assert asked == [("pip", f"install --quiet {requirement}")]
+
+
+@pytest.mark.parametrize(("colab", "installed"), [(False, False), (False, True), (True, True)])
+def test_the_first_cell_does_nothing_elsewhere_or_where_the_package_is_there(
+    tmp_path, monkeypatch, colab, installed
+):
+    notebook = student_notebook(write_source(tmp_path))
+    assert run_installation(notebook, monkeypatch, colab=colab, installed=installed) == []
+
+
+# The generated files
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Return a `notebooks` folder with one source and its two generated files, the solved one with an output."""
+    notebooks = tmp_path / "notebooks"
+    write_source(notebooks / "source")
+    assert build.write_files(notebooks) == [notebooks / "solutions" / "01_lesson.ipynb"]
+    edit(notebooks / "solutions" / "01_lesson.ipynb", add_outputs)
+    return notebooks
+
+
+def edit(path, change):
+    notebook = nbformat.read(path, as_version=4)
+    change(notebook)
+    build.write_notebook(notebook, path)
+
+
+def add_outputs(notebook):
+    for number, cell in enumerate(cell for cell in notebook.cells if cell.cell_type == "code"):
+        cell.execution_count = number + 1
+        cell.outputs = [new_output("stream", name="stdout", text=f"output {number}\n")]
+
+
+def outputs_of(path):
+    cells = nbformat.read(path, as_version=4).cells
+    return [output.text for cell in cells for output in cell.get("outputs", [])]
+
+
+@pytest.mark.smoke
+def test_build_writes_the_students_and_the_solved_notebook(folder):
+    assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.ipynb")) == [
+        "01_lesson.ipynb",
+        "solutions/01_lesson.ipynb",
+    ]
+    source = find_source("1", folder / "source")
+    assert sources_of(nbformat.read(folder / "01_lesson.ipynb", 4)) == sources_of(student_notebook(source))
+    solved = nbformat.read(folder / "solutions" / "01_lesson.ipynb", 4)
+    assert sources_of(solved) == sources_of(solved_notebook(source))
+    assert build.stale_files(folder) == []
+
+
+def test_outputs_survive_a_change_of_text(folder):
+    solved = folder / "solutions" / "01_lesson.ipynb"
+    before = outputs_of(solved)
+    assert len(before) == 7
+    write_source(
+        folder / "source", LESSON.replace("Of two exercises.", "Of two short exercises.\n#\n# And a check.")
+    )
+    assert build.write_files(folder) == []
+    assert outputs_of(solved) == before
+    counts = [cell.execution_count for cell in nbformat.read(solved, 4).cells if cell.cell_type == "code"]
+    assert counts == [1, 2, 3, 4, 5, 6, 7]
+    assert "two short exercises" in text_of(nbformat.read(solved, 4))
+    assert outputs_of(folder / "01_lesson.ipynb") == []
+
+
+def test_outputs_are_dropped_when_code_changes(folder):
+    solved = folder / "solutions" / "01_lesson.ipynb"
+    write_source(folder / "source", LESSON.replace("proof = 6 * 7", "proof = 7 * 6"))
+    assert build.write_files(folder) == [solved]
+    assert outputs_of(solved) == []
+
+
+def test_a_students_notebook_that_was_run_is_blank_again_after_a_build(folder):
+    edit(folder / "01_lesson.ipynb", add_outputs)
+    build.write_files(folder)
+    assert outputs_of(folder / "01_lesson.ipynb") == []
+
+
+def delete_solved(folder):
+    (folder / "solutions" / "01_lesson.ipynb").unlink()
+    return ["solutions/01_lesson.ipynb"]
+
+
+def change_code(folder):
+    write_source(folder / "source", LESSON.replace("start = 1", "start = 2"))
+    return ["01_lesson.ipynb", "solutions/01_lesson.ipynb"]
+
+
+def change_a_solution(folder):
+    write_source(folder / "source", LESSON.replace("start + 41", "41 + start"))
+    return ["solutions/01_lesson.ipynb"]
+
+
+def change_text(folder):
+    write_source(folder / "source", LESSON.replace("Of two", "Of 2"))
+    return ["01_lesson.ipynb", "solutions/01_lesson.ipynb"]
+
+
+def change_a_tag(folder):
+    edit(folder / "01_lesson.ipynb", lambda notebook: notebook.cells[-1].metadata.update(tags=[]))
+    return ["01_lesson.ipynb"]
+
+
+def edit_a_generated_cell(folder):
+    edit(folder / "01_lesson.ipynb", lambda notebook: notebook.cells[2].update(source="start = 3"))
+    return ["01_lesson.ipynb"]
+
+
+def ask_for_no_gpu(folder):
+    edit(folder / "01_lesson.ipynb", lambda notebook: notebook.metadata.pop("accelerator"))
+    return ["01_lesson.ipynb"]
+
+
+def leave_a_merge_conflict(folder):
+    path = folder / "solutions" / "01_lesson.ipynb"
+    path.write_text("<<<<<<< HEAD\n" + path.read_text(encoding="utf-8"), encoding="utf-8")
+    return ["solutions/01_lesson.ipynb"]
+
+
+def set_the_repository(folder):
+    text = '[tool.kerascv_course]\nrepository = "https://github.com/owner/course"\n'
+    (folder.parent / "pyproject.toml").write_text(text, encoding="utf-8")
+    return ["01_lesson.ipynb", "solutions/01_lesson.ipynb"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        delete_solved,
+        change_code,
+        change_a_solution,
+        change_text,
+        change_a_tag,
+        edit_a_generated_cell,
+        ask_for_no_gpu,
+        leave_a_merge_conflict,
+        set_the_repository,
+    ],
+)
+def test_stale_files_are_found_and_a_build_makes_them_current(folder, change):
+    expected = change(folder)
+    assert [path.relative_to(folder).as_posix() for path in build.stale_files(folder)] == expected
+    build.write_files(folder)
+    assert build.stale_files(folder) == []
+
+
+def test_a_notebook_that_lost_its_source_is_stale(folder):
+    write_source(folder / "source", name="02_new")
+    (folder / "source" / "01_lesson.py").unlink()
+    build.write_files(folder)
+    orphans = [folder / "01_lesson.ipynb", folder / "solutions" / "01_lesson.ipynb"]
+    assert build.stale_files(folder) == orphans
+    assert all(path.exists() for path in orphans)  # it may be someone's work: nothing is deleted
+
+
+def test_what_editors_and_runs_add_is_not_stale(folder):
+    def as_an_editor_would(notebook):
+        add_outputs(notebook)
+        notebook.metadata["widgets"] = {"state": {}}
+        notebook.metadata["kernelspec"] = {"display_name": "venv", "language": "python", "name": "venv"}
+        notebook.metadata["language_info"] = {"name": "python", "version": "3.13.1"}
+        for number, cell in enumerate(notebook.cells):
+            cell["id"] = f"other-{number}"
+            cell.metadata["collapsed"] = False
+            cell.metadata["execution"] = {"iopub.execute_input": "2026-01-01T00:00:00"}
+
+    for path in (folder / "01_lesson.ipynb", folder / "solutions" / "01_lesson.ipynb"):
+        edit(path, as_an_editor_would)
+    assert build.stale_files(folder) == []
+
+
+# The page
+
+
+class Addresses(HTMLParser):
+    """Collects what a browser would fetch by itself: not the targets of `<a>`, which need a click."""
+
+    def __init__(self):
+        super().__init__()
+        self.found: list[str] = []
+        self.tags: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        for name, value in attrs:
+            if name in ("src", "srcset", "data", "poster", "background") or (name == "href" and tag != "a"):
+                self.found.append(value or "")
+            if name == "style":
+                self.found += re.findall(r"url\(([^)]*)\)", value or "")
+
+
+def outside_addresses(html: str) -> list[str]:
+    """Return every address that the page would load from elsewhere, and every script."""
+    parser = Addresses()
+    parser.feed(html)
+    styles = "".join(re.findall(r"<style.*?</style>", html, flags=re.DOTALL))
+    found = parser.found + re.findall(r"url\(([^)]*)\)|@import", styles)
+    return [a for a in found if not a.startswith("data:")] + [t for t in parser.tags if t in ("script", "iframe")]
+
+
+def test_the_probe_for_outside_addresses_sees_each_kind():
+    for html in (
+        '<script src="https://x/y.js"></script>',
+        "<script>1</script>",
+        '<link rel="stylesheet" href="https://x/y.css">',
+        '<img src="picture.png">',
+        "<style>@import 'x.css';</style>",
+        "<style>a { background: url(https://x/y.png) }</style>",
+        '<p style="background: url(y.png)">',
+    ):
+        assert outside_addresses(html), html
+    assert outside_addresses('<a href="https://x"><img src="data:image/png;base64,AA"></a>') == []
+
+
+@pytest.fixture
+def rich_notebook():
+    code = new_code_cell("price = '$5 and $6'\nprint(1 < 2)", execution_count=1)
+    code.outputs = [
+        new_output("stream", name="stdout", text="True, <b>$x$</b>\n"),
+        new_output("display_data", {"image/png": PIXEL, "text/plain": "<Figure>"}),
+        new_output("execute_result", {"text/html": "<table><tr><td>61,706</td></tr></table>", "text/plain": "t"}),
+        new_output("error", ename="ValueError", evalue="no", traceback=["\x1b[31mValueError\x1b[39m: no"]),
+    ]
+    text = (
+        "## Size $n^2$\n\nInline $a < b$ and over\ntwo lines $a +\nb$, see <https://keras.io>:\n\n"
+        "$$\\sum_{i} \\frac{x_i}{2}$$\n\n| a | b |\n|---|---|\n| $|x|$ | `$HOME` |\n\n"
+        "```python\ncost = '$7' + '$8'\n```"
+    )
+    cells = [new_markdown_cell(text), code]
+    return new_notebook(cells=cells, metadata={"title": "Cats & <dogs>"})
+
+
+@pytest.mark.smoke
+def test_the_page_loads_nothing_from_outside(rich_notebook):
+    html = page(rich_notebook)
+    assert outside_addresses(html) == []
+    assert f'src="data:image/png;base64,{PIXEL}"' in re.sub(r"\s+", " ", html)
+    assert "61,706" in html
+    assert "True, &lt;b&gt;$x$&lt;/b&gt;" in html
+    assert "ValueError" in html
+    assert "<title>Cats &amp; &lt;dogs&gt;</title>" in html
+
+
+def test_formulas_become_mathml_and_dollars_in_code_stay(rich_notebook):
+    html = page(rich_notebook)
+    assert html.count("<math") == 5
+    assert html.count('display="block"') == 1
+    assert "<mfrac>" in html
+    assert "$HOME" in html
+    text = unescape(re.sub(r"<[^>]*>", "", html))
+    assert "price = '$5 and $6'" in text
+    assert "cost = '$7' + '$8'" in text
+
+
+def test_a_formula_in_a_heading_leaves_the_headings_address_whole(rich_notebook):
+    parser = Addresses()
+    parser.feed(page(rich_notebook))
+    heading = re.search(r"<h2[^>]*>", page(rich_notebook)).group()
+    assert heading.count('"') == 2
+    assert "math" not in heading
+    assert parser.tags.count("math") == 5
+
+
+def test_making_a_page_changes_no_notebook(rich_notebook):
+    before = nbformat.writes(rich_notebook)
+    first = page(rich_notebook)
+    assert nbformat.writes(rich_notebook) == before
+    assert page(rich_notebook) == first
+
+
+# Execution
+
+
+EPOCHS = """\
+import sys, time
+print("Epoch 1/2")
+sys.stdout.write("4/4 - 1s - 130ms/step - accuracy: 0.5000 - ")
+sys.stdout.flush()
+time.sleep(0.3)  # the line arrives in two parts
+print("loss: 0.7000")
+print("Epoch 2/2\\n4/4 - 0s - 10ms/step - accuracy: 0.7500 - loss: 0.5000")
+print("10/20 - no epoch")
+"""
+
+
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory):
+    """Execute one notebook from an empty folder, with a user's own IPython profile and an empty home at hand."""
+    home, here = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("here")
+    startup = home / "ipython" / "profile_default" / "startup" / "00.py"
+    startup.parent.mkdir(parents=True)
+    startup.write_text("started_by_the_user = True")
+    notebook = new_notebook(
+        cells=[
+            new_markdown_cell("# Tiny"),
+            new_code_cell("start = 20  # first\nassert 'started_by_the_user' not in globals()"),
+            new_code_cell(EPOCHS),
+            new_code_cell("import os\nos.write(2, b'a note of a C++ library')\nos.write(1, b'another')\nNone"),
+            new_code_cell(
+                "# Where am I?\nfrom pathlib import Path\nPath('written.txt').write_text(os.environ['FOR_US'])"
+            ),
+            new_code_cell(
+                "import matplotlib\nfrom matplotlib.figure import Figure\nimport matplotlib.pyplot as plt\n"
+                "_ = plt.figure().add_subplot().plot([1, 2])"
+            ),
+            new_code_cell("print('The answer:', start + 22)\nprint('All done.')", metadata={"tags": ["summary"]}),
+        ],
+        metadata={"title": "Tiny"},
+    )
+    steps = []
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("HOME", "USERPROFILE", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "MPLCONFIGDIR", "APPDATA"):
+            patch.setenv(name, str(home))
+        patch.delenv("PYTEST_CURRENT_TEST")  # kernels that see it capture less
+        patch.setenv("IPYTHONDIR", str(home / "ipython"))
+        patch.setenv("MPLBACKEND", "agg")  # a user's choice for scripts: the notebook has figures all the same
+        patch.setenv("MPLCONFIGDIR", str(tmp_path_factory.mktemp("matplotlib")))
+        patch.chdir(here)
+        before = sorted(home.rglob("*"))
+        done = execute_notebook(
+            notebook, Path("out") / "tiny", "tiny", show=steps.append, environment={"FOR_US": "a variable"}
+        )
+        folder = here / "out" / "tiny"
+        after = sorted(home.rglob("*"))
+    return SimpleNamespace(done=done, steps=steps, here=here, folder=folder, home=(before, after))
+
+
+@pytest.mark.smoke
+def test_execution_fills_the_notebook_and_writes_both_files(executed):
+    done, folder = executed.done, executed.folder
+    assert done.error is None
+    assert done.summary == "The answer: 42\nAll done."
+    assert done.seconds > 0
+    written = nbformat.read(folder / "tiny.ipynb", as_version=4)
+    nbformat.validate(written)
+    assert written.cells[-1].outputs[0].text == "The answer: 42\nAll done.\n"
+    assert [cell.execution_count for cell in written.cells[1:]] == [1, 2, 3, 4, 5, 6]
+    html = (folder / "tiny.html").read_text(encoding="utf-8")
+    assert "The answer: 42" in html
+    assert outside_addresses(html) == []
+
+
+def test_figures_are_in_notebook_and_page_whatever_backend_the_user_has_set(executed):
+    outputs = [output for cell in executed.done.notebook.cells[1:] for output in cell.outputs]
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 1
+    assert "data:image/png;base64," in (executed.folder / "tiny.html").read_text(encoding="utf-8")
+
+
+def test_execution_writes_into_its_folder_alone_and_leaves_the_users_settings_be(executed):
+    files = sorted(path.relative_to(executed.here).as_posix() for path in executed.here.rglob("*"))
+    assert files == ["out", "out/tiny", "out/tiny/tiny.html", "out/tiny/tiny.ipynb", "out/tiny/written.txt"]
+    assert (executed.folder / "written.txt").read_text() == "a variable"  # the folder is the working folder
+    before, after = executed.home
+    assert after == before
+
+
+def test_what_libraries_write_below_python_is_not_in_the_notebook(executed):
+    assert executed.done.notebook.cells[3].outputs == []
+
+
+def test_progress_names_each_cell_and_each_epoch(executed):
+    assert [(step.kind, step.number, step.text) for step in executed.steps] == [
+        ("start", 1, "start = 20  # first"),
+        ("done", 1, "start = 20  # first"),
+        ("start", 2, "import sys, time"),
+        ("epoch", 2, "epoch 1/2 - 1s - 130ms/step - accuracy: 0.5000 - loss: 0.7000"),
+        ("epoch", 2, "epoch 2/2 - 0s - 10ms/step - accuracy: 0.7500 - loss: 0.5000"),
+        ("done", 2, "import sys, time"),
+        ("start", 3, "import os"),
+        ("done", 3, "import os"),
+        ("start", 4, "Where am I?"),
+        ("done", 4, "Where am I?"),
+        ("start", 5, "import matplotlib"),
+        ("done", 5, "import matplotlib"),
+        ("start", 6, "print('The answer:', start + 22)"),
+        ("done", 6, "print('The answer:', start + 22)"),
+    ]
+    assert {step.total for step in executed.steps} == {6}
+    assert all(step.seconds >= 0 for step in executed.steps)
+
+
+def code_notebook(*sources: str):
+    return new_notebook(cells=[new_code_cell(source) for source in sources])
+
+
+FAILING = {
+    "in a library": (
+        "x = 1\nimport json\njson.loads('{')",
+        "Cell 2 of 3, line 3: json.loads('{')\nJSONDecodeError: ",
+    ),
+    "with a cause in a library": (  # IPython shows the trace of the cause first, and that starts in the library
+        "#\n" * 3000 + "from importlib.metadata import version\nversion('no-such-package')",
+        "Cell 2 of 3, line 3002: version('no-such-package')\nPackageNotFoundError: ",
+    ),
+    "syntax": ("x = 1\ny = = 2", "Cell 2 of 3, line 2: y = = 2\nSyntaxError: "),
+}
+
+
+@pytest.mark.parametrize("kind", FAILING)
+def test_a_failing_cell_is_named_by_number_line_and_text_and_ends_the_run(tmp_path, kind):
+    source, message = FAILING[kind]
+    notebook = code_notebook("print('before')", source, "print('after')")
+    add_outputs(notebook)  # of an earlier run: they must not survive
+    done = execute_notebook(notebook, tmp_path, "bad")
+    assert done.error.startswith(message)
+    assert done.summary == ""
+    written = nbformat.read(tmp_path / "bad.ipynb", as_version=4)
+    assert written.cells[0].outputs[0].text == "before\n"
+    assert written.cells[1].outputs[-1].output_type == "error"
+    assert written.cells[2].outputs == []
+    html = (tmp_path / "bad.html").read_text(encoding="utf-8")
+    assert message.split("\n")[1].split(":")[0] in html
+
+
+def test_a_kernel_that_dies_is_told_with_the_cell_and_its_last_words(tmp_path):
+    deadly = "import os\nos.write(2, b'out of memory')\nos._exit(1)"
+    notebook = code_notebook("print('before')", deadly, "print('after')")
+    done = execute_notebook(notebook, tmp_path, "dead")
+    assert done.error.startswith("The kernel died in cell 2 of 3.")
+    assert "out of memory" in done.error
+    assert nbformat.read(done.notebook_path, as_version=4).cells[0].outputs[0].text == "before\n"
+    assert "before" in done.page_path.read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot send one process the signal of Ctrl-C")
+def test_ctrl_c_leaves_the_cells_that_ran_and_says_where(tmp_path):
+    hanging = """\
+# %%
+print("first cell ran")
+
+# %%
+import time
+print("Epoch 1/2\\n1/1 - 1s - loss: 0.5", flush=True)
+time.sleep(600)
+"""
+    write_source(tmp_path / "source", hanging, "01_hang")
+    script = (
+        "import sys\nfrom pathlib import Path\nfrom kerascv_course import cli\n"
+        "from kerascv_course.notebooks import source\n"
+        f"source.source_folder = lambda: Path({str(tmp_path / 'source')!r})\n"
+        f"sys.exit(cli.main(['run', 'hang', '--output', {str(tmp_path / 'out')!r}]))"
+    )
+    command = [sys.executable, "-u", "-c", script]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            for line in process.stdout:
+                if line.strip().startswith("epoch 1/2"):  # what the second cell printed has arrived
+                    break
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    assert errors.strip().endswith(f"Interrupted. What was done so far: {tmp_path / 'out' / '01_hang.html'}")
+    assert not re.search("traceback|exception|never", errors, flags=re.IGNORECASE)
+    assert "first cell ran" in (tmp_path / "out" / "01_hang.html").read_text(encoding="utf-8")
+    written = nbformat.read(tmp_path / "out" / "01_hang.ipynb", as_version=4)
+    outputs = [output for cell in written.cells for output in cell.outputs]
+    printed = [output.text for output in outputs if output.output_type == "stream"]
+    assert printed == ["first cell ran\n", "Epoch 1/2\n1/1 - 1s - loss: 0.5\n"]
+
+
+# The real notebooks, with the network cut
+
+
+GUARD = '''\
+"""Cuts the network for this Python: every connection and every look-up of a name but those to this machine."""
+
+import ipaddress
+import socket
+
+
+def _refuse_outside(host):
+    host = host.decode() if isinstance(host, bytes) else host
+    if host in (None, "", "localhost", "0.0.0.0", "::"):
+        return
+    try:
+        inside = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        inside = False
+    if not inside:
+        raise OSError(f"the network is cut: {host}")
+
+
+def _guarded(connect):
+    def guarded(self, address):
+        if isinstance(address, tuple):  # others are sockets of this machine
+            _refuse_outside(address[0])
+        return connect(self, address)
+
+    return guarded
+
+
+def _guarded_look_up(look_up):
+    def guarded(host, *arguments, **options):
+        _refuse_outside(host)
+        return look_up(host, *arguments, **options)
+
+    return guarded
+
+
+socket.socket.connect = _guarded(socket.socket.connect)
+socket.socket.connect_ex = _guarded(socket.socket.connect_ex)
+socket.getaddrinfo = _guarded_look_up(socket.getaddrinfo)
+'''
+
+
+@pytest.fixture
+def without_network(tmp_path, monkeypatch):
+    """Return the variables of a kernel without network; no CIFAR-10, and an empty Keras folder."""
+    (tmp_path / "guard").mkdir()
+    (tmp_path / "guard" / "sitecustomize.py").write_text(GUARD)
+    monkeypatch.delenv("KERASCV_COURSE_DATA", raising=False)
+    monkeypatch.delenv("PYTEST_CURRENT_TEST")  # kernels that see it capture less
+    paths = [str(tmp_path / "guard"), os.environ.get("PYTHONPATH", "")]
+    return {
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        "KERAS_HOME": str(tmp_path / "keras"),
+        "KERASCV_COURSE_PROFILE": "smoke",
+    }
+
+
+PROBE = """\
+import socket, urllib.request
+def attempt(what):
+    try:
+        what()
+    except OSError as error:
+        print(error)
+    else:
+        print("no error")
+attempt(lambda: socket.socket().connect(("192.0.2.1", 80)))  # an address that belongs to nobody
+attempt(lambda: socket.socket().connect_ex(("192.0.2.1", 80)))
+attempt(lambda: socket.create_connection(("192.0.2.1", 80), timeout=5))
+attempt(lambda: urllib.request.urlopen("http://example.invalid", timeout=5))
+with socket.create_server(("127.0.0.1", 0)) as server:
+    attempt(lambda: socket.create_connection(server.getsockname(), timeout=5).close())
+"""
+
+
+def test_the_network_guard_refuses_all_but_this_machine(tmp_path, without_network):
+    done = execute_notebook(code_notebook(PROBE), tmp_path / "out", "guard", environment=without_network)
+    assert done.error is None
+    assert done.notebook.cells[0].outputs[0].text.splitlines() == [
+        "the network is cut: 192.0.2.1",
+        "the network is cut: 192.0.2.1",
+        "the network is cut: 192.0.2.1",
+        "<urlopen error the network is cut: example.invalid>",
+        "no error",
+    ]
+
+
+def assert_ran_clean(done):
+    assert done.error is None
+    assert done.summary
+    outputs = [output for cell in done.notebook.cells for output in cell.get("outputs", [])]
+    assert [output.text for output in outputs if output.get("name") == "stderr"] == []
+    assert sum("image/png" in output.get("data", {}) for output in outputs) >= 3
+    assert outside_addresses(done.page_path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("make", [solved_notebook, student_notebook])
+@pytest.mark.parametrize("source", REAL_SOURCES, ids=lambda source: source.name)
+def test_each_notebook_runs_from_top_to_bottom_without_network(source, make, tmp_path, without_network):
+    done = execute_notebook(make(source), tmp_path / "out", source.name, environment=without_network)
+    assert_ran_clean(done)
+    checks = [cell for cell in done.notebook.cells if cell.metadata.get("tags") == ["check"]]
+    for cell in checks:
+        said = "".join(output.text for output in cell.outputs if output.output_type == "stream")
+        assert said, cell.source
+        assert ("Right" in said) == (make is solved_notebook), said
+
+
+@pytest.mark.real_data
+@pytest.mark.skipif(not REAL_DATA, reason="KERASCV_COURSE_DATA is not set: no real CIFAR-10 to run on")
+def test_the_lenet_notebook_runs_on_real_cifar10_where_it_is_at_hand(tmp_path, without_network):
+    environment = without_network | {"KERASCV_COURSE_DATA": REAL_DATA}
+    done = execute_notebook(solved_notebook(find_source("lenet")), tmp_path, "lenet", environment=environment)
+    assert_ran_clean(done)
+    assert " on cifar10:" in done.summary
+    assert "not at hand" not in done.summary
