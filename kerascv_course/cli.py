@@ -1,4 +1,4 @@
-"""The command line: `kerascv-course list | run | build | doctor`."""
+"""The command line: `kerascv-course list | run | build | data | doctor`."""
 
 import argparse
 import os
@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kerascv_course import __version__
+from kerascv_course.cli_data import FAILED, OK, USAGE, add_data_command
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
     from kerascv_course.notebooks.execute import Execution, Progress
 
-OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -73,6 +74,8 @@ def _parser() -> argparse.ArgumentParser:
         help="the notebooks folder (default: notebooks)",
     )
     build.set_defaults(command=_build)
+
+    add_data_command(commands)
 
     doctor = commands.add_parser("doctor", help="what this machine has, what it lacks, and what to do about it")
     doctor.set_defaults(command=_doctor)

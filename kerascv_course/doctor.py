@@ -6,10 +6,10 @@ import os
 import platform
 import shutil
 from dataclasses import dataclass
-from pathlib import Path
 
 from kerascv_course import __version__, runtime
 from kerascv_course.datasets import cache_folder, find_cifar10
+from kerascv_course.datasets.bundle import find_weights
 
 LEAST_FREE_BYTES = 2 * 1024**3  # the official CIFAR-10 archive, unpacked, and the decoded arrays
 EXTRAS = {"notebooks": ("jupytext", "nbclient", "nbconvert", "latex2mathml"), "tensorboard": ("tensorboard",)}
@@ -101,15 +101,15 @@ def _cifar10() -> Finding:
     if found is not None:
         return Finding("CIFAR-10", str(found))
     advice = (
-        "The notebooks run on scikit-learn's digits without it. The full profile downloads it (170 MB); to use a "
-        "copy of your own, set KERASCV_COURSE_DATA to the folder that holds cifar-10-python.tar.gz."
+        "The notebooks run on scikit-learn's digits without it. `kerascv-course data fetch cifar10` downloads it "
+        "(170 MB); to use a copy of your own, set KERASCV_COURSE_DATA to the folder that holds "
+        "cifar-10-python.tar.gz."
     )
     return Finding("CIFAR-10", "not at hand", advice)
 
 
 def _weights() -> Finding:
-    keras_home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
-    files = sorted(path.name for path in (keras_home / "models").glob("*.h5"))
+    files = [path.name for path in find_weights()]
     advice = "" if files else "Nothing to do yet: no notebook of this version needs any."
     return Finding("Pre-trained weights", ", ".join(files) or "none", advice)
 

@@ -11,13 +11,12 @@ import struct
 import tarfile
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 from PIL import Image
 from sklearn.datasets import load_digits as load_scans
 
-from kerascv_course.datasets import ImageDataset, cache_folder, find_cifar10, load_cifar10, load_digits
+from kerascv_course.datasets import ImageDataset, cache_folder, catalogue, find_cifar10, load_cifar10, load_digits
 from kerascv_course.datasets.cache import cached_arrays
 
 REAL_DATA = os.environ.get("KERASCV_COURSE_DATA")
@@ -29,12 +28,12 @@ BATCHES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch")
 def bare_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A machine without CIFAR-10 and without a network: what a test needs it puts there."""
 
-    def no_network() -> None:
-        raise AssertionError("Keras' download was called")
+    def no_network(*args, **options):
+        raise AssertionError("a download was started")
 
     monkeypatch.delenv("KERASCV_COURSE_DATA", raising=False)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras_home"))
-    monkeypatch.setattr(keras.datasets.cifar10, "load_data", no_network)
+    monkeypatch.setattr(catalogue, "download", no_network)
 
 
 def random_images(seed, count):
@@ -448,36 +447,48 @@ def test_course_data_may_be_the_class_folders_themselves(tmp_path, monkeypatch):
     assert find_cifar10() == tmp_path / "my_cifar"
 
 
-@pytest.mark.parametrize("channels_first", [False, True])
-def test_keras_downloads_only_where_nothing_is_at_hand(tmp_path, monkeypatch, channels_first):
-    x, y = random_images(0, 4), np.array([[3], [1], [9], [0]], "uint8")
-    monkeypatch.setattr(
-        keras.config, "image_data_format", lambda: "channels_first" if channels_first else "channels_last"
-    )
+def test_archive_is_downloaded_only_where_nothing_is_at_hand(tmp_path, monkeypatch, own_cache_folder, capsys):
+    arrays = write_archive(tmp_path / "official" / "cifar-10-python.tar.gz", tmp_path)
     calls = []
 
-    def load_data():
-        calls.append(1)
-        stored = x.transpose(0, 3, 1, 2) if channels_first else x
-        return (stored[:3], y[:3]), (stored[3:], y[3:])
+    def download(addresses, target, *, size, sha256, show):
+        calls.append(addresses)
+        target.parent.mkdir()
+        shutil.copyfile(tmp_path / "official" / "cifar-10-python.tar.gz", target)
+        show(size, size)
+        return target
 
-    monkeypatch.setattr(keras.datasets.cifar10, "load_data", load_data)
+    monkeypatch.setattr(catalogue, "download", download)
     write_class_folders(tmp_path / "cifar10")
     load_cifar10(tmp_path)
     assert calls == []
     data = load_cifar10()
-    assert calls == [1]
-    assert_holds(data, (x[:3], [3, 1, 9], x[3:], [0]))
-    assert data.y_train.dtype == np.int64
-    assert data.source == "Keras' download"
+    assert calls == [["https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"]]
+    assert_holds(data, arrays)
+    assert data.source == f"the archive {own_cache_folder / 'downloads' / 'cifar-10-python.tar.gz'}"
+    shown = capsys.readouterr()
+    assert shown.err.strip() == "CIFAR-10: 100% of 170.5 MB"
+    assert shown.out == ""
+    assert find_cifar10() == own_cache_folder / "downloads" / "cifar-10-python.tar.gz"
+    assert_holds(load_cifar10(), arrays)
+    assert len(calls) == 1
+
+
+def test_archive_placed_by_hand_among_the_downloads_is_found_after_keras_cache(tmp_path, own_cache_folder):
+    by_hand = write_archive(own_cache_folder / "downloads" / "cifar-10-python.tar.gz", tmp_path, seed=1)
+    assert_holds(load_cifar10(), by_hand)
+    in_keras_cache = write_batches(tmp_path / "keras_home" / "datasets" / "cifar-10-batches-py", seed=2)
+    assert_holds(load_cifar10(), in_keras_cache)
 
 
 def test_failed_download_says_how_to_place_the_file_by_hand(monkeypatch):
-    def load_data():
-        raise Exception("URL fetch failure on https://...: None -- timed out")  # as Keras does
+    def download(*args, **options):
+        raise ConnectionError("cifar-10-python.tar.gz could not be downloaded. timed out.")
 
-    monkeypatch.setattr(keras.datasets.cifar10, "load_data", load_data)
-    with pytest.raises(ConnectionError, match=r"timed out.*cifar-10-python\.tar\.gz.*KERASCV_COURSE_DATA"):
+    monkeypatch.setattr(catalogue, "download", download)
+    with pytest.raises(
+        ConnectionError, match=r"timed out.*By hand.*cifar-10-python\.tar\.gz.*KERASCV_COURSE_DATA"
+    ):
         load_cifar10()
 
 

@@ -11,10 +11,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from kerascv_course._validation import input_error
 from kerascv_course.datasets.cache import cached_arrays
+from kerascv_course.datasets.catalogue import ProgressBar, downloads_folder, fetch, keras_home
+from kerascv_course.datasets.decode import PixelRule, decode_files
 from kerascv_course.datasets.record import ImageDataset
 
 _CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -44,11 +45,15 @@ class _Found(NamedTuple):
 def load_cifar10(path: str | os.PathLike[str] | None = None) -> ImageDataset:
     """Load CIFAR-10 from a place that is named, or else from the first that has it.
 
-    Without `path` these are asked in turn: the folder in the environment variable `KERASCV_COURSE_DATA`, Keras'
-    cache (in `KERAS_HOME`, or else in the folder `.keras` of the home folder), Keras' own download. Each may hold
-    the official archive `cifar-10-python.tar.gz`, its unpacked folder `cifar-10-batches-py`, or class folders
-    `cifar10/{train,test}/<class>/*.{png,jpg,jpeg}` with any number of images. Class folders are decoded once;
-    after that one file in the cache folder is read instead, until an image is added, removed or changed.
+    Without `path` these are looked into in turn: the folder in the environment variable `KERASCV_COURSE_DATA`,
+    Keras' cache (in `KERAS_HOME`, or else in the folder `.keras` of the home folder), the folder `downloads` in
+    the cache folder. Each may hold the official archive `cifar-10-python.tar.gz`, its unpacked folder
+    `cifar-10-batches-py`, or class folders `cifar10/{train,test}/<class>/*.{png,jpg,jpeg}` with any number of
+    images. Where none of them has it the archive is downloaded into the last, with a progress bar on the standard
+    error stream.
+
+    Class folders are decoded once; after that one file in the cache folder is read instead, until an image is
+    added, removed or changed.
 
     Args:
         path: The archive or one of the folders themselves, or a folder that contains one of them.
@@ -61,7 +66,8 @@ def load_cifar10(path: str | os.PathLike[str] | None = None) -> ImageDataset:
         TypeError: If `path` is no path.
         FileNotFoundError: If `path` holds no CIFAR-10, or `KERASCV_COURSE_DATA` is no folder.
         ValueError: If what was found is damaged or is not CIFAR-10.
-        ConnectionError: If it is at none of these places and Keras cannot download it.
+        ConnectionError: If it is at none of these places and cannot be downloaded; says how to place it by hand.
+        OSError: If the disk is full, or the cache folder cannot be written.
 
     Example:
         >>> data = load_cifar10("~/Downloads/cifar-10-python.tar.gz")  # doctest: +SKIP
@@ -72,8 +78,8 @@ def load_cifar10(path: str | os.PathLike[str] | None = None) -> ImageDataset:
     """
     found = _find("load_cifar10", path)
     if found is None:
-        (x_train, y_train, x_test, y_test), source = _download(), "Keras' download"
-    elif found.form == "classes":
+        found = _download()
+    if found.form == "classes":
         x_train, y_train, x_test, y_test = _load_class_folders(found)
         source = f"the class folders {found.path}"
     else:
@@ -130,8 +136,8 @@ def _find(function: str, path: str | os.PathLike[str] | None) -> _Found | None:
         found = _look_at(place, "KERASCV_COURSE_DATA")
         if found is not None:
             return found
-    keras_home = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser().absolute()
-    return _look_at(keras_home / "datasets", "KERAS_HOME")
+    in_keras_cache = _look_at(keras_home() / "datasets", "KERAS_HOME")
+    return in_keras_cache or _look_at(downloads_folder(), "KERASCV_COURSE_CACHE")
 
 
 def _look_at(place: Path, argument: str) -> _Found | None:
@@ -157,21 +163,9 @@ def _look_at(place: Path, argument: str) -> _Found | None:
     return None
 
 
-def _download() -> tuple[np.ndarray, ...]:
-    import keras
-
-    try:
-        (x_train, y_train), (x_test, y_test) = keras.datasets.cifar10.load_data()
-    except Exception as error:  # Keras raises a bare Exception where the network fails
-        rule = f"given where Keras cannot download CIFAR-10 ({error})"
-        way_out = (
-            f"Fetch {_ARCHIVES[0]} from https://www.cs.toronto.edu/~kriz/cifar.html by other means and pass its "
-            "path, or put it into a folder and set the environment variable KERASCV_COURSE_DATA to that folder."
-        )
-        raise input_error("load_cifar10", "path", rule, None, way_out, ConnectionError) from error
-    if keras.config.image_data_format() == "channels_first":
-        x_train, x_test = (np.ascontiguousarray(x.transpose(0, 2, 3, 1)) for x in (x_train, x_test))
-    return x_train, y_train.reshape(-1).astype("int64"), x_test, y_test.reshape(-1).astype("int64")
+def _download() -> _Found:
+    with ProgressBar("CIFAR-10") as bar:  # silence for half an hour would look like a fault
+        return _Found(fetch("cifar10", show=bar), "archive", "KERASCV_COURSE_CACHE")
 
 
 # The official batches: pickled dictionaries, five for training and one for testing.
@@ -295,19 +289,11 @@ def _list_images(found: _Found, split: str, fingerprint: Any) -> tuple[list[str]
 
 
 def _decode(found: _Found, paths: dict[str, list[str]]) -> dict[str, np.ndarray]:
-    """Decode the files of each split, one after the other: at 32x32 pixels threads take longer than one."""
-    arrays = {split: np.empty((len(paths[split]), 32, 32, 3), "uint8") for split in paths}
-    faults = []
-    for split, images in arrays.items():
-        for index, path in enumerate(paths[split]):
-            try:
-                with Image.open(path, formats=("PNG", "JPEG")) as image:
-                    if image.size == (32, 32) and image.mode == "RGB":
-                        images[index] = image
-                    else:
-                        faults.append(f"{path} ({image.width}x{image.height}, mode {image.mode})")
-            except Exception as error:  # Pillow raises almost anything for a damaged file
-                faults.append(f"{path} (unreadable: {type(error).__name__})")
+    """Decode the files of each split."""
+    arrays, faults = {}, []
+    for split, files in paths.items():
+        arrays[split], at_fault = decode_files(files, PixelRule(32, 32, 3, exact=True))
+        faults += [f"{files[index]} ({fault})" for index, fault in at_fault.items()]
     if faults:
         more = f" and {len(faults) - _FAULTS_SHOWN} more" if len(faults) > _FAULTS_SHOWN else ""
         way_out = f"Not so: {'; '.join(faults[:_FAULTS_SHOWN])}{more}."

@@ -1,5 +1,7 @@
 """The record in which every data set of this package arrives."""
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +25,7 @@ class ImageDataset:
         class_names: One distinct name per label, in the order of the labels.
         name: The short name of the set, as in "cifar10".
         source: Where the data came from; completes the phrase "from ...".
+        skipped: One text for each file that could not be used and was left out.
 
     Raises:
         TypeError: If an array is no NumPy array of the dtype above, or a text is no text.
@@ -42,6 +45,7 @@ class ImageDataset:
     class_names: tuple[str, ...]
     name: str
     source: str
+    skipped: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that the fields fit each other."""
@@ -49,6 +53,8 @@ class ImageDataset:
             value = getattr(self, argument)
             if not isinstance(value, str) or not value:
                 raise input_error("ImageDataset", argument, "a text that is not empty", value, error=TypeError)
+        if not isinstance(self.skipped, tuple) or not all(isinstance(file, str) for file in self.skipped):
+            raise input_error("ImageDataset", "skipped", "a tuple of texts", self.skipped, error=TypeError)
         names = self.class_names
         if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
             raise input_error("ImageDataset", "class_names", "a tuple of texts", names, error=TypeError)
@@ -65,6 +71,17 @@ class ImageDataset:
     def num_classes(self) -> int:
         """The number of classes."""
         return len(self.class_names)
+
+    @property
+    def class_counts(self) -> dict[str, int]:
+        """The number of training images of each class, by name."""
+        counts = np.bincount(self.y_train, minlength=self.num_classes)
+        return dict(zip(self.class_names, counts.tolist(), strict=True))
+
+    @property
+    def imbalance(self) -> float:
+        """Training images of the largest class, divided by those of the smallest: 1 where all are the same."""
+        return imbalance(self.class_counts)
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -112,6 +129,7 @@ class ImageDataset:
             class_names=self.class_names,
             name=f"{self.name} ({size})",
             source=self.source,
+            skipped=self.skipped,
         )
 
     def _pick(self, split: str, argument: str, per_class: int, seed: int) -> np.ndarray:
@@ -139,10 +157,21 @@ class ImageDataset:
         shown = ", ".join(self.class_names[:_NAMES_SHOWN])
         if self.num_classes > _NAMES_SHOWN:
             shown += ", ..."
+        skipped = f", {len(self.skipped)} skipped" if self.skipped else ""
         return (
             f"<ImageDataset {self.name}: {len(self.x_train)} training and {len(self.x_test)} test images of "
-            f"{self.input_shape}, {self.num_classes} classes ({shown}), from {self.source}>"
+            f"{self.input_shape}, {self.num_classes} classes ({shown}), from {self.source}{skipped}>"
         )
+
+
+def imbalance(counts: Mapping[str, int]) -> float:
+    """Return the largest count divided by the smallest; infinite where that is 0.
+
+    Example:
+        >>> imbalance({"cat": 30, "dog": 20})
+        1.5
+    """
+    return max(counts.values()) / min(counts.values()) if min(counts.values()) else math.inf
 
 
 def _check_images(argument: str, images: np.ndarray) -> None:

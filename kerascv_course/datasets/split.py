@@ -1,9 +1,8 @@
 """Validation sets, held out of a training set."""
 
 import numpy as np
-from sklearn.model_selection import train_test_split
 
-from kerascv_course._validation import check_number, input_error
+from kerascv_course._validation import check_int, check_number, input_error
 
 Arrays = tuple[np.ndarray, np.ndarray]
 
@@ -15,14 +14,15 @@ def split_validation(x: np.ndarray, y: np.ndarray, share: float = 0.1, *, seed: 
         x: Images, (n, ...).
         y: Labels, (n, ...). Whole-number labels of shape (n,) are stratified; others are split at random.
         share: Share that is held out, above 0 and below 1.
-        seed: Decides which images are held out.
+        seed: Decides which images are held out, 0 to 2**32 - 1.
 
     Returns:
         (x_train, y_train), (x_validation, y_validation).
 
     Raises:
-        TypeError: If `share` is not a number.
-        ValueError: If `share` is out of range, or leaves a class without an image in one of the parts.
+        TypeError: If `x` or `y` is no array, `share` no number or `seed` no whole number.
+        ValueError: If `x` and `y` differ in length, `share` or `seed` is out of range, or `share` leaves a class
+            without an image in one of the parts.
 
     Example:
         >>> labels = np.repeat([0, 1], [80, 20])
@@ -30,11 +30,37 @@ def split_validation(x: np.ndarray, y: np.ndarray, share: float = 0.1, *, seed: 
         >>> np.bincount(y_validation).tolist()
         [16, 4]
     """
-    share = check_number("split_validation", "share", share, 0, 1)
-    labels = y if y.ndim == 1 and np.issubdtype(y.dtype, np.integer) else None
-    try:
-        train, held_out = train_test_split(np.arange(len(x)), test_size=share, stratify=labels, random_state=seed)
-    except ValueError as error:
-        rule = f"a share that leaves every class in both parts of {len(x)} images"
-        raise input_error("split_validation", "share", rule, share, f"scikit-learn says: {error}") from error
+    for argument, value in (("x", x), ("y", y)):
+        if not isinstance(value, np.ndarray) or value.ndim == 0:
+            rule = "a NumPy array with one entry per image"
+            raise input_error("split_validation", argument, rule, value, error=TypeError)
+    if len(x) != len(y):
+        raise input_error("split_validation", "y", f"as long as `x`, which holds {len(x)} images", y)
+    train, held_out = split_indices("split_validation", "share", y, share, seed)
     return (x[train], y[train]), (x[held_out], y[held_out])
+
+
+def split_indices(
+    function: str, argument: str, labels: np.ndarray, share: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the shuffled indices of both parts, on behalf of a public function and its argument."""
+    share = check_number(function, argument, share, 0, 1)
+    seed = check_int(function, "seed", seed, 0, 2**32 - 1)
+    from sklearn.model_selection import train_test_split  # takes a second
+
+    classes = labels if labels.ndim == 1 and np.issubdtype(labels.dtype, np.integer) else None
+    rule = f"a share that leaves every class in both parts of {len(labels)} images"
+    try:
+        train, held_out = train_test_split(
+            np.arange(len(labels)), test_size=share, stratify=classes, random_state=seed
+        )
+    except ValueError as error:
+        raise input_error(function, argument, rule, share, f"scikit-learn says: {error}") from error
+    if classes is not None:
+        for part in (train, held_out):
+            for label in np.setdiff1d(classes, classes[part])[:1]:
+                way_out = (
+                    f"Label {label} has {np.sum(classes == label)} images: give it more, or change the share."
+                )
+                raise input_error(function, argument, rule, share, way_out)
+    return train, held_out

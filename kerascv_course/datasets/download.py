@@ -1,0 +1,387 @@
+"""Files from the network: resumed where they broke off, checked, and placed whole or not at all."""
+
+import contextlib
+import hashlib
+import http.client
+import os
+import re
+import shutil
+import ssl
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from glob import escape
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import urlsplit
+
+from kerascv_course._validation import check_int, input_error
+from kerascv_course.datasets.lock import alone
+
+Show = Callable[[int, int], None]
+
+_CHUNK = 1 << 18
+_LONGEST_PAUSE = 30.0  # seconds
+_WORTH_ANOTHER_TRY = {408, 425, 429, 500, 502, 503, 504}
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a download waits, and for what.
+
+    Attributes:
+        timeout: Longest wait for a connection, and between two packets, in seconds.
+        window: Span over which the rate is measured, in seconds.
+        least_rate: A slower transfer is given up as stalled, in bytes per second.
+        good_rate: Of several addresses a slower one is left for the next at first, in bytes per second.
+        tries: Tries of one address in a row that bring less than a hundredth of the file.
+        pause: Wait before the second try, in seconds; twice as long before each further one, at most 30.
+        abandoned: Another process that gave no sign of life for so long is taken for dead, in seconds.
+    """
+
+    timeout: float = 20.0
+    window: float = 15.0
+    least_rate: float = 1e3
+    good_rate: float = 5e5
+    tries: int = 5
+    pause: float = 1.0
+    abandoned: float = 10.0
+
+
+def is_web_address(address: str) -> bool:
+    """Say whether the text is a complete address that begins with http:// or https://, without a password in it.
+
+    Example:
+        >>> is_web_address("https://www.cs.toronto.edu/~kriz/"), is_web_address("file:///etc/passwd")
+        (True, False)
+    """
+    try:
+        parts = urlsplit(address)
+        _ = parts.port  # a bad one is noticed when it is asked for
+    except ValueError:
+        return False
+    is_plain = address.isascii() and address.isprintable() and " " not in address
+    return is_plain and parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc
+
+
+def sha256_of(file: Path) -> str:
+    """Return the SHA-256 of a file, in 64 lower-case digits."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def download(
+    addresses: Sequence[str],
+    target: str | os.PathLike[str],
+    *,
+    size: int,
+    sha256: str,
+    show: Show | None = None,
+    patience: Patience | None = None,
+) -> Path:
+    """Fetch one file from the first address that delivers it, and place it once its checksum is right.
+
+    A transfer that breaks off goes on where it was: after a pause, at the next address, or in the next call, also
+    after the process was killed. What has arrived is kept beside the target in a file that ends in `.part`. Of two
+    processes that want the same file at once, one transfers it and the other waits. With several addresses each
+    gets one try in turn; where none of them was fast enough, the fastest is asked first for as long as it takes.
+
+    Certificates are always checked, and an https address never leads to an http one. What an address delivers is
+    trusted because of its checksum alone.
+
+    Args:
+        addresses: Where the file is, http or https, the preferred one first.
+        target: Where it goes; its folder is made if need be. If it is there already it is only checked.
+        size: Its size in bytes.
+        sha256: Its SHA-256, 64 hexadecimal digits.
+        show: Called with the bytes that have arrived and `size`, often; for a progress bar.
+        patience: Time-outs and rates; those of `Patience` by default.
+
+    Returns:
+        The target.
+
+    Raises:
+        ValueError: If an argument is out of range, or another file lies at the target.
+        ConnectionError: If no address delivered the file; says for each why.
+        OSError: If the disk is full, or the folder of the target cannot be written.
+
+    Example:
+        >>> download(["ftp://example.org/a.zip"], "a.zip", size=10, sha256="0" * 64)
+        Traceback (most recent call last):
+            ...
+        ValueError: `addresses` of `download` must be one or more http or https addresses. Received: ...
+    """
+    if isinstance(addresses, str) or not addresses or not all(map(is_web_address, addresses)):
+        raise input_error("download", "addresses", "one or more http or https addresses", addresses)
+    size = check_int("download", "size", size, minimum=1)
+    if not isinstance(sha256, str) or not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
+        raise input_error("download", "sha256", "64 hexadecimal digits", sha256)
+    if show is not None and not callable(show):
+        raise input_error("download", "show", "a function of two whole numbers, or None", show, error=TypeError)
+    target = Path(target).expanduser().absolute()
+    if target.exists():
+        if target.is_file() and target.stat().st_size == size and sha256_of(target) == sha256.lower():
+            return target
+        rule = f"a free place, or the file of {size:,} bytes with SHA-256 {sha256}"
+        raise input_error("download", "target", rule, str(target), "What lies there is not it: delete it.")
+    patience = patience or Patience()
+    transfer = _Transfer(target, size, sha256.lower(), show or (lambda done, total: None), patience)
+    with alone(target, patience.abandoned, transfer.show_others):
+        if not target.is_file():  # another process may have placed it meanwhile
+            transfer.run(addresses)
+    return target
+
+
+class _TryError(Exception):
+    """Why a try failed, and whether another one at the same address may do better."""
+
+    def __init__(self, reason: str, again: bool = True) -> None:
+        super().__init__(reason)
+        self.again = again
+
+
+class _Transfer:
+    """One file on its way, in a `.part` file that no other process writes."""
+
+    def __init__(self, target: Path, size: int, sha256: str, show: Show, patience: Patience) -> None:
+        self.target = target
+        self.part = target.with_name(f"{target.name}.{uuid.uuid4().hex}.part")
+        self.size = size
+        self.sha256 = sha256
+        self.show = show
+        self.patience = patience
+        self.done = 0  # bytes in the part
+        self.furthest = 0
+        self.received = 0  # bytes that came over the network
+        self.is_of_one_piece = True  # nothing in the part came from an earlier try
+
+    def run(self, addresses: Sequence[str]) -> None:
+        try:
+            self._adopt()
+            self._try_all(addresses)
+        finally:
+            if self.part.is_file() and not self.done:
+                self.part.unlink()
+
+    def show_others(self) -> None:
+        """Show how far the process is for which this one waits."""
+        self.show(min(self.size, max((size for size, _ in self._others()), default=0)), self.size)
+
+    def _others(self) -> list[tuple[int, Path]]:
+        found = []
+        for path in self.target.parent.glob(f"{escape(self.target.name)}.*.part"):
+            with contextlib.suppress(OSError):  # deleted meanwhile
+                found.append((path.stat().st_size, path))
+        return sorted(found)
+
+    def _adopt(self) -> None:
+        """Go on with the longest part of earlier runs.
+
+        It is copied: a process that was taken for dead may wake up, and must not write into a placed file.
+        """
+        others = self._others()
+        usable = [path for size, path in others if 0 < size <= self.size]
+        with self._writing():
+            self.part.touch()
+            if usable:
+                shutil.copyfile(usable[-1], self.part)
+        self.done = self.furthest = self.part.stat().st_size
+        self.is_of_one_piece = not self.done
+        for _, path in others:
+            with contextlib.suppress(OSError):  # Windows does not delete a file that another process has open
+                path.unlink()
+
+    def _try_all(self, addresses: Sequence[str]) -> None:
+        failures: dict[str, _TryError] = {}
+        rates = dict.fromkeys(addresses, 0.0)
+        if len(rates) > 1:
+            for address in rates:
+                started, before = time.monotonic(), self.received
+                failure = self._try(address, self.patience.good_rate)
+                if failure is None:
+                    return
+                failures[address] = failure
+                rates[address] = (self.received - before) / (time.monotonic() - started)
+        for address in sorted(rates, key=lambda address: -rates[address]):
+            if address not in failures or failures[address].again:
+                last_failure = self._insist(address)
+                if last_failure is None:
+                    return
+                failures[address] = last_failure
+        reasons = "; ".join(f"{address}: {failures[address]}" for address in rates)
+        kept = f" The {self.done:,} bytes that arrived are kept for the next try." if self.done else ""
+        raise ConnectionError(f"{self.target.name} could not be downloaded. {reasons}.{kept}")
+
+    def _insist(self, address: str) -> _TryError | None:
+        tries, pause = 0, self.patience.pause
+        while True:
+            furthest = self.furthest
+            failure = self._try(address, self.patience.least_rate)
+            if failure is None or not failure.again:
+                return failure
+            if self.furthest - furthest > self.size // 100:
+                tries, pause = 0, self.patience.pause
+            tries += 1
+            if tries >= self.patience.tries:
+                return failure
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _try(self, address: str, least_rate: float) -> _TryError | None:
+        try:
+            if self.done < self.size:
+                self._receive(address, least_rate)
+            self._place()
+        except _TryError as failure:
+            return failure
+        return None
+
+    def _receive(self, address: str, least_rate: float) -> None:
+        request = urllib.request.Request(address, headers={"User-Agent": "kerascv-course"})
+        if self.done:
+            request.add_header("Range", f"bytes={self.done}-")
+        with self._open(request) as response, self._writing(), self.part.open("r+b", buffering=0) as file:
+            self._find_start(response, file)
+            since, before = time.monotonic(), self.done
+            while self.done < self.size:
+                data = self._read(response)
+                if not data:
+                    raise _TryError(f"cut off after {self.done:,} of {self.size:,} bytes")
+                self._write(file, memoryview(data)[: self.size - self.done])
+                seconds = time.monotonic() - since
+                if seconds >= self.patience.window:
+                    rate = (self.done - before) / seconds
+                    if rate < least_rate:
+                        raise _TryError(f"too slow, {rate:,.0f} bytes per second")
+                    since, before = time.monotonic(), self.done
+            os.fsync(file.fileno())
+
+    def _open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
+        try:
+            return _opener().open(request, timeout=self.patience.timeout)
+        except urllib.error.HTTPError as error:
+            error.close()
+            if error.code != 416:
+                raise _TryError(f"HTTP {error.code} {error.reason}", error.code in _WORTH_ANOTHER_TRY) from error
+            total = str(error.headers.get("Content-Range", "")).rpartition("/")[2]
+            if total.isdecimal() and int(total) != self.size:
+                raise self._other_size(total) from error
+            self._forget()
+            raise _TryError("HTTP 416: it would not go on with the file") from error
+        except (OSError, http.client.HTTPException) as error:
+            raise self._network_failure(error) from error
+
+    def _read(self, response: http.client.HTTPResponse) -> bytes:
+        try:
+            return response.read1(_CHUNK)  # whatever has arrived; `read` would wait for all of it
+        except (OSError, http.client.HTTPException) as error:
+            raise self._network_failure(error) from error
+
+    def _network_failure(self, error: Exception) -> _TryError:
+        reason = getattr(error, "reason", None) or error
+        if isinstance(reason, TimeoutError):
+            return _TryError(f"stalled: nothing came for {self.patience.timeout:g} s, at {self.done:,} bytes")
+        if isinstance(reason, ssl.SSLCertVerificationError):
+            way_out = "Check the clock and the network's log-in page; macOS: run `Install Certificates.command`"
+            return _TryError(f"its certificate is not valid ({reason.verify_message}). {way_out}", again=False)
+        return _TryError(str(reason) or type(reason).__name__)
+
+    def _find_start(self, response: http.client.HTTPResponse, file: BinaryIO) -> None:
+        """Put the file where the answer begins: at its end, or at 0 where the server cannot go on there."""
+        if response.headers.get_content_type() == "text/html":
+            raise _TryError("a web page came in place of the file, perhaps the network's log-in page", again=False)
+        if response.status == 206:
+            found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
+            if found and found[2] not in ("*", str(self.size)):
+                raise self._other_size(found[2])
+            if not found or int(found[1]) != self.done:
+                self._forget()
+                raise _TryError("another part of the file came than was asked for")
+            file.seek(self.done)
+            self.is_of_one_piece = not self.done
+            return
+        if response.status != 200:
+            raise _TryError(f"HTTP {response.status}", again=False)
+        length = response.headers.get("Content-Length", str(self.size))
+        if length != str(self.size):
+            raise self._other_size(length)
+        self._forget()
+        file.truncate(0)
+
+    def _other_size(self, received: str) -> _TryError:
+        return _TryError(f"it has another file, of {received} bytes in place of {self.size}", again=False)
+
+    def _write(self, file: BinaryIO, data: memoryview) -> None:
+        self.received += len(data)
+        while data:
+            written = file.write(data)
+            data = data[written:]
+            self.done += written
+        self.furthest = max(self.furthest, self.done)
+        self.show(self.done, self.size)
+
+    def _forget(self) -> None:
+        self.done = 0
+        self.is_of_one_piece = True
+
+    def _place(self) -> None:
+        with self._writing():
+            try:
+                found = sha256_of(self.part)
+                if found == self.sha256:
+                    os.replace(self.part, self.target)
+            except (FileNotFoundError, PermissionError):
+                # Another process took this one for dead and placed the file; Windows does not replace one in use.
+                if not self.target.is_file():
+                    raise
+                self.part.unlink(missing_ok=True)
+                return
+        if found != self.sha256:
+            again = not self.is_of_one_piece  # the earlier piece may be at fault
+            os.truncate(self.part, 0)
+            self._forget()
+            reason = f"wrong checksum, so what came was deleted (SHA-256 {found} in place of {self.sha256})"
+            raise _TryError(reason, again)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError as error:
+            message = f"Another process took over the download of {self.target}. Try again once that one is done."
+            raise ConnectionError(message) from error
+        except OSError as error:
+            way_out = (
+                f"{self.size / 1e6:,.1f} MB are needed. Free some, or name another folder in KERASCV_COURSE_CACHE."
+            )
+            message = f"{error.strerror or error}: writing {self.target} failed at {self.done:,} bytes. {way_out}"
+            raise OSError(error.errno, message) from error
+
+
+class _SafeRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects to http and https alone, and none that would give up the certificate check."""
+
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        if not is_web_address(newurl) or (req.type == "https" and urlsplit(newurl).scheme != "https"):
+            fp.close()
+            raise _TryError(f"it leads to {newurl}, which is not followed", again=False)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    """Return an opener of http and https; `build_opener` would add ftp, file and data."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler(),
+        urllib.request.HTTPHandler(),
+        urllib.request.HTTPSHandler(context=ssl.create_default_context()),
+        _SafeRedirects(),
+        urllib.request.HTTPDefaultErrorHandler(),
+        urllib.request.HTTPErrorProcessor(),
+        urllib.request.UnknownHandler(),
+    ):
+        opener.add_handler(handler)
+    return opener

@@ -1,0 +1,117 @@
+"""The eight scenes of Oliva and Torralba, from where the user has them."""
+
+import os
+import re
+
+import numpy as np
+
+from kerascv_course._validation import check_choice, input_error
+from kerascv_course.datasets.folders import load_listing, pixel_rule
+from kerascv_course.datasets.listing import Listing, list_class_folders, list_faults, look_into, open_folder
+from kerascv_course.datasets.record import ImageDataset
+
+_CLASS_NAMES = ("coast", "forest", "highway", "insidecity", "mountain", "opencountry", "street", "tallbuilding")
+_TEST_SHARE = 0.3  # of 2,688: 1,881 for training and 807 for testing, as in the original split
+_SEED = 0
+_NAMED = re.compile(
+    r"(coast|forest|highway|inside[_ ]?city|mountain|open[_ ]?country|street|tall[_ ]?building)(?=[_\d])",
+    re.IGNORECASE,
+)
+
+
+def load_scenes(
+    path: str | os.PathLike[str], *, image_size: int | tuple[int, int] = 256, on_error: str = "raise"
+) -> ImageDataset:
+    """Load the eight-scene set, from its files side by side or from class folders.
+
+    The set (Oliva and Torralba 2001, "Modeling the shape of the scene"; used by Lorente) holds 2,688 colour
+    images of 256x256 pixels: coast, forest, highway, inside city, mountain, open country, street, tall building.
+    Two forms are known:
+
+    - All files in one folder, as the authors hand them out; the class is the first part of the name, as in
+      "coast_art1130.jpg".
+    - Class folders, or `train` and `test` with class folders in them, as in Lorente's copy with 1,881 images for
+      training and 807 for testing. Capitals, "_" and blanks in their names do not matter ("Opencountry",
+      "inside_city").
+
+    Only `train` and `test` carry the original split. Without them three images in ten of each class are for
+    testing: of the complete set that is 1,881 and 807 as well, always the same, but *not the original lists*; the
+    record's `source` says which it is. `load_scenes(path).subset(per_class=50)` is the tiny training set of 400.
+
+    How images are read, which files are at fault, and the cached arrays: see `load_image_folder`.
+
+    Args:
+        path: The folder.
+        image_size: Height and width in pixels, 1 to 4096; one number for both, or `(height, width)`.
+        on_error: "raise" lists the files at fault in one error; "skip" leaves them out and lists them in the
+            record's `skipped`.
+
+    Returns:
+        Images of shape `(height, width, 3)`; the record is named "scenes".
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        FileNotFoundError: If there is no such folder.
+        NotADirectoryError: If `path` is a file.
+        ValueError: If an argument is out of range, a class is missing, or files are at fault.
+
+    Example:
+        >>> data = load_scenes("spatial_envelope_256x256_static_8outdoorcategories")  # doctest: +SKIP
+        >>> tiny = data.subset(per_class=50)  # doctest: +SKIP
+    """
+    rule = pixel_rule("load_scenes", image_size)
+    check_choice("load_scenes", "on_error", on_error, ("raise", "skip"))
+    shown, root = open_folder("load_scenes", path)
+    listing = _from_folders(path) if look_into(root, "", {})[0] else _from_names(shown, root)
+    if listing.train_count is None:
+        split, lists = (_TEST_SHARE, _SEED), f"split by seed {_SEED}, not by the original lists"
+    else:
+        split, lists = None, "split by its folders train and test"
+    source = f"the folder {listing.shown}, {lists}"
+    return load_listing(listing, rule, split=split, on_error=on_error, name="scenes", source=source)
+
+
+def _from_folders(path: str | os.PathLike[str]) -> Listing:
+    """List class folders; their names become those of the classes."""
+    listing = list_class_folders("load_scenes", path)
+    names = [re.sub(r"[_ ]", "", name).lower() for name in listing.class_names]
+    if sorted(names) != list(_CLASS_NAMES):
+        missing, unknown = set(_CLASS_NAMES) - set(names), set(names) - set(_CLASS_NAMES)
+        way_out = (
+            f"Missing: {', '.join(sorted(missing)) or 'none'}; unknown: {', '.join(sorted(unknown)) or 'none'}."
+        )
+        raise input_error("load_scenes", "path", "a folder of the eight scenes", listing.shown, way_out)
+    # "Opencountry" sorts before "coast": by the labels of the record the classes are in their usual order.
+    order = np.array([_CLASS_NAMES.index(name) for name in names])
+    return listing._replace(class_names=_CLASS_NAMES, labels=order[listing.labels])
+
+
+def _from_names(shown: str, root: str) -> Listing:
+    """List files side by side, with the class in their names."""
+    faults: dict[str, str] = {}
+    classes: dict[str, list[tuple[str, str]]] = {name: [] for name in _CLASS_NAMES}
+    for entry in look_into(root, "", faults)[1]:
+        match = _NAMED.match(entry.file)
+        if match:
+            classes[re.sub(r"[_ ]", "", match[1]).lower()].append(entry)
+        else:
+            faults[entry.file] = "no scene in its name"
+    missing = [name for name in _CLASS_NAMES if not classes[name]]
+    if missing:
+        way_out = f"No image of: {', '.join(missing)}."
+        if faults:
+            way_out += f" At fault: {list_faults(faults)}."
+        rule = 'a folder of the eight scenes, in class folders or named like "coast_art1130.jpg"'
+        raise input_error("load_scenes", "path", rule, shown, way_out)
+    return Listing(
+        function="load_scenes",
+        shown=shown,
+        root=root,
+        class_names=_CLASS_NAMES,
+        files=[file for entries in classes.values() for file, _ in entries],
+        labels=np.repeat(np.arange(8), [len(entries) for entries in classes.values()]),
+        train_count=None,
+        train_folder="",
+        stamps=[stamp for entries in classes.values() for _, stamp in entries],
+        faults=faults,
+    )

@@ -1,0 +1,870 @@
+"""Class folders of a user's own images: what is read, what is refused, and what is said about it."""
+
+import io
+import math
+import os
+import struct
+import subprocess
+import sys
+import tracemalloc
+import warnings
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kerascv_course.datasets import ImageDataset, decode, folders
+from kerascv_course.datasets.decode import PixelRule, decode_files
+from kerascv_course.datasets.folders import image_folder_pipeline, load_image_folder
+from kerascv_course.datasets.split import split_validation
+
+
+def save(file, content=0, mode="RGB", size=(4, 4), **options):
+    """Write an image file: of one colour, or of an array."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.fromarray(content) if isinstance(content, np.ndarray) else Image.new(mode, size, content)
+    image.save(file, **options)
+
+
+def write_classes(folder, counts=(5, 5), names=("cat", "dog"), suffix="png"):
+    """Write grey images whose value is 100 times the class plus their index."""
+    for label, (name, count) in enumerate(zip(names, counts, strict=True)):
+        for index in range(count):
+            value = 100 * label + index
+            save(folder / name / f"{index:03d}.{suffix}", (value, value, value))
+
+
+def write_splits(folder, train=3, test=2, names=("cat", "dog")):
+    for split, count in (("train", train), ("test", test)):
+        write_classes(folder / split, (count,) * len(names), names)
+
+
+def load_one(file, image_size=4, **options):
+    """Return what the file at `picture` becomes, the first of its class."""
+    folder = file.parents[2]
+    write_splits(folder)
+    return load_image_folder(folder, image_size=image_size, cache=False, **options).x_train[0]
+
+
+@pytest.fixture
+def picture(tmp_path):
+    """The place of a further training image of class cat, sorted before the others."""
+    return lambda suffix: tmp_path / "set" / "train" / "cat" / f"0.{suffix}"
+
+
+def png(width, height, rows=b""):
+    """Return a PNG file with a header of its own."""
+
+    def chunk(kind, content):
+        checksum = zlib.crc32(kind + content)
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    pixels = zlib.compress(rows)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+# Layout, order, split
+
+
+@pytest.mark.smoke
+def test_train_and_test_folders_are_read_in_the_order_of_their_names(tmp_path):
+    for split, values in (("train", (30, 10, 20)), ("test", (40, 50))):
+        for name, add in (("dog", 100), ("cat", 0)):
+            for value in values:
+                save(tmp_path / "pets" / split / name / f"{value}.png", (value + add,) * 3)
+    data = load_image_folder(tmp_path / "pets", image_size=4)
+    assert data.class_names == ("cat", "dog")
+    assert data.x_train[:, 0, 0, 0].tolist() == [10, 20, 30, 110, 120, 130]
+    assert data.y_train.tolist() == [0, 0, 0, 1, 1, 1]
+    assert data.x_test[:, 0, 0, 0].tolist() == [40, 50, 140, 150]
+    assert data.y_test.tolist() == [0, 0, 1, 1]
+    assert data.y_train.dtype == np.int64
+    assert (data.name, data.source) == ("pets", f"the folder {tmp_path / 'pets'}")
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize("below", ["", "train"])
+def test_without_a_test_folder_a_share_of_each_class_is_for_testing(tmp_path, below):
+    write_classes(tmp_path / below, (20, 10))
+    data = load_image_folder(tmp_path, image_size=4, test_share=0.3)
+    assert np.bincount(data.y_train).tolist() == [14, 7]
+    assert np.bincount(data.y_test).tolist() == [6, 3]
+    values = np.concatenate([data.x_train, data.x_test])[:, 0, 0, 0]
+    assert sorted(values.tolist()) == [*range(20), *range(100, 110)]  # each image in one part, once
+    np.testing.assert_array_equal(data.x_train[:, 0, 0, 0] >= 100, data.y_train == 1)
+
+
+def test_split_depends_on_the_seed_alone(tmp_path):
+    write_classes(tmp_path, (20, 20))
+    first, again, other = (load_image_folder(tmp_path, image_size=4, seed=seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first.x_test, again.x_test)
+    assert set(first.x_test[:, 0, 0, 0].tolist()) != set(other.x_test[:, 0, 0, 0].tolist())
+
+
+def test_order_does_not_depend_on_the_file_system(tmp_path, monkeypatch):
+    write_splits(tmp_path)
+    expected = load_image_folder(tmp_path, image_size=4, cache=False)
+    scandir = os.scandir
+
+    class Backwards:
+        def __init__(self, path):
+            with scandir(path) as entries:
+                self.entries = sorted(entries, key=lambda entry: entry.name, reverse=True)
+
+        def __enter__(self):
+            return iter(self.entries)
+
+        def __exit__(self, *error):
+            pass
+
+    monkeypatch.setattr(os, "scandir", Backwards)
+    data = load_image_folder(tmp_path, image_size=4, cache=False)
+    np.testing.assert_array_equal(data.x_train, expected.x_train)
+    assert data.class_names == expected.class_names
+
+
+def test_a_class_may_be_called_train(tmp_path):
+    write_classes(tmp_path, names=("bus", "train"))
+    assert load_image_folder(tmp_path, image_size=4).class_names == ("bus", "train")
+
+
+def test_hidden_and_foreign_files_are_left_alone(tmp_path):
+    write_splits(tmp_path)
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "__MACOSX" / "cat").mkdir(parents=True)
+    (tmp_path / "readme.md").write_text("hello")
+    (tmp_path / "train" / "cat" / "._000.png").write_bytes(b"macOS")
+    (tmp_path / "train" / "cat" / "Thumbs.db").write_bytes(b"Windows")
+    (tmp_path / "train" / "cat" / ".ipynb_checkpoints").mkdir()
+    data = load_image_folder(tmp_path, image_size=4)
+    assert (len(data.x_train), data.skipped) == (6, ())
+
+
+# What becomes of an image
+
+
+@pytest.mark.smoke
+def test_image_of_the_right_size_keeps_its_pixels(picture):
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 5, 3), dtype="uint8")
+    save(picture("png"), pixels)
+    np.testing.assert_array_equal(load_one(picture("png"), (6, 5)), pixels)
+
+
+@pytest.mark.parametrize("wide", [True, False])
+def test_what_juts_out_is_cut_off_on_both_sides(picture, wide):
+    pixels = np.full((4, 12, 3), 200, "uint8")
+    pixels[:, 4:8] = 50  # the middle third is what a square keeps
+    save(picture("png"), pixels if wide else pixels.transpose(1, 0, 2).copy())
+    np.testing.assert_array_equal(load_one(picture("png")), np.full((4, 4, 3), 50))
+
+
+def test_scaling_averages_the_pixels_that_fall_together(picture):
+    pixels = np.random.default_rng(1).integers(0, 256, (128, 128, 3), dtype="uint8")
+    save(picture("png"), pixels)
+    assert np.abs(load_one(picture("png"), 2).astype(float) - 127.5).max() < 10  # single pixels would be far off
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1)])
+def test_narrow_images_are_enlarged(picture, size):
+    save(picture("png"), (10, 20, 30), size=size)
+    np.testing.assert_array_equal(load_one(picture("png")), np.broadcast_to([10, 20, 30], (4, 4, 3)))
+
+
+def test_grey_and_palette_images_become_rgb(picture):
+    save(picture("png"), 77, "L")
+    np.testing.assert_array_equal(load_one(picture("png")), np.full((4, 4, 3), 77))
+    palette = Image.new("P", (4, 4), 1)
+    palette.putpalette([0, 0, 0, 200, 100, 50])
+    palette.save(picture("png"))
+    np.testing.assert_array_equal(load_one(picture("png")), np.broadcast_to([200, 100, 50], (4, 4, 3)))
+
+
+def test_black_and_white_images_become_0_and_255(picture):
+    save(picture("png"), np.eye(4, dtype=bool))
+    np.testing.assert_array_equal(load_one(picture("png"))[..., 0], 255 * np.eye(4))
+
+
+def test_cmyk_is_converted(picture):
+    save(picture("jpg"), (0, 255, 255, 0), "CMYK", (16, 16), quality=95)  # magenta and yellow give red
+    assert np.abs(load_one(picture("jpg"), 16).astype(int) - [255, 0, 0]).max() <= 6
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_sixteen_bits_keep_their_high_byte(picture, suffix):
+    save(picture(suffix), np.array([[0, 255, 256, 40000], [65535, 32768, 1000, 511]] * 2, "uint16"))
+    expected = [[0, 0, 1, 156], [255, 128, 3, 1]] * 2
+    np.testing.assert_array_equal(load_one(picture(suffix), color_mode="grayscale")[..., 0], expected)
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp"])
+def test_transparency_is_laid_over_white(picture, suffix):
+    pixels = np.zeros((4, 4, 4), "uint8")
+    pixels[0, :, :] = (200, 0, 0, 255)
+    pixels[1, :, :] = (0, 0, 0, 51)  # a fifth of black over white
+    save(picture(suffix), pixels, **({"lossless": True, "exact": True} if suffix == "webp" else {}))
+    image = load_one(picture(suffix))
+    assert image[:, 0].tolist() == [[200, 0, 0], [204, 204, 204], [255, 255, 255], [255, 255, 255]]
+
+
+def test_transparent_colour_of_a_palette_is_white(picture):
+    palette = Image.new("P", (4, 4), 1)
+    palette.putpalette([0, 0, 0, 200, 100, 50])
+    picture("png").parent.mkdir(parents=True)
+    palette.save(picture("png"), transparency=1)
+    np.testing.assert_array_equal(load_one(picture("png")), np.full((4, 4, 3), 255))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+def test_exif_orientation_is_undone(picture, orientation, suffix):
+    # The stored image whose upright form is red above and green below, blue at the left of the top.
+    upright = np.zeros((48, 32, 3), "uint8")
+    upright[:24, :, 0], upright[24:, :, 1], upright[:24, :16] = 200, 200, (0, 0, 200)
+    stored = {  # as TIFF 6.0 defines tag 274: which side of the scene is the 0th row, and which the 0th column
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.transpose(1, 0, 2),
+        6: np.rot90(upright),
+        7: upright[::-1, ::-1].transpose(1, 0, 2),
+        8: np.rot90(upright, -1),
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    save(picture(suffix), np.ascontiguousarray(stored), exif=exif, quality=95)
+    image = load_one(picture(suffix), (48, 32)).astype(int)
+    for row, column in ((8, 8), (8, 24), (40, 8), (40, 24)):
+        assert np.abs(image[row, column] - upright[row, column].astype(int)).max() <= 12, (row, column)
+
+
+@pytest.mark.parametrize("suffix", ["gif", "png", "webp", "tif"])
+def test_first_image_of_an_animation_counts(picture, suffix):
+    frames = [Image.new("RGB", (4, 4), colour) for colour in ((255, 0, 0), (0, 0, 255))]
+    picture(suffix).parent.mkdir(parents=True)
+    options = {"lossless": True} if suffix == "webp" else {}
+    frames[0].save(picture(suffix), save_all=True, append_images=frames[1:], **options)
+    np.testing.assert_array_equal(load_one(picture(suffix)), np.broadcast_to([255, 0, 0], (4, 4, 3)))
+
+
+@pytest.mark.smoke
+def test_grey_images_have_one_channel(tmp_path):
+    write_splits(tmp_path)
+    save(tmp_path / "train" / "cat" / "000.png", (255, 0, 0))
+    data = load_image_folder(tmp_path, image_size=(4, 6), color_mode="grayscale")
+    assert data.input_shape == (4, 6, 1)
+    assert data.x_train[0, 0, 0, 0] == 76  # 0.299 of 255: the weight of red
+
+
+def test_large_jpeg_is_close_to_its_full_decoding(picture):
+    gradient = np.add.outer(np.arange(600), np.arange(800)).astype(float) / 1400 * 255
+    pixels = np.stack([gradient, 255 - gradient, gradient / 2], axis=2).astype("uint8")
+    save(picture("jpg"), pixels, quality=95)
+    square = Image.fromarray(pixels[:, 100:700]).resize((20, 20), Image.Resampling.BOX)
+    assert np.abs(load_one(picture("jpg"), 20).astype(int) - np.asarray(square)).max() <= 4
+
+
+# Files at fault
+
+
+def truncated(file):
+    save(file, np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype="uint8"))
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def mislabelled(file):
+    save(file, (1, 2, 3), format="PNG" if file.suffix != ".png" else "JPEG")
+
+
+def write_bytes(content):
+    return lambda file: file.write_bytes(content)
+
+
+def large_file(file):
+    with file.open("wb") as opened:
+        opened.truncate(201 * 2**20)  # a hole: it takes no room on most disks
+
+
+def linked(file):
+    outside = file.parents[3] / "outside.png"
+    save(outside, (9, 9, 9))
+    file.symlink_to(outside)
+
+
+def linked_within(file):
+    file.symlink_to(file.parent / "000.png")
+
+
+def broken_link(file):
+    file.symlink_to(file.parent / "nothing.png")
+
+
+def linked_folder(file):
+    save(file.parents[3] / "outside" / "1.png")
+    file.symlink_to(file.parents[3] / "outside", target_is_directory=True)
+
+
+def loop(file):
+    file.symlink_to(file.parents[2], target_is_directory=True)
+
+
+def fifo(file):
+    os.mkfifo(file)
+
+
+def float_pixels(file):
+    save(file, np.zeros((4, 4), "float32"))
+
+
+BOMB = png(10_000, 10_000, bytes(1000))
+HOSTILE = {
+    "text": ("x.jpg", write_bytes(b"hello"), "unreadable: no image of a known format"),
+    "nothing": ("x.png", write_bytes(b""), "unreadable: no image of a known format"),
+    "web page": ("x.jpg", write_bytes(b"<html>404 Not Found</html>"), "unreadable: no image of a known format"),
+    "PostScript": (
+        "x.png",
+        write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 4\n"),
+        "unreadable: no image",
+    ),
+    "header only": ("x.png", write_bytes(png(4, 4)[:33]), "unreadable: "),
+    "truncated PNG": ("x.png", truncated, "unreadable: image file is truncated"),
+    "truncated JPEG": ("x.jpg", truncated, "unreadable: image file is truncated"),
+    "truncated BMP": ("x.bmp", truncated, "unreadable: image file is truncated"),
+    "truncated GIF": ("x.gif", truncated, "unreadable: image file is truncated"),
+    "truncated TIFF": ("x.tif", truncated, "unreadable: "),
+    "truncated WebP": ("x.webp", truncated, "unreadable: "),
+    "PNG called JPEG": ("x.jpg", mislabelled, "mislabelled: the content is PNG"),
+    "JPEG called PNG": ("x.png", mislabelled, "mislabelled: the content is JPEG"),
+    "100 megapixels": ("x.png", write_bytes(BOMB), "huge: more than 50 megapixels"),
+    "4 gigapixels": ("x.png", write_bytes(png(65_000, 65_000)), "huge: more than 50 megapixels"),
+    "201 MB": ("x.webp", large_file, "huge: more than 200 MB"),
+    "phone format": ("x.heic", write_bytes(b"ftypheic"), "a format that is not read"),
+    "32 bits": ("x.tif", float_pixels, "pixels of 32 bits"),
+    "link to a file outside": ("x.png", linked, "a link, which is not followed"),
+    "link to a file within": ("x.png", linked_within, "a link, which is not followed"),
+    "broken link": ("x.png", broken_link, "a link, which is not followed"),
+    "link to a folder outside": ("folder", linked_folder, "a link, which is not followed"),
+    "link to a folder above": ("loop", loop, "a link, which is not followed"),
+    "pipe": ("x.jpg", fifo, "no ordinary file"),
+    "folder": ("deeper", lambda file: file.mkdir(), "a folder within a class folder"),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_file_at_fault_is_an_error_or_skipped_and_listed(tmp_path, kind):
+    name, prepare, fault = HOSTILE[kind]
+    if prepare is fifo and not hasattr(os, "mkfifo"):
+        pytest.skip("no named pipes here")
+    write_splits(tmp_path / "set")
+    try:
+        prepare(tmp_path / "set" / "train" / "cat" / name)
+    except OSError as error:
+        pytest.skip(f"this system does not let a test make one: {error}")
+    with pytest.raises(ValueError, match=r"`path` of `load_image_folder` .*1 file at fault") as raised:
+        load_image_folder(tmp_path / "set", image_size=4)
+    assert f"train/cat/{name} ({fault}" in str(raised.value)
+    assert 'on_error="skip"' in str(raised.value)
+    data = load_image_folder(tmp_path / "set", image_size=4, on_error="skip")
+    assert [text.startswith(f"train/cat/{name} ({fault}") for text in data.skipped] == [True]
+    assert data.x_train[:, 0, 0, 0].tolist() == [0, 1, 2, 100, 101, 102]
+    assert data.y_train.tolist() == [0, 0, 0, 1, 1, 1]
+    assert repr(data).endswith(", 1 skipped>")
+    assert data.subset(1).skipped == data.skipped
+
+
+def test_linked_class_folder_is_not_followed(tmp_path):
+    write_splits(tmp_path / "set")
+    write_classes(tmp_path / "outside")
+    try:
+        (tmp_path / "set" / "train" / "bird").symlink_to(tmp_path / "outside" / "cat", target_is_directory=True)
+    except OSError as error:
+        pytest.skip(f"this system does not let a test make a link: {error}")
+    with pytest.raises(ValueError, match=r"1 file at fault: train/bird \(a link"):
+        load_image_folder(tmp_path / "set", image_size=4)
+    assert load_image_folder(tmp_path / "set", image_size=4, on_error="skip").class_names == ("cat", "dog")
+
+
+def test_the_folder_itself_may_be_a_link(tmp_path):
+    write_splits(tmp_path / "set")
+    try:
+        (tmp_path / "link").symlink_to(tmp_path / "set", target_is_directory=True)
+    except OSError as error:
+        pytest.skip(f"this system does not let a test make a link: {error}")
+    assert len(load_image_folder(tmp_path / "link", image_size=4).x_train) == 6
+
+
+def test_all_files_at_fault_are_in_one_error(tmp_path):
+    write_splits(tmp_path)
+    (tmp_path / "train" / "cat" / "a.jpg").write_bytes(b"hello")
+    (tmp_path / "test" / "dog" / "b.png").write_bytes(BOMB)
+    (tmp_path / "train" / "dog" / "c.heic").write_bytes(b"")
+    save(tmp_path / "d.png")
+    with pytest.raises(ValueError, match="4 files at fault") as raised:
+        load_image_folder(tmp_path, image_size=4)
+    for file in ("train/cat/a.jpg", "test/dog/b.png", "train/dog/c.heic", "d.png (beside the class folders)"):
+        assert file in str(raised.value)
+
+
+def test_error_over_many_files_stays_short(tmp_path):
+    write_splits(tmp_path)
+    for index in range(50):
+        (tmp_path / "train" / "cat" / f"x{index}.png").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"50 files at fault.* and 30 more") as raised:
+        load_image_folder(tmp_path, image_size=4)
+    assert len(str(raised.value)) < 3000
+    assert len(load_image_folder(tmp_path, image_size=4, on_error="skip").skipped) == 50
+
+
+@pytest.mark.parametrize(
+    "pixels", [10_000, 16_000]
+)  # of a side; Pillow itself warns of the first, refuses the second
+def test_pixels_of_a_decompression_bomb_are_never_allocated(tmp_path, monkeypatch, pixels):
+    bomb = tmp_path / "bomb.png"
+    bomb.write_bytes(png(pixels, pixels, bytes(1000)))
+
+    def load(image):
+        raise AssertionError("the pixels were decoded")
+
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", load)
+    tracemalloc.start()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        _, faults = decode_files([str(bomb)], PixelRule(8, 8, 3))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert faults == {0: "huge: more than 50 megapixels"}
+    assert peak < 2**20
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits the memory as Linux does")
+def test_folder_of_bombs_is_read_in_little_memory(tmp_path):
+    for name in ("cat", "dog"):
+        write_classes(tmp_path / "set", names=("cat", "dog"))
+        (tmp_path / "set" / name / "bomb.png").write_bytes(BOMB)
+        webp = io.BytesIO()
+        Image.new("RGBA", (4, 4)).save(webp, "WEBP", lossless=True)
+        content = bytearray(webp.getvalue())
+        assert content[12:16] == b"VP8L"
+        content[21:25] = (16_382 | 16_382 << 14 | 1 << 28).to_bytes(4, "little")  # claims 16,383 pixels a side
+        (tmp_path / "set" / name / "bomb.webp").write_bytes(content)
+    program = (
+        "import resource, sys\n"
+        "from kerascv_course.datasets.folders import load_image_folder\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "data = load_image_folder(sys.argv[1], image_size=4, on_error='skip', cache=False)\n"
+        "print(len(data.skipped), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
+    )
+    # scikit-learn is loaded within and takes most of it; one of the images would take 300 MB.
+    run = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "set")], capture_output=True, text=True, check=True
+    )
+    skipped, kilobytes = (int(word) for word in run.stdout.split())
+    assert skipped == 4
+    assert kilobytes < 250_000
+
+
+# Folders that hold no set of images
+
+
+def nothing(folder):
+    folder.mkdir()
+
+
+def side_by_side(folder):
+    save(folder / "1.png")
+    save(folder / "2.png")
+
+
+def side_by_side_in_splits(folder):
+    save(folder / "train" / "1.png")
+    save(folder / "test" / "2.png")
+
+
+def no_images(folder):
+    (folder / "cat").mkdir(parents=True)
+    (folder / "dog").mkdir()
+    (folder / "dog" / "notes.txt").write_text("hello")
+
+
+def one_class(folder):
+    write_classes(folder, (3,), ("cat",))
+
+
+def one_level_too_high(folder):
+    write_classes(folder / "animals")
+
+
+def empty_class(folder):
+    write_splits(folder)
+    for split in ("train", "test"):
+        (folder / split / "emu").mkdir()
+
+
+def empty_in_test(folder):
+    write_splits(folder)
+    for file in (folder / "test" / "dog").iterdir():
+        file.unlink()
+
+
+def different_classes(folder):
+    write_splits(folder)
+    (folder / "test" / "dog").rename(folder / "test" / "dogs")
+
+
+def test_only(folder):
+    write_classes(folder / "test")
+
+
+test_only.__test__ = False
+
+
+def validation_instead_of_test(folder):
+    write_classes(folder / "train")
+    write_classes(folder / "val")
+
+
+def third_split(folder):
+    write_splits(folder)
+    write_classes(folder / "val")
+
+
+def one_image_of_a_class(folder):
+    write_classes(folder, (9, 1))
+
+
+def broken_class(folder):
+    write_splits(folder)
+    for file in (folder / "test" / "dog").iterdir():
+        file.write_bytes(b"")
+
+
+@pytest.mark.parametrize(
+    ("prepare", "on_error", "message"),
+    [
+        (nothing, "raise", r"images in one sub-folder per class.*There is none.*\.jpg, "),
+        (side_by_side, "raise", r"one sub-folder per class.*At fault: 1\.png \(beside the class folders\)"),
+        (side_by_side_in_splits, "raise", r"one sub-folder per class.*At fault: train/1\.png \(beside"),
+        (no_images, "raise", r"There is none\. Images are files with"),
+        (one_class, "raise", r"two classes or more\..*It has one, cat\."),
+        (one_level_too_high, "raise", r"There is none.*animals/cat \(a folder within a class folder\)"),
+        (empty_class, "raise", r"an image in each class.*Empty: train/emu, test/emu\."),
+        (empty_in_test, "skip", r"an image in each class.*Empty: test/dog\."),
+        (different_classes, "skip", r"the same classes.*Only in train: dog; in test: dogs\."),
+        (test_only, "raise", r"train and test, with train alone, or with class folders.*It holds test\."),
+        (validation_instead_of_test, "raise", r"with train alone.*It holds train, val\."),
+        (third_split, "raise", r"1 file at fault: val \(a folder beside train and test\)"),
+        (one_image_of_a_class, "raise", r"`test_share` .*every class in both parts of 10 images"),
+        (broken_class, "skip", r"usable image in each class.*Class 'dog' has none left.*test/dog/000\.png"),
+    ],
+)
+def test_folder_without_a_set_of_images_is_a_specific_error(tmp_path, prepare, on_error, message):
+    prepare(tmp_path / "set")
+    with pytest.raises(ValueError, match=message) as raised:
+        load_image_folder(tmp_path / "set", image_size=4, on_error=on_error)
+    assert "of `load_image_folder` must be" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"path": "no/such"}, FileNotFoundError, r"`path` .* an existing folder\. Received: path='no/such'"),
+        ({"path": ""}, FileNotFoundError, r"`path` .* an existing folder\. Received: path=''"),
+        ({"path": __file__}, NotADirectoryError, r"`path` .* a folder\. .*Unpack it first"),
+        ({"path": None}, TypeError, r"`path` .*Received: path=None"),
+        ({"path": b"bytes"}, TypeError, r"`path` .*Received: path=b'bytes'"),
+        ({"image_size": 0}, ValueError, r"`image_size` .* from 1 to 4096\. Received: image_size=0"),
+        ({"image_size": 32.0}, TypeError, r"`image_size` .* whole number.*image_size=32\.0"),
+        (
+            {"image_size": (32, 32, 3)},
+            ValueError,
+            r"`image_size` .*\(height, width\)\..*\(32, 32, 3\).*channels out",
+        ),
+        ({"color_mode": "gray"}, ValueError, r"`color_mode` .*'rgb' or 'grayscale'.*'gray'"),
+        ({"test_share": 0}, ValueError, r"`test_share` .*test_share=0"),
+        ({"test_share": 1.5}, ValueError, r"`test_share` .* from 0 to 1.*test_share=1\.5"),
+        ({"test_share": "a"}, TypeError, r"`test_share` .*test_share='a'"),
+        ({"seed": -1}, ValueError, r"`seed` .*seed=-1"),
+        ({"on_error": "ignore"}, ValueError, r"`on_error` .*'raise' or 'skip'.*'ignore'"),
+        ({"cache": 1}, TypeError, r"`cache` .* True or False.*cache=1"),
+    ],
+)
+def test_argument_out_of_range_is_an_error(tmp_path, arguments, error, message):
+    write_classes(tmp_path)
+    with pytest.raises(error, match=message) as raised:
+        load_image_folder(**{"path": tmp_path, **arguments})
+    assert "of `load_image_folder` must be" in str(raised.value)
+
+
+def test_images_that_do_not_fit_into_memory_are_an_error_before_decoding(tmp_path, monkeypatch):
+    write_classes(tmp_path)
+    monkeypatch.setattr(folders, "_MAX_ARRAY_BYTES", 10 * 4 * 4 * 3 - 1)
+    monkeypatch.setattr(folders, "decode_files", None)
+    with pytest.raises(ValueError, match=r"`image_size` .*\(4, 4\).*image_folder_pipeline"):
+        load_image_folder(tmp_path, image_size=4)
+
+
+# The cached arrays
+
+
+def test_second_load_decodes_nothing_but_the_files_at_fault(tmp_path, monkeypatch):
+    write_splits(tmp_path)
+    (tmp_path / "train" / "cat" / "x.png").write_bytes(b"hello")
+    first = load_image_folder(tmp_path, image_size=4, on_error="skip")
+    decoded = []
+    monkeypatch.setattr(
+        folders, "decode_files", lambda paths, rule: decoded.extend(paths) or decode_files(paths, rule)
+    )
+    second = load_image_folder(tmp_path, image_size=4, on_error="skip")
+    assert [Path(path).name for path in decoded] == ["x.png"]
+    np.testing.assert_array_equal(first.x_train, second.x_train)
+    assert second.skipped == first.skipped
+
+
+@pytest.mark.parametrize("change", ["file", "size", "colours", "folder"])
+def test_whatever_changes_the_images_makes_the_cached_arrays_obsolete(tmp_path, own_cache_folder, change):
+    write_splits(tmp_path / "a")
+    before = load_image_folder(tmp_path / "a", image_size=4)
+    place, options = tmp_path / "a", {"image_size": 4}
+    if change == "file":
+        save(tmp_path / "a" / "train" / "cat" / "000.png", (70, 70, 70))
+        os.utime(tmp_path / "a" / "train" / "cat" / "000.png", ns=(1, 1))
+    elif change == "size":
+        options = {"image_size": 6}
+    elif change == "colours":
+        options["color_mode"] = "grayscale"
+    else:  # same names, sizes and times, other pixels
+        write_splits(tmp_path / "b")
+        for file in (tmp_path / "a").rglob("*.png"):
+            copy = tmp_path / "b" / file.relative_to(tmp_path / "a")
+            pixels = 255 - np.asarray(Image.open(file))
+            save(copy, pixels)
+            os.truncate(copy, max(copy.stat().st_size, file.stat().st_size))
+            os.truncate(file, max(copy.stat().st_size, file.stat().st_size))
+            os.utime(copy, ns=(1, 1))
+            os.utime(file, ns=(1, 1))
+        before = load_image_folder(tmp_path / "a", image_size=4)
+        place = tmp_path / "b"
+    cached = len(list(own_cache_folder.iterdir()))
+    data = load_image_folder(place, **options)
+    assert len(list(own_cache_folder.iterdir())) == cached + 1  # and the former ones still serve
+    fresh = load_image_folder(place, **options, cache=False)
+    np.testing.assert_array_equal(data.x_train, fresh.x_train)
+    assert data.x_train.shape != before.x_train.shape or not np.array_equal(data.x_train, before.x_train)
+
+
+def test_without_cache_nothing_is_written(tmp_path, own_cache_folder):
+    write_splits(tmp_path)
+    load_image_folder(tmp_path, image_size=4, cache=False)
+    assert list(own_cache_folder.iterdir()) == []
+
+
+# Worker processes
+
+
+def photographs(folder, count):
+    generator = np.random.default_rng(0)
+    for index in range(count):
+        size = generator.integers(3, 9, 2)
+        save(folder / f"{index:04d}.png", generator.integers(0, 256, (*size, 3), dtype="uint8"))
+    (folder / "0007.png").write_bytes(b"hello")
+    (folder / f"{count - 1:04d}.png").write_bytes(BOMB)
+    return [str(folder / f"{index:04d}.png") for index in range(count)]
+
+
+@pytest.fixture
+def at_once(monkeypatch):
+    """Worker processes are started for the first file already."""
+    monkeypatch.setattr(decode, "_PATIENCE_S", -1.0)
+    monkeypatch.setattr(decode, "_cpu_count", lambda: 2)
+
+
+@pytest.mark.smoke
+def test_workers_decode_as_one_process_does(tmp_path, at_once, monkeypatch):
+    paths = photographs(tmp_path, 300)
+    expected, expected_faults = decode.decode_chunk(paths, PixelRule(5, 6, 3))
+    monkeypatch.setattr(decode, "decode_chunk", None)  # not here
+    images, faults = decode_files(paths, PixelRule(5, 6, 3))
+    assert images.tobytes() == bytes(expected)
+    assert faults == expected_faults
+    assert list(faults) == [7, 299]
+
+
+@pytest.mark.parametrize("failure", ["does not start", "ends at once", "ends in the middle", "speaks nonsense"])
+def test_without_workers_the_images_are_decoded_all_the_same(tmp_path, at_once, monkeypatch, failure):
+    paths = photographs(tmp_path, 300)
+    expected = bytes(decode.decode_chunk(paths, PixelRule(5, 6, 3))[0])
+    start = decode._start_worker
+    programs = {
+        "ends at once": "",
+        "ends in the middle": "import sys; sys.stdin.readline(); print('{}'); print('x' * 20)",
+        "speaks nonsense": "import sys\nfor line in sys.stdin: print('hello', flush=True)",
+    }
+
+    def start_badly():
+        if failure == "does not start":
+            raise OSError("no more processes")
+        monkeypatch.setattr(decode, "_start_worker", start)  # the second one works
+        return subprocess.Popen(
+            [sys.executable, "-c", programs[failure]], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+
+    monkeypatch.setattr(decode, "_start_worker", start_badly)
+    images, faults = decode_files(paths, PixelRule(5, 6, 3))
+    assert images.tobytes() == expected
+    assert list(faults) == [7, 299]
+
+
+def test_script_without_a_guard_may_use_workers(tmp_path):
+    photographs(tmp_path, 150)
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from kerascv_course.datasets import decode\n"
+        "decode._PATIENCE_S, decode._cpu_count = -1.0, lambda: 2\n"
+        "decode.decode_chunk = None\n"
+        "paths = sorted(str(file) for file in Path(sys.argv[1]).glob('*.png'))\n"
+        "images, faults = decode.decode_files(paths, decode.PixelRule(4, 4, 3))\n"
+        "print(images.shape, list(faults))\n"
+    )
+    package = str(Path(decode.__file__).parents[2])
+    run = subprocess.run(
+        [sys.executable, str(script), str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": package},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    assert run.stdout == "(150, 4, 4, 3) [7, 149]\n"
+
+
+def test_workers_import_neither_numpy_nor_the_package():
+    program = (
+        f"import sys, runpy; runpy.run_path({decode.__file__!r})\n"
+        "print([name in sys.modules for name in ('numpy', 'PIL', 'kerascv_course')])"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout == "[False, True, False]\n"
+
+
+# The pipeline
+
+
+def test_pipeline_reads_the_images_of_both_folders(tmp_path):
+    write_splits(tmp_path / "pets", train=5, test=3)
+    pipeline = image_folder_pipeline(tmp_path / "pets", image_size=(4, 6), batch_size=4)
+    assert (pipeline.class_names, pipeline.num_classes) == (("cat", "dog"), 2)
+    assert pipeline.class_counts == {"cat": 5, "dog": 5}
+    assert pipeline.test_counts == {"cat": 3, "dog": 3}
+    assert (pipeline.name, pipeline.imbalance) == ("pets", 1.0)
+    batches = [(images.numpy(), labels.numpy()) for images, labels in pipeline.test]
+    assert batches[0][0].shape == (4, 4, 6, 3)
+    values = np.concatenate([images[:, 0, 0, 0] for images, _ in batches])
+    assert values.tolist() == [0, 1, 2, 100, 101, 102]
+    assert np.concatenate([labels for _, labels in batches]).tolist() == [0, 0, 0, 1, 1, 1]
+    train = np.concatenate([images.numpy()[:, 0, 0, 0] for images, _ in pipeline.train])
+    assert sorted(train.tolist()) == [0, 1, 2, 3, 4, 100, 101, 102, 103, 104]
+
+
+def test_pipeline_splits_where_there_is_no_test_folder(tmp_path):
+    write_classes(tmp_path, (12, 8))
+    pipeline = image_folder_pipeline(tmp_path, image_size=4, test_share=0.25, seed=3)
+    values = [
+        {int(value) for images, _ in part for value in images.numpy()[:, 0, 0, 0]}
+        for part in (pipeline.train, pipeline.test)
+    ]
+    assert (len(values[0]), len(values[1])) == (15, 5)
+    assert values[0] | values[1] == {*range(12), *range(100, 108)}
+    assert sum(pipeline.test_counts.values()) == 5
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("x.jpg", b"hello", r"train/cat/x\.jpg \(unreadable"),
+        ("x.png", BOMB, r"train/cat/x\.png \(huge"),
+        ("x.webp", b"RIFF", r"train/cat/x\.webp \(Keras does not read this format\)"),
+        ("._x.png", b"macOS", r"train.cat.\._x\.png \(hidden, but Keras reads it\)"),
+    ],
+)
+def test_pipeline_refuses_what_would_stop_it_in_the_middle(tmp_path, file, content, message):
+    write_splits(tmp_path)
+    (tmp_path / "train" / "cat" / file).write_bytes(content)
+    with pytest.raises(ValueError, match=rf"`path` of `image_folder_pipeline` .*1 file at fault: {message}"):
+        image_folder_pipeline(tmp_path, image_size=4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"batch_size": 0}, r"`batch_size` of `image_folder_pipeline` .*batch_size=0"),
+        ({"test_share": 1}, r"`test_share` of `image_folder_pipeline` .*test_share=1"),
+        ({"seed": -1}, r"`seed` of `image_folder_pipeline` .*seed=-1"),
+        ({"image_size": 5000}, r"`image_size` of `image_folder_pipeline` .*5000"),
+    ],
+)
+def test_pipeline_refuses_arguments_out_of_range(tmp_path, arguments, message):
+    write_classes(tmp_path)
+    with pytest.raises(ValueError, match=message):
+        image_folder_pipeline(tmp_path, **arguments)
+
+
+# Counts in the record
+
+
+def record(labels, **changes):
+    images = np.zeros((len(labels), 2, 2, 1), "uint8")
+    return ImageDataset(
+        images, np.array(labels), images[:1], np.array([0]), ("a", "b", "c"), "toy", "a test", **changes
+    )
+
+
+@pytest.mark.smoke
+def test_record_counts_its_training_images_by_class():
+    data = record([0, 1, 1, 2, 1, 1, 2])
+    assert data.class_counts == {"a": 1, "b": 4, "c": 2}
+    assert data.imbalance == 4.0
+    assert record([0, 1, 1]).class_counts == {"a": 1, "b": 2, "c": 0}
+    assert record([0, 1, 1]).imbalance == math.inf
+
+
+@pytest.mark.parametrize("skipped", [["a.png"], (1,), "a.png"])
+def test_record_refuses_skipped_files_that_are_no_texts(skipped):
+    with pytest.raises(TypeError, match="`skipped` of `ImageDataset` must be a tuple of texts"):
+        record([0, 1, 2], skipped=skipped)
+
+
+# Validation sets
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"x": [1, 2]}, TypeError, r"`x` .* NumPy array.*\[1, 2\]"),
+        ({"y": [1, 2]}, TypeError, r"`y` .* NumPy array.*\[1, 2\]"),
+        ({"y": np.array(3)}, TypeError, r"`y` .* one entry per image"),
+        ({"y": np.zeros(9, int)}, ValueError, r"`y` .* as long as `x`, which holds 10 images.*\(9,\)"),
+        ({"share": 0.0}, ValueError, r"`share` .*share=0\.0"),
+        ({"share": 1.0}, ValueError, r"`share` .*share=1\.0"),
+        ({"share": -0.1}, ValueError, r"`share` .*share=-0\.1"),
+        ({"share": "half"}, TypeError, r"`share` .*share='half'"),
+        ({"seed": 1.5}, TypeError, r"`seed` .*seed=1\.5"),
+        ({"seed": 2**32}, ValueError, r"`seed` .*seed=4294967296"),
+        ({"y": np.arange(10)}, ValueError, r"`share` .*every class in both parts of 10 images"),
+        ({"x": np.zeros((0, 2)), "y": np.zeros(0, int)}, ValueError, r"`share` .*of 0 images"),
+    ],
+)
+def test_split_validation_refuses_bad_input(arguments, error, message):
+    with pytest.raises(error, match=message) as raised:
+        split_validation(**{"x": np.zeros((10, 2)), "y": np.repeat([0, 1], 5), **arguments})
+    assert "of `split_validation` must be" in str(raised.value)
+
+
+def test_split_validation_refuses_a_share_that_leaves_a_small_class_out():
+    labels = np.repeat([0, 7], [98, 2])  # a tenth of two images is none
+    with pytest.raises(ValueError, match=r"`share` .*Label 7 has 2 images"):
+        split_validation(np.zeros((100, 1)), labels, 0.1)
