@@ -4,23 +4,33 @@ from kerascv_course.datasets.cache import cache_folder
 from kerascv_course.datasets.catalogue import ProgressBar, downloads_folder, fetch
 from kerascv_course.datasets.cifar10 import find_cifar10, load_cifar10
 from kerascv_course.datasets.digits import load_digits
+from kerascv_course.datasets.faces import load_faces
 from kerascv_course.datasets.folders import ImagePipeline, image_folder_pipeline, load_image_folder
+from kerascv_course.datasets.near_duplicates import Duplicate, duplicates_across
+from kerascv_course.datasets.patches import colour_baseline, load_patches
 from kerascv_course.datasets.record import ImageDataset
+from kerascv_course.datasets.registry import load
 from kerascv_course.datasets.scenes import load_scenes
 from kerascv_course.datasets.split import split_validation
 
 __all__ = [
+    "Duplicate",
     "ImageDataset",
     "ImagePipeline",
     "ProgressBar",
     "cache_folder",
+    "colour_baseline",
     "downloads_folder",
+    "duplicates_across",
     "fetch",
     "find_cifar10",
     "image_folder_pipeline",
+    "load",
     "load_cifar10",
     "load_digits",
+    "load_faces",
     "load_image_folder",
+    "load_patches",
     "load_scenes",
     "split_validation",
 ]

@@ -1,0 +1,168 @@
+"""Small crops of ten real photographs that scikit-image carries: an RGB data set that needs no network."""
+
+import math
+import random
+from collections.abc import Iterator
+
+import numpy as np
+
+from kerascv_course._validation import input_error
+from kerascv_course.datasets.record import ImageDataset
+
+# Class name and the function of `skimage.data`. All ten are PNG files of the wheel: nothing is downloaded, and
+# lossless decoding gives the same bytes everywhere.
+_PHOTOGRAPHS = {
+    "astronaut": "astronaut",
+    "brick": "brick",
+    "camera": "camera",
+    "cat": "cat",
+    "coffee": "coffee",
+    "coins": "coins",
+    "grass": "grass",
+    "gravel": "gravel",
+    "handwriting": "text",
+    "tissue": "immunohistochemistry",
+}
+_SIDE = 32
+_TRAIN, _TEST = 200, 50  # crops of each class
+_BANDS = 7  # each photograph is cut into so many vertical bands of equal width ...
+_TEST_BANDS = (2, 5)  # ... of which these are for testing
+_MARGIN = 8  # columns between a training crop and the nearest test band
+_APART = 4  # crops of one kind differ by so many pixels at least, in one direction
+_FLATTEST = 10  # smallest standard deviation of a channel, grey levels: below it there is little to see but noise
+
+
+def load_patches() -> ImageDataset:
+    """Load 2,500 crops of ten photographs that scikit-image carries: which photograph is it from?
+
+    Each photograph is cut into seven vertical bands, of which the third and the sixth are for testing. Training
+    crops keep 8 columns away from them, so that no pixel is in both sets. Crops of one set may overlap;
+    one brick looks much like another in either.
+
+    Colour would give the photographs away: the mean and the standard deviation of the three channels alone name
+    the right one for about half of such crops. Each channel of each crop is therefore shifted and stretched to a
+    mean and a standard deviation that are drawn at random, like a photograph under another light, and six of the
+    ten photographs are grey. What is left to learn is structure. `colour_baseline` says what colour still tells:
+    print it beside every result. The same bytes come out on every platform, as all arithmetic is in whole numbers.
+
+    Returns:
+        2,000 training and 500 test images of shape `(32, 32, 3)`, the ten classes in turn.
+
+    Example:
+        >>> load_patches()
+        <ImageDataset patches: 2000 training and 500 test images of (32, 32, 3), 10 classes (astronaut, brick,
+        camera, cat, coffee, coins, grass, gravel, handwriting, tissue), from scikit-image, embedded>
+    """
+    # scikit-image takes a moment to import, which the readers of other sets need not wait for.
+    import skimage.data
+
+    x_train = np.empty((_TRAIN, len(_PHOTOGRAPHS), _SIDE, _SIDE, 3), "uint8")
+    x_test = np.empty((_TEST, len(_PHOTOGRAPHS), _SIDE, _SIDE, 3), "uint8")
+    for label, function in enumerate(_PHOTOGRAPHS.values()):
+        photograph = getattr(skimage.data, function)()
+        if photograph.ndim == 2:
+            photograph = np.repeat(photograph[..., None], 3, axis=2)
+        for split, images in (("train", x_train), ("test", x_test)):
+            for row, image in enumerate(_crops(photograph, split, len(images), f"{function} {split}")):
+                images[row, label] = image
+    labels = np.arange(len(_PHOTOGRAPHS), dtype="int64")
+    return ImageDataset(
+        x_train=x_train.reshape(-1, _SIDE, _SIDE, 3),
+        y_train=np.tile(labels, _TRAIN),
+        x_test=x_test.reshape(-1, _SIDE, _SIDE, 3),
+        y_test=np.tile(labels, _TEST),
+        class_names=tuple(_PHOTOGRAPHS),
+        name="patches",
+        source="scikit-image, embedded",
+    )
+
+
+def colour_baseline(data: ImageDataset) -> float:
+    """Return the test accuracy that is reached without looking at the arrangement of the pixels.
+
+    A logistic regression is fitted on the mean and the standard deviation of each channel, six numbers for an RGB
+    image. A model that is not clearly above this figure may have learned the colour and the light of the images.
+
+    Args:
+        data: The record. Its training set must hold two classes or more.
+
+    Returns:
+        The share of right answers on the test images, from 0 to 1.
+
+    Raises:
+        TypeError: If `data` is no `ImageDataset`.
+        ValueError: If the training set holds one class only.
+
+    Example:
+        >>> red, blue = np.zeros((2, 4, 8, 8, 3), "uint8")
+        >>> red[..., 0], blue[..., 2] = 200, 200
+        >>> images, labels = np.concatenate([red, blue]), np.repeat([0, 1], 4)
+        >>> colour_baseline(ImageDataset(images, labels, images, labels, ("red", "blue"), "colours", "an example"))
+        1.0
+    """
+    if not isinstance(data, ImageDataset):
+        raise input_error("colour_baseline", "data", "an ImageDataset", data, error=TypeError)
+    if len(np.unique(data.y_train)) < 2:
+        raise input_error("colour_baseline", "data", "a record with two or more classes to train on", data)
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    model.fit(_colour_statistics(data.x_train), data.y_train)
+    return float(model.score(_colour_statistics(data.x_test), data.y_test))
+
+
+def _colour_statistics(images: np.ndarray) -> np.ndarray:
+    """Return mean and standard deviation of each channel, in blocks: `std` of a large set takes much memory."""
+    blocks = [images[start : start + 1000] for start in range(0, len(images), 1000)]
+    return np.concatenate([np.hstack([block.mean(axis=(1, 2)), block.std(axis=(1, 2))]) for block in blocks])
+
+
+def _crops(photograph: np.ndarray, split: str, count: int, seed: str) -> Iterator[np.ndarray]:
+    """Yield `count` crops from random places of the bands of a split."""
+    height, width = photograph.shape[:2]
+    columns = _columns(width, split)
+    # Python promises the sequence of `Random.random` for a seed; NumPy reserves the right to improve its own.
+    generator = random.Random(seed)
+    places: list[tuple[int, int]] = []
+    while len(places) < count:
+        top = int(generator.random() * (height - _SIDE + 1))
+        left = columns[int(generator.random() * len(columns))]
+        if any(max(abs(top - other[0]), abs(left - other[1])) < _APART for other in places):
+            continue
+        crop = photograph[top : top + _SIDE, left : left + _SIDE].astype("int64")
+        area, total = _SIDE * _SIDE, crop.sum(axis=(0, 1))
+        # Standard deviation times area, a whole number: the root of area * sum(x * x) - sum(x) ** 2.
+        spread = [math.isqrt(value) for value in (area * (crop**2).sum(axis=(0, 1)) - total**2).tolist()]
+        if min(spread) < _FLATTEST * area:
+            continue
+        places.append((top, left))
+        yield _relight(area * crop - total, spread, generator)
+
+
+def _columns(width: int, split: str) -> list[int]:
+    """Return the columns at which a crop of this split may begin."""
+    edges = [width * band // _BANDS for band in range(_BANDS + 1)]
+    test = [(edges[band], edges[band + 1]) for band in _TEST_BANDS]
+    if split == "test":
+        return [left for begin, end in test for left in range(begin, end - _SIDE + 1)]
+    return [
+        left
+        for left in range(width - _SIDE + 1)
+        if all(left + _SIDE + _MARGIN <= begin or left >= end + _MARGIN for begin, end in test)
+    ]
+
+
+def _relight(deviation: np.ndarray, spread: list[int], generator: random.Random) -> np.ndarray:
+    """Give each channel a random mean and standard deviation; both inputs are multiplied by the area."""
+    # Moderate contrast: what is clipped at 0 or 255 shifts the statistics, by an amount that the class decides.
+    brightness, contrast = 104 + int(generator.random() * 48), 24 + int(generator.random() * 24)
+    image = np.empty(deviation.shape, "uint8")
+    for channel, root in enumerate(spread):
+        mean = brightness - 24 + int(generator.random() * 49)
+        scale = contrast * (70 + int(generator.random() * 61))  # in hundredths of a grey level
+        # Rounded division of whole numbers: `//` of twice the fraction plus one.
+        rounded = (2 * scale * deviation[..., channel] + 100 * root) // (200 * root)
+        image[..., channel] = np.clip(mean + rounded, 0, 255)
+    return image

@@ -1,0 +1,131 @@
+"""Images that are in two sets: planted copies of real images are found, and different images are not reported."""
+
+import io
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kerascv_course.datasets import find_cifar10, load_cifar10, load_digits
+from kerascv_course.datasets.near_duplicates import duplicates_across
+from kerascv_course.datasets.patches import load_patches
+
+REAL_DATA = os.environ.get("KERASCV_COURSE_DATA")
+
+
+def shifted(image, down, right):
+    return np.pad(image, ((4, 4), (4, 4), (0, 0)), mode="edge")[4 - down :, 4 - right :][:32, :32]
+
+
+def recompressed(image, quality=75):
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "JPEG", quality=quality)
+    return np.asarray(Image.open(file))
+
+
+CHANGES = {
+    "shifted by one": lambda image: shifted(image, 1, 0),
+    "shifted by two": lambda image: shifted(image, -2, 1),
+    "shifted by three": lambda image: shifted(image, 3, -3),
+    "compressed": lambda image: recompressed(image),
+    "flipped": lambda image: image[:, ::-1],
+    "brighter": lambda image: np.clip(image * 1.2, 0, 255).astype("uint8"),
+    "darker": lambda image: (image * 0.7).astype("uint8"),
+    "all together": lambda image: recompressed(shifted(image[:, ::-1] // 2 + 100, 2, 1), 90),
+}
+
+
+@pytest.fixture(scope="module")
+def photographs():
+    """Forty crops of grass and gravel, without those that overlap an earlier one almost wholly."""
+    data = load_patches()
+    textures = [data.class_names.index(name) for name in ("grass", "gravel")]
+    first, *others = data.x_train[np.isin(data.y_train, textures)]
+    picked = [first]
+    for image in others:
+        if len(picked) < 40 and not duplicates_across(np.array(picked), image[None]):
+            picked.append(image)
+    return np.array(picked)
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize("change", CHANGES)
+def test_every_changed_copy_is_found_and_nothing_else(photographs, change):
+    order = np.random.default_rng(0).permutation(len(photographs))
+    copies = np.array([CHANGES[change](photographs[index]) for index in order])
+    pairs = duplicates_across(photographs, copies)
+    assert [(pair.train, pair.test) for pair in pairs] == [(index, j) for j, index in enumerate(order)]
+    assert {pair.kind for pair in pairs} == {"near"}
+    assert max(pair.distance for pair in pairs) <= 0.1
+
+
+def test_equal_images_are_exact_each_pair_once():
+    images = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype="uint8")
+    pairs = duplicates_across(images[[0, 1, 2, 1]], images[[3, 1, 4, 0]])
+    assert [tuple(pair) for pair in pairs] == [(1, 1, "exact", 0.0), (3, 1, "exact", 0.0), (0, 3, "exact", 0.0)]
+
+
+def test_images_of_one_colour_are_duplicates_only_where_they_are_equal():
+    grey = np.repeat(np.arange(4, dtype="uint8") * 60, 32 * 32).reshape(4, 32, 32, 1)
+    assert [tuple(pair)[:3] for pair in duplicates_across(grey[:3], grey[2:])] == [(2, 0, "exact")]
+
+
+def test_blocks_leave_no_pair_out(photographs, monkeypatch):
+    whole = duplicates_across(photographs, photographs[:, :, ::-1])
+    for name, size in (("_TEST_BLOCK", 7), ("_TRAIN_BLOCK", 9), ("_PAIR_BLOCK", 2)):
+        monkeypatch.setattr(f"kerascv_course.datasets.near_duplicates.{name}", size)
+    in_blocks = duplicates_across(photographs, photographs[:, :, ::-1])
+    assert [pair[:3] for pair in in_blocks] == [pair[:3] for pair in whole]
+    assert len(whole) == len(photographs)
+
+
+def test_larger_images_are_compared_too(photographs):
+    large = photographs.repeat(2, axis=1).repeat(2, axis=2)
+    pairs = duplicates_across(large, np.roll(large, (4, -2), axis=(1, 2)))
+    assert [(pair.train, pair.test) for pair in pairs] == [(index, index) for index in range(len(large))]
+
+
+def test_separate_bands_of_a_photograph_share_no_crop():
+    data = load_patches()
+    several = [data.class_names.index(name) for name in ("grass", "gravel", "tissue")]
+    train, test = np.isin(data.y_train, several), np.isin(data.y_test, several)
+    assert duplicates_across(data.x_train[train], data.x_test[test]) == []
+
+
+images = np.zeros((2, 32, 32, 3), "uint8")
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "error", "message"),
+    [
+        (images / 255, images, TypeError, r"`train` of `duplicates_across` .* dtype uint8.*float64"),
+        (images, images.tolist(), TypeError, r"`test` of `duplicates_across` .* NumPy array"),
+        (images, None, TypeError, r"`test` of `duplicates_across` .*test=None"),
+        (load_digits(image_size=8), images, TypeError, r"`train` .*pass `data\.x_train` and `data\.x_test`"),
+        (images[..., 0], images, ValueError, r"`train` of .*\(images, height, width, channels\).*\(2, 32, 32\)"),
+        (images[:0], images, ValueError, r"`train` of `duplicates_across` .* one or more images"),
+        (images, images[:0], ValueError, r"`test` of `duplicates_across` .* one or more images"),
+        (images[:, :7], images[:, :7], ValueError, r"`train` of .* at least 8 pixels.*\(2, 7, 32, 3\)"),
+        (images, images[..., :1], ValueError, r"`test` of .* shape \(32, 32, 3\), as those of `train`"),
+        (images, images[:, :16], ValueError, r"`test` of .* shape \(32, 32, 3\), as those of `train`"),
+    ],
+)
+def test_bad_input_is_an_error_that_names_it(train, test, error, message):
+    with pytest.raises(error, match=message):
+        duplicates_across(train, test)
+
+
+@pytest.mark.real_data
+@pytest.mark.skipif(not REAL_DATA, reason="KERASCV_COURSE_DATA is not set: no real CIFAR-10 to read")
+def test_planted_copies_among_a_thousand_real_images_are_all_found_and_nothing_else():
+    if find_cifar10() is None:
+        pytest.skip("KERASCV_COURSE_DATA holds no CIFAR-10")
+    pool = load_cifar10().x_train
+    pool = pool[np.random.default_rng(0).choice(len(pool), 1000, replace=False)]
+    train, test = pool[:500], pool[500:]
+    assert duplicates_across(train, test) == []
+    for change in CHANGES.values():
+        copies = np.array([change(image) for image in train[:100]])
+        pairs = duplicates_across(train, np.concatenate([copies, test[:100]]))
+        assert [(pair.train, pair.test) for pair in pairs] == [(index, index) for index in range(100)]
