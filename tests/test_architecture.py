@@ -823,7 +823,8 @@ def test_html_escapes_names_and_aligns_numbers():
     page = quiet_table(model)._repr_html_()
     assert "a&lt;b" in page
     assert "a<b" not in page
-    assert '<td style="text-align: right">648</td>' in page
+    assert '<td style="text-align: right; white-space: nowrap">648</td>' in page
+    assert "6 × 6 × 2" in page  # the output shape, without the batch axis
     assert "Only convolutions and matrix products count as MACs" in page
 
 
