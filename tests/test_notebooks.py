@@ -960,5 +960,5 @@ def test_the_lenet_notebook_runs_on_real_cifar10_where_it_is_at_hand(tmp_path, w
     environment = without_network | {"KERASCV_COURSE_DATA": REAL_DATA}
     done = execute_notebook(solved_notebook(find_source("lenet")), tmp_path, "lenet", environment=environment)
     assert_ran_clean(done)
-    assert " on cifar10:" in done.summary
+    assert " on cifar10 (20 per class" in done.summary
     assert "not at hand" not in done.summary
