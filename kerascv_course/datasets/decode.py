@@ -181,9 +181,12 @@ def _decode(path: str, rule: PixelRule) -> bytes:
         _check_header(image, path)
         # A JPEG can be decoded at a half, a quarter or an eighth; twice what is needed leaves the filter its work.
         longer = 2 * max(rule.height, rule.width)
-        image.draft(None, (longer, longer))
+        if max(image.size) > longer:
+            image.draft(None, (longer, longer))
         image.load()
-        orientation = image.getexif().get(_ORIENTATION)
+        # Most JPEG files have no EXIF data, and looking for it takes a tenth of the time of a small one.
+        may_be_turned = image.format != "JPEG" or not image.info.keys().isdisjoint(("exif", "xmp"))
+        orientation = image.getexif().get(_ORIENTATION) if may_be_turned else None
         sides = (rule.height, rule.width) if orientation in (5, 6, 7, 8) else (rule.width, rule.height)
         upright = _fit(_eight_bits(image), *sides)
     if orientation in _UPRIGHT:

@@ -314,23 +314,27 @@ def _check_classes(listing: Listing, labels: np.ndarray, faults: dict[str, str])
 
 def _decoded(listing: Listing, rule: PixelRule, cache: bool) -> tuple[np.ndarray, dict[int, str]]:
     """Return the images of all files and the faults by index, from the cache folder where it has them."""
-    paths = [os.path.join(listing.root, file) for file in listing.files]
+
+    def decode(files: Sequence[str]) -> tuple[np.ndarray, dict[int, str]]:
+        return decode_files([os.path.join(listing.root, file) for file in files], rule)
+
     if not cache:
-        return decode_files(paths, rule)
+        return decode(listing.files)
 
     def build() -> dict[str, np.ndarray]:
-        images, faults = decode_files(paths, rule)
-        usable = np.ones(len(paths), "uint8")
+        images, faults = decode(listing.files)
+        usable = np.ones(len(listing.files), "uint8")
         usable[list(faults)] = 0
         return {"images": images, "usable": usable}
 
     # "1" is the version of the decoding: another number makes all cached files obsolete.
     fingerprint = hashlib.sha256(f"1\0{listing.root}\0{rule}\n".encode(errors="surrogatepass"))
-    for file, stamp in zip(listing.files, listing.stamps, strict=True):
-        fingerprint.update(f"{file}\0{stamp}\n".encode(errors="surrogatepass"))
-    shapes = {"images": (len(paths), rule.height, rule.width, rule.channels), "usable": (len(paths),)}
+    stamped = zip(listing.files, listing.stamps, strict=True)
+    fingerprint.update("".join(f"{file}\0{stamp}\n" for file, stamp in stamped).encode(errors="surrogatepass"))
+    count = len(listing.files)
+    shapes = {"images": (count, rule.height, rule.width, rule.channels), "usable": (count,)}
     arrays = cached_arrays(f"folder-{fingerprint.hexdigest()[:32]}", shapes, build)
     # The cached file says which files are at fault; what is wrong with them they tell again.
     at_fault = np.flatnonzero(arrays["usable"] == 0).tolist()
-    _, faults = decode_files([paths[index] for index in at_fault], rule)
+    _, faults = decode([listing.files[index] for index in at_fault])
     return arrays["images"], {index: faults.get(place, "unreadable") for place, index in enumerate(at_fault)}

@@ -77,19 +77,21 @@ def open_folder(function: str, path: str | os.PathLike[str]) -> tuple[str, str]:
 def look_into(root: str, folder: str, faults: dict[str, str]) -> tuple[list[str], list[Entry]]:
     """Return names of sub-folders and image files in a folder, sorted; add to the faults."""
     folders, images = [], []
+    prefix = f"{folder}/" if folder else ""
     with os.scandir(os.path.join(root, folder)) as scanned:
-        entries = sorted(scanned, key=lambda entry: entry.name)
-    for entry in entries:
-        file = f"{folder}/{entry.name}" if folder else entry.name
-        suffix = os.path.splitext(entry.name)[1].lower()
+        entries = {entry.name: entry for entry in scanned}
+    for name in sorted(entries):
+        entry = entries[name]
+        file = prefix + name
+        suffix = f".{name.rpartition('.')[2].lower()}"
         # Hidden are .ipynb_checkpoints, and the ._cat.png that macOS puts beside cat.png or into __MACOSX.
-        if entry.name.startswith(".") or entry.name == "__MACOSX":
+        if name.startswith(".") or name == "__MACOSX":
             continue
         if entry.is_symlink() or (entry.is_dir() and _is_elsewhere(root, file)):
             if entry.is_dir() or suffix in FORMATS or suffix in _OTHER_FORMATS:
                 faults[file] = "a link, which is not followed"
         elif entry.is_dir():
-            folders.append(entry.name)
+            folders.append(name)
         elif suffix in _OTHER_FORMATS:
             faults[file] = "a format that is not read"
         elif suffix in FORMATS:
