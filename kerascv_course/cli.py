@@ -65,6 +65,9 @@ def _parser() -> argparse.ArgumentParser:
     build = commands.add_parser("build", help="generate the notebooks from their sources (in the repository)")
     build.add_argument("--check", action="store_true", help="change nothing; say which generated files are stale")
     build.add_argument("--execute", action="store_true", help="run the solved notebooks and keep their outputs")
+    build.add_argument(
+        "--no-solutions", type=Path, metavar="DIR", help="write only a set to hand out, with .solution() withheld"
+    )
     build.add_argument("--profile", choices=("smoke", "lite", "full"), help="the profile of --execute")
     build.add_argument(
         "--folder",
@@ -128,11 +131,24 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _build(options: argparse.Namespace) -> int:
-    from kerascv_course.notebooks.build import generated_files, stale_files, write_files, write_notebook
+    from kerascv_course.notebooks.build import (
+        generated_files,
+        stale_files,
+        write_files,
+        write_notebook,
+        write_without_solutions,
+    )
 
+    if options.no_solutions and (options.check or options.execute):
+        print("`--no-solutions` cannot be combined with `--check` or `--execute`.", file=sys.stderr)
+        return USAGE
     try:
+        if options.no_solutions:
+            for path in write_without_solutions(options.folder, options.no_solutions):
+                print(path)
+            return OK
         files = generated_files(options.folder)
-    except (FileNotFoundError, ValueError) as error:  # no source there, or one that breaks a rule of the format
+    except (OSError, ValueError) as error:  # no source, one that breaks a rule of the format, or no place to write
         print(error, file=sys.stderr)
         return FAILED
     if options.check:

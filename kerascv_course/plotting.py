@@ -340,7 +340,9 @@ def _with_caption(figure: Figure, caption: str | None) -> Figure:
 def _wrap(text: str, inches: float) -> str:
     """Break a text into lines that fit the width: a letter is about 0.55 times as wide as it is high."""
     letters = max(6, int(inches * 72 / (0.55 * _TEXT_SIZE)))
-    return "\n".join(textwrap.fill(line, letters) for line in text.splitlines())
+    # A word that is a little longer than the line fits nearly always: a break would look worse.
+    is_long = any(len(word) > 1.2 * letters for word in text.split())
+    return "\n".join(textwrap.fill(line, letters, break_long_words=is_long) for line in text.splitlines())
 
 
 def _check_images(images: Any) -> list[np.ndarray]:

@@ -14,11 +14,20 @@ LESSON = """\
 # %% [markdown]
 # # A lesson
 
+# %%
+from types import SimpleNamespace
+
+ex = SimpleNamespace(one=SimpleNamespace(check=print))
+
 # %% tags=["exercise"]
+# ### One
+
 # student: answer = None
 # solution
 answer = 42
 # end solution
+
+ex.one.check(answer)
 
 # %% tags=["summary"]
 import os
@@ -100,9 +109,9 @@ def test_run_executes_the_solved_notebook_and_says_what_came_out(sources, capsys
     captured = capsys.readouterr()
     folder = tmp_path / "kerascv-course-runs" / "01_lesson"
     lines = captured.out.splitlines()
-    assert lines[:4] == ["01_lesson: A lesson", f"Into {folder}", "", f"cell  1/3  {first_line(sources)}"]
-    assert "cell  2/3  answer = 42" in lines
-    assert "cell  3/3  import os" in lines
+    assert lines[:4] == ["01_lesson: A lesson", f"Into {folder}", "", f"cell  1/5  {first_line(sources)}"]
+    assert "cell  3/5  answer = 42" in lines
+    assert "cell  5/5  import os" in lines
     assert "The answer is 42, profile smoke." in lines
     assert lines[-1].startswith("Time: ")
     assert "Notebook: kerascv-course-runs" in captured.out
@@ -121,7 +130,7 @@ def test_run_ends_with_1_and_the_place_where_a_cell_fails(sources, capsys):
     assert cli.main(["run", "lesson", "--output", "here"]) == 1
     captured = capsys.readouterr()
     assert captured.err.strip().splitlines() == [
-        "Cell 2 of 3, line 1: answer = nothing",
+        "Cell 3 of 5, line 1: answer = nothing",
         "NameError: name 'nothing' is not defined",
     ]
     assert "The answer" not in captured.out
@@ -172,6 +181,27 @@ def test_build_check_is_1_while_files_are_stale_and_0_after_a_build(sources, cap
     assert capsys.readouterr().out == "All generated notebooks are up to date.\n"
 
 
+def test_build_writes_a_set_without_solutions_and_nothing_else(sources, tmp_path, capsys):
+    assert cli.main(["build", "--no-solutions", "set"]) == 0
+    names = [f"{name}.ipynb" for name in ("01_lesson", "02_lenet", "03_lenet_again")]
+    assert capsys.readouterr().out.splitlines() == [str(Path("set", name)) for name in names]
+    assert files_below(Path("set")) == names
+    assert len(files_below(Path("notebooks"))) == 3
+
+
+@pytest.mark.parametrize("option", ["--check", "--execute"])
+def test_a_set_without_solutions_is_neither_checked_nor_executed(sources, capsys, option):
+    assert cli.main(["build", "--no-solutions", "set", option]) == 2
+    assert "`--no-solutions` cannot be combined" in capsys.readouterr().err
+    assert not Path("set").exists()
+
+
+def test_a_set_without_solutions_needs_a_folder(sources, capsys):
+    Path("set").write_text("a file")
+    assert cli.main(["build", "--no-solutions", "set"]) == 1
+    assert "set" in capsys.readouterr().err
+
+
 def test_build_check_changes_nothing(sources):
     cli.main(["build"])
     (sources / "01_lesson.py").write_text(LESSON + "\n# %%\nmore = 1\n", encoding="utf-8")
@@ -206,7 +236,7 @@ def test_build_execute_that_fails_is_told_and_keeps_no_half_run_notebook(sources
         (sources / f"{extra}.py").unlink()
     (sources / "01_lesson.py").write_text(LESSON.replace("answer = 42", "answer = nothing"), encoding="utf-8")
     assert cli.main(["build", "--execute"]) == 1
-    assert "Cell 2 of 3, line 1: answer = nothing" in capsys.readouterr().err
+    assert "Cell 3 of 5, line 1: answer = nothing" in capsys.readouterr().err
     solved = nbformat.read(Path("notebooks/solutions/01_lesson.ipynb"), as_version=4)
     assert not any(cell.get("outputs") for cell in solved.cells)
 

@@ -46,15 +46,22 @@ LESSON = """\
 start = 1
 
 # %% tags=["exercise"]
+# ### Add
+#
 # The sum of both:
+
 # student: answer = None
 # solution
 answer = start + 41
 # end solution
 print(answer)
 
+ex.add.check(answer)
+
 
 # %% tags=["exercise"]
+# ### Double
+
 def double(number):
     # student: return number  # repair me
     # solution
@@ -62,8 +69,7 @@ def double(number):
     # end solution
 
 
-# %% tags=["check"]
-print("Right" if answer == 42 else "Not yet")
+ex.double.check(double)
 
 # %% [markdown] tags=["solution"]
 # Forty-two, of course.
@@ -149,14 +155,21 @@ def test_a_folder_without_sources_is_refused_and_named(tmp_path):
 # The format
 
 
+def stuck(name: str) -> str:
+    return f"# Stuck? ex.{name}.hint() says more each time; ex.{name}.solution() shows the solution."
+
+
 @pytest.mark.smoke
 def test_the_student_gets_the_students_lines_and_no_solution(tmp_path):
     assert sources_of(student_notebook(write_source(tmp_path)))[1:] == [
         "# A lesson\n\nOf two exercises.",
         "start = 1",
-        "# The sum of both:\nanswer = None\nprint(answer)",
+        "### Exercise 1: Add\n\nThe sum of both:",
+        "answer = None\nprint(answer)",
+        f"ex.add.check(answer)\n{stuck('add')}",
+        "### Exercise 2: Double",
         "def double(number):\n    return number  # repair me",
-        'print("Right" if answer == 42 else "Not yet")',
+        f"ex.double.check(double)\n{stuck('double')}",
         'print(f"The answer: {answer}.")',
     ]
 
@@ -166,9 +179,12 @@ def test_the_solved_notebook_has_the_solutions_and_no_students_line(tmp_path):
     assert sources_of(solved_notebook(write_source(tmp_path)))[1:] == [
         "# A lesson\n\nOf two exercises.",
         "start = 1",
-        "# The sum of both:\nanswer = start + 41\nprint(answer)",
+        "### Exercise 1: Add\n\nThe sum of both:",
+        "answer = start + 41\nprint(answer)",
+        f"ex.add.check(answer)\n{stuck('add')}",
+        "### Exercise 2: Double",
         "def double(number):\n    return 2 * number",
-        'print("Right" if answer == 42 else "Not yet")',
+        f"ex.double.check(double)\n{stuck('double')}",
         "Forty-two, of course.",
         "proof = 6 * 7",
         'print(f"The answer: {answer}.")',
@@ -180,40 +196,51 @@ def test_cells_keep_their_kind_and_tags(tmp_path):
     assert [(cell.cell_type, cell.metadata.get("tags", [])) for cell in cells] == [
         ("markdown", []),
         ("code", []),
-        ("code", ["exercise"]),
-        ("code", ["exercise"]),
-        ("code", ["check"]),
+        *[("markdown", []), ("code", ["exercise"]), ("code", ["check"])] * 2,
         ("markdown", ["solution"]),
         ("code", ["solution"]),
         ("code", ["summary"]),
     ]
 
 
-EXERCISE = '# %% [markdown]\n# # Title\n\n# %% tags=["exercise"]\n'
+EXERCISE = '# %% [markdown]\n# # Title\n\n# %% tags=["exercise"]\n# ### One\n\n'
+CHECK = "\nex.one.check(x)\n"
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('# %% tags=["excercise"]\nx = 1\n', "Unknown tag ['excercise'] in cell 1 of 07_bad.py. Known: check,"),
-        (f"{EXERCISE}# solution\nx = 1\n", "`# solution` without its counterpart in cell 2 of 07_bad.py"),
+        ('# %% tags=["excercise"]\nx = 1\n', "Unknown tag ['excercise'] in cell 1 of 07_bad.py. Known: exercise,"),
+        (f"{EXERCISE}# solution\nx = 1\n{CHECK}", "`# solution` without its counterpart in cell 2 of 07_bad.py"),
         (
-            f"{EXERCISE}# solution\nx = 1\n# solution\ny = 1\n# end solution\n",
+            f"{EXERCISE}# solution\nx = 1\n# solution\ny = 1\n# end solution\n{CHECK}",
             "`# solution` without its counterpart in cell 2",
         ),
         (
-            f"{EXERCISE}# solution\nx = 1\n# end solution\ny = 1\n# end solution\n",
+            f"{EXERCISE}# solution\nx = 1\n# end solution\ny = 1\n# end solution\n{CHECK}",
             "`# end solution` without its counterpart in cell 2 of 07_bad.py",
         ),
         (
-            f"{EXERCISE}# end solution\nx = 1\n# solution\n",
+            f"{EXERCISE}# end solution\nx = 1\n# solution\n{CHECK}",
             "`# end solution` without its counterpart in cell 2 of 07_bad.py",
         ),
-        (f"{EXERCISE}x = 1\n", "without `# solution` in cell 2 of 07_bad.py: the student would see all of it"),
         (
-            f"{EXERCISE}#solution\nx = 1\n#end solution\n",
+            f"{EXERCISE}x = 1\n{CHECK}",
+            "without `# solution` in cell 2 of 07_bad.py: the student would see all of it",
+        ),
+        (
+            f"{EXERCISE}#solution\nx = 1\n#end solution\n{CHECK}",
             "An exercise without `# solution` in cell 2 of 07_bad.py",
         ),
+        (
+            f"{EXERCISE}# solution\nx = 1\n# end solution\n",
+            "does not end with a call `ex.NAME.check(...)` in cell 2 of 07_bad.py",
+        ),
+        (
+            f"{EXERCISE.replace('# ### One', '# One')}# solution\nx = 1\n# end solution\n{CHECK}",
+            "does not begin with a comment `# ### Title` in cell 2 of 07_bad.py",
+        ),
+        ('# %% tags=["check"]\nx = 1\n', "Unknown tag ['check'] in cell 1 of 07_bad.py"),
         ("# %%\n# solution\nx = 1\n# end solution\n", "mark without the tag `exercise` in cell 1 of 07_bad.py"),
         ("# %%\n# student: x = 1\n", "mark without the tag `exercise` in cell 1 of 07_bad.py"),
     ],
@@ -434,14 +461,14 @@ def test_build_writes_the_students_and_the_solved_notebook(folder):
 def test_outputs_survive_a_change_of_text(folder):
     solved = folder / "solutions" / "01_lesson.ipynb"
     before = outputs_of(solved)
-    assert len(before) == 7
+    assert len(before) == 8
     write_source(
         folder / "source", LESSON.replace("Of two exercises.", "Of two short exercises.\n#\n# And a check.")
     )
     assert build.write_files(folder) == []
     assert outputs_of(solved) == before
     counts = [cell.execution_count for cell in nbformat.read(solved, 4).cells if cell.cell_type == "code"]
-    assert counts == [1, 2, 3, 4, 5, 6, 7]
+    assert counts == [1, 2, 3, 4, 5, 6, 7, 8]
     assert "two short exercises" in text_of(nbformat.read(solved, 4))
     assert outputs_of(folder / "01_lesson.ipynb") == []
 
@@ -451,6 +478,27 @@ def test_outputs_are_dropped_when_code_changes(folder):
     write_source(folder / "source", LESSON.replace("proof = 6 * 7", "proof = 7 * 6"))
     assert build.write_files(folder) == [solved]
     assert outputs_of(solved) == []
+
+
+def test_a_set_without_solutions_withholds_them_and_differs_in_nothing_else(folder, tmp_path):
+    text = LESSON.replace("start = 1", "from kerascv_course.exercises import convolution as ex\n\nstart = 1")
+    source = write_source(folder / "source", text)
+    assert build.write_without_solutions(folder, tmp_path / "set") == [tmp_path / "set" / "01_lesson.ipynb"]
+    handed_out = sources_of(nbformat.read(tmp_path / "set" / "01_lesson.ipynb", 4))
+    usual = sources_of(student_notebook(source))
+    changed = [(new, old) for new, old in zip(handed_out, usual, strict=True) if new != old]
+    assert changed == [
+        (old.replace(" as ex\n", " as ex\n\nex.withhold_solutions()\n"), old)
+        if "import" in old
+        else (old.replace(f"; ex.{name}.solution() shows the solution.", "."), old)
+        for (_, old), name in zip(changed, ("", "add", "double"), strict=True)
+    ]
+
+
+@pytest.mark.parametrize("source", REAL_SOURCES, ids=lambda source: source.name)
+def test_every_real_notebook_can_withhold_its_solutions(source):
+    assert "ex.withhold_solutions()" in text_of(student_notebook(source, solutions=False))
+    assert ".solution()" not in text_of(student_notebook(source, solutions=False))
 
 
 def test_a_students_notebook_that_was_run_is_blank_again_after_a_build(folder):

@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "plotting": {"_validation", "architecture"},  # it takes arrays and records; only notebooks import it
     "doctor": BASE | CORE,
     "notebooks": BASE,
+    "exercises": BASE | CORE | {"notebooks"},  # of the notebooks only the marks of their sources
     "cli_data": {"datasets"},
     "cli": BASE | {"cli_data", "doctor", "notebooks"},
 }

@@ -75,6 +75,32 @@ def write_files(folder: Path) -> list[Path]:
     return without_outputs
 
 
+def write_without_solutions(folder: Path, target: Path) -> list[Path]:
+    """Write the students' notebooks once more, with `ex.NAME.solution()` withheld.
+
+    Args:
+        folder: The repository's `notebooks` folder.
+        target: Where to; it is made if need be.
+
+    Returns:
+        The notebooks written.
+
+    Raises:
+        FileNotFoundError: If `folder` holds no source.
+        ValueError: If a source breaks a rule of the format.
+        OSError: If `target` cannot be written.
+    """
+    pyproject = folder.parent / "pyproject.toml"
+    repository = repository_address(pyproject) if pyproject.exists() else ""
+    notebooks = {
+        target / f"{source.name}.ipynb": student_notebook(source, repository=repository, solutions=False)
+        for source in list_sources(folder / "source")
+    }
+    for path, notebook in notebooks.items():
+        write_notebook(notebook, path)
+    return list(notebooks)
+
+
 def write_notebook(notebook: nbformat.NotebookNode, path: Path) -> None:
     """Write a notebook with Unix line ends on every system, so that the same notebook is the same file."""
     path.parent.mkdir(parents=True, exist_ok=True)

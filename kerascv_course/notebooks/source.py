@@ -2,10 +2,9 @@
 
 A source is a Python file in the percent format. Beside ordinary cells it has cells tagged
 
-* `exercise`: the lines between `# solution` and `# end solution` are for the solved notebook alone; a line
-  `# student: code` becomes `code` in the student's notebook and is not in the solved one;
-* `check`: says whether the exercise above is right; in both notebooks;
-* `solution`: a whole cell for the solved notebook alone;
+* `exercise`: becomes three cells: the question, the code with or without the solution, and the check; `marks`
+  describes it;
+* `solution`: a whole cell for the solved notebook alone; after an exercise it is its explanation;
 * `summary`: the last code cell, whose output `kerascv-course run` repeats.
 """
 
@@ -20,10 +19,10 @@ import nbformat
 
 from kerascv_course import __version__
 from kerascv_course._validation import input_error
+from kerascv_course.notebooks.marks import SOLUTION_BEGIN, STUDENT_MARK, is_mark, read_exercise, source_folder
 
-STUDENT_MARK = "# student: "
-SOLUTION_BEGIN, SOLUTION_END = "# solution", "# end solution"
-TAGS = frozenset({"exercise", "check", "solution", "summary"})
+TAGS = frozenset({"exercise", "solution", "summary"})
+_EXERCISES = re.compile(r"^from kerascv_course\.exercises import \w+ as ex$", flags=re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -39,13 +38,6 @@ class Source:
     name: str
     path: Path
     title: str
-
-
-def source_folder() -> Path:
-    """Return the folder of the notebook sources: beside the installed package, or in the repository."""
-    package = Path(__file__).parent.parent
-    installed = package / "_notebook_sources"
-    return installed if installed.is_dir() else package.parent / "notebooks" / "source"
 
 
 def list_sources(folder: Path | None = None) -> list[Source]:
@@ -102,12 +94,13 @@ def find_source(name: str, folder: Path | None = None) -> Source:
     return found[0]
 
 
-def student_notebook(source: Source, *, repository: str = "") -> nbformat.NotebookNode:
+def student_notebook(source: Source, *, repository: str = "", solutions: bool = True) -> nbformat.NotebookNode:
     """Return the student's notebook: exercises blank, no outputs.
 
     Args:
         source: The notebook's source.
         repository: The public address of the repository, for the Colab badge; without it there is no badge.
+        solutions: Whether `ex.NAME.solution()` shows the solution.
 
     Returns:
         The notebook, the same for the same source and address.
@@ -115,7 +108,7 @@ def student_notebook(source: Source, *, repository: str = "") -> nbformat.Notebo
     Raises:
         ValueError: If the source breaks a rule of the format.
     """
-    return _notebook(source, repository, solved=False)
+    return _notebook(source, repository, solved=False, solutions=solutions)
 
 
 def solved_notebook(source: Source, *, repository: str = "") -> nbformat.NotebookNode:
@@ -131,7 +124,7 @@ def solved_notebook(source: Source, *, repository: str = "") -> nbformat.Noteboo
     Raises:
         ValueError: If the source breaks a rule of the format.
     """
-    return _notebook(source, repository, solved=True)
+    return _notebook(source, repository, solved=True, solutions=True)
 
 
 def repository_address(pyproject: Path) -> str:
@@ -140,10 +133,11 @@ def repository_address(pyproject: Path) -> str:
     return str(settings.get("repository", "")).rstrip("/")
 
 
-def _notebook(source: Source, repository: str, *, solved: bool) -> nbformat.NotebookNode:
+def _notebook(source: Source, repository: str, *, solved: bool, solutions: bool) -> nbformat.NotebookNode:
     written = jupytext.reads(source.path.read_text(encoding="utf-8"), fmt="py:percent")
     folder = "notebooks/solutions" if solved else "notebooks"
     cells = [*_badge(source, repository, folder), nbformat.v4.new_code_cell(_installation(repository))]
+    exercises = 0
     for number, cell in enumerate(written.cells, start=1):
         tags = cell.metadata.get("tags", [])
         where = f"cell {number} of {source.path.name}"
@@ -151,13 +145,15 @@ def _notebook(source: Source, repository: str, *, solved: bool) -> nbformat.Note
             raise ValueError(f"Unknown tag {sorted(unknown)} in {where}. Known: {', '.join(sorted(TAGS))}.")
         if "solution" in tags and not solved:
             continue
-        text = cell.source
         if "exercise" in tags:
-            text = _exercise(text, where, solved=solved)
-        elif cell.cell_type == "code" and any(_is_mark(line) for line in text.splitlines()):
+            exercises += 1
+            cells += _exercise(cell.source, where, exercises, solved=solved, solutions=solutions)
+            continue
+        if cell.cell_type == "code" and any(is_mark(line) for line in cell.source.splitlines()):
             raise ValueError(
                 f"A `{SOLUTION_BEGIN}` or `{STUDENT_MARK}` mark without the tag `exercise` in {where}."
             )
+        text = cell.source if solutions else _EXERCISES.sub(r"\g<0>\n\nex.withhold_solutions()", cell.source)
         new = nbformat.v4.new_code_cell if cell.cell_type == "code" else nbformat.v4.new_markdown_cell
         cells.append(new(text, metadata={"tags": tags} if tags else {}))
     for number, cell in enumerate(cells):
@@ -165,29 +161,17 @@ def _notebook(source: Source, repository: str, *, solved: bool) -> nbformat.Note
     return nbformat.v4.new_notebook(cells=cells, metadata=_metadata(source))
 
 
-def _is_mark(line: str) -> bool:
-    return line.strip() in (SOLUTION_BEGIN, SOLUTION_END) or line.strip().startswith(STUDENT_MARK)
-
-
-def _exercise(text: str, where: str, *, solved: bool) -> str:
-    if not any(line.strip() == SOLUTION_BEGIN for line in text.splitlines()):
-        raise ValueError(f"An exercise without `{SOLUTION_BEGIN}` in {where}: the student would see all of it.")
-    lines = []
-    in_solution = False
-    for line in text.splitlines():
-        stripped = line.strip()
-        if stripped in (SOLUTION_BEGIN, SOLUTION_END):
-            if in_solution == (stripped == SOLUTION_BEGIN):
-                raise ValueError(f"`{stripped}` without its counterpart in {where}.")
-            in_solution = not in_solution
-        elif stripped.startswith(STUDENT_MARK):
-            if not solved:
-                lines.append(line.replace(STUDENT_MARK, "", 1))
-        elif solved or not in_solution:
-            lines.append(line)
-    if in_solution:
-        raise ValueError(f"`{SOLUTION_BEGIN}` without its counterpart in {where}.")
-    return "\n".join(lines)
+def _exercise(text: str, where: str, number: int, *, solved: bool, solutions: bool) -> list[nbformat.NotebookNode]:
+    """Return the question, the code and the check."""
+    exercise = read_exercise(text, where)
+    question = exercise.question.replace("### ", f"### Exercise {number}: ", 1)
+    stuck = f"# Stuck? ex.{exercise.name}.hint() says more each time"
+    stuck += f"; ex.{exercise.name}.solution() shows the solution." if solutions else "."
+    return [
+        nbformat.v4.new_markdown_cell(question),
+        nbformat.v4.new_code_cell(exercise.solved if solved else exercise.blank, metadata={"tags": ["exercise"]}),
+        nbformat.v4.new_code_cell(f"{exercise.check}\n{stuck}", metadata={"tags": ["check"]}),
+    ]
 
 
 def _badge(source: Source, repository: str, folder: str) -> list[nbformat.NotebookNode]:

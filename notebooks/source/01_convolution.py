@@ -23,6 +23,7 @@ from skimage.transform import resize
 
 from kerascv_course import plotting, runtime
 from kerascv_course.architecture import conv_output_size, layer_table, receptive_field
+from kerascv_course.exercises import convolution as ex
 
 print(runtime.setup(seed=0))
 
@@ -459,7 +460,7 @@ plotting.image_grid(
 # With $C$ maps in and out, per layer, on maps of $W \times H$:
 #
 # | Design | Sees | Parameters | FLOPs | Activations |
-# |---|---|---|---|---|
+# |---|--:|--:|--:|--:|
 # | one $5 \times 5$ | 5 | $25C^2 + C$ | $50C^2WH$ | $CWH$ |
 # | two $3 \times 3$ | 5 | $18C^2 + 2C$ | $36C^2WH$ | $2CWH$ |
 # | one $7 \times 7$ | 7 | $49C^2 + C$ | $98C^2WH$ | $CWH$ |
@@ -620,14 +621,14 @@ plotting.image_grid(
 #
 # ## Exercises
 #
-# Fill in the cell, run it, then run the check below it.
-#
-# ### Exercise 1: count parameters
+# Fill in a cell, run it, then run the check below it: it says "Right", or what is wrong.
+
+# %% tags=["exercise"]
+# ### Count parameters
 #
 # A layer takes **3 input maps** and has **two 5 x 5 filters**, with biases. How many parameters does it
 # learn? And what is the number for 8 input maps and sixteen 3 x 3 filters? Calculate by hand.
 
-# %% tags=["exercise"]
 # student: parameters_first = None
 # student: parameters_second = None
 # solution
@@ -635,34 +636,19 @@ parameters_first = 5 * 5 * 3 * 2 + 2
 parameters_second = 3 * 3 * 8 * 16 + 16
 # end solution
 
-# %% tags=["check"]
-for name, answer, maps_in, filters, kernel_size in (
-    ("parameters_first", parameters_first, 3, 2, 5),
-    ("parameters_second", parameters_second, 8, 16, 3),
-):
-    layer = keras.layers.Conv2D(filters, kernel_size)
-    layer.build((None, 32, 32, maps_in))
-    if answer is None:
-        print(f"{name}: put your number in place of None and run the cell again.")
-    elif answer == layer.count_params():
-        print(f"{name}: Right: {answer}.")
-    elif answer == layer.count_params() - filters:
-        print(f"{name}: {answer} is almost right. Each filter also has a bias.")
-    else:
-        print(f"{name}: Keras does not count {answer!r}. Height x width x maps, for each filter.")
+ex.count_parameters.check(parameters_first, parameters_second)
 
 # %% [markdown] tags=["solution"]
-# Each filter has a $5 \times 5$ kernel for each of the 3 maps, so two filters have
-# $5 \cdot 5 \cdot 3 \cdot 2 = 150$ weights, and 2 biases: 152. The second layer has
-# $3 \cdot 3 \cdot 8 \cdot 16 = 1152$ weights and 16 biases: 1168.
+# Each filter has a 5 x 5 kernel for each of the 3 maps, so two filters have 5 · 5 · 3 · 2 = 150 weights, and 2
+# biases: 152. The second layer has 3 · 3 · 8 · 16 = 1,152 weights and 16 biases: 1,168.
 
-# %% [markdown]
-# ### Exercise 2: repair the output size
+
+# %% tags=["exercise"]
+# ### Repair the output size
 #
 # The function below uses the ceiling, as printed on the slides. Repair it.
 
 
-# %% tags=["exercise"]
 def output_size(size, kernel_size, stride=1, padding=0, dilation=1):
     free = size + 2 * padding - dilation * (kernel_size - 1) - 1
     # student: return math.ceil(free / stride) + 1
@@ -671,61 +657,37 @@ def output_size(size, kernel_size, stride=1, padding=0, dilation=1):
     # end solution
 
 
-# %% tags=["check"]
-trials = [(32, 5, 1, 0), (227, 11, 4, 0), (224, 7, 2, 3), (6, 3, 2, 0), (10, 3, 3, 1)]
-mistakes = []
-for size, kernel_size, stride, padding in trials:
-    answer = output_size(size, kernel_size, stride, padding)
-    by_keras = measure(size, kernel_size, stride, padding, dilation=1)
-    if answer != by_keras:
-        mistakes.append(
-            f"I={size}, K={kernel_size}, S={stride}, P={padding}: Keras gives {by_keras}, not {answer}"
-        )
-if not mistakes:
-    print("Right: the function agrees with Keras in all five cases.")
-else:
-    print("Not yet. Look at the last step of the kernel: may it lead out of the image?")
-    print("\n".join(mistakes))
+ex.output_size.check(output_size)
 
 # %% [markdown] tags=["solution"]
-# The division must be rounded down, in Python `//`: a step that leads out of the image is not made. With
-# $I = 6$, $K = 3$, $S = 2$ the kernel starts at pixel 0 and at pixel 2; at pixel 4 it would need pixel 6,
-# which does not exist. That makes two positions; the ceiling counts three.
+# The division must be rounded down, in Python `//`: a step that leads out of the image is not made. With I = 6,
+# K = 3, S = 2 the kernel starts at pixel 0 and at pixel 2; at pixel 4 it would need pixel 6, which does not exist.
+# That makes two positions; the ceiling counts three.
 
-# %% [markdown]
-# ### Exercise 3: from correlation to convolution
+# %% tags=["exercise"]
+# ### From correlation to convolution
 #
 # `correlate(image, kernel)` is given. Find the `flipped` kernel so that `correlate(image, flipped)` is the
 # convolution.
 
-# %% tags=["exercise"]
 lopsided = np.array([[1, 2, 0], [0, 3, 0], [0, 0, 4]], "float32")
 # student: flipped = None
 # solution
 flipped = lopsided[::-1, ::-1]
 # end solution
 
-# %% tags=["check"]
-if flipped is None:
-    print("Put an array made from `lopsided` in place of None and run the cell again.")
-elif np.shape(flipped) != (3, 3):
-    print(f"The flipped kernel must have shape (3, 3); yours has {np.shape(flipped)}.")
-elif np.array_equal(correlate(pixel, np.asarray(flipped))[1:4, 1:4], lopsided):
-    print("Right: on a single bright pixel the result shows the kernel itself.")
-elif np.array_equal(flipped, lopsided[::-1]) or np.array_equal(flipped, lopsided[:, ::-1]):
-    print("One axis is flipped. Convolution flips both.")
-elif np.array_equal(flipped, lopsided.T):
-    print("That is the transposed kernel. Turn it by 180 degrees instead.")
-else:
-    print("Not yet: convolution of a single bright pixel must show the kernel itself.")
+ex.flipped_kernel.check(flipped)
 
-# %% [markdown]
-# ### Exercise 4: choose the cheaper design
+# %% [markdown] tags=["solution"]
+# Convolution has minus signs at both indices, so both axes are flipped: a turn by 180 degrees. On one bright pixel
+# the result then shows the kernel itself.
+
+# %% tags=["exercise"]
+# ### Choose the cheaper design
 #
 # A layer has 64 maps in and out and must see $5 \times 5$ pixels. Which design of the table above has fewer
 # parameters, `"one 5 x 5"` or `"two 3 x 3"`? And how many parameters does it save, biases included?
 
-# %% tags=["exercise"]
 # student: cheaper = None
 # student: saved = None
 # solution
@@ -733,49 +695,29 @@ cheaper = "two 3 x 3"
 saved = (5 * 5 * 64 * 64 + 64) - 2 * (3 * 3 * 64 * 64 + 64)
 # end solution
 
-# %% tags=["check"]
-difference = designs["one 5 x 5"].count_params() - designs["two 3 x 3"].count_params()
-if cheaper is None or saved is None:
-    print('Set cheaper to "one 5 x 5" or "two 3 x 3", and saved to a number; then run the cell again.')
-elif cheaper != "two 3 x 3":
-    print(f"{cheaper!r} is not the cheaper one. Compare 25 with 2 times 9.")
-elif saved == difference:
-    print(f"Right: two 3 x 3 save {saved:,} of {designs['one 5 x 5'].count_params():,} parameters.")
-elif saved == 7 * 64 * 64:
-    print("Almost: these are the weights. The second layer has biases, too.")
-else:
-    print(f"The design is right. The number is not: {saved!r}. Use the table above with C = 64.")
+ex.cheaper_design.check(cheaper, saved)
 
 # %% [markdown] tags=["solution"]
-# $25C^2 + C - (18C^2 + 2C) = 7C^2 - C$, which is 28,608 for $C = 64$: 28 % of the parameters. The price is
-# that twice as many activations must be stored for training.
+# 25 C² + C - (18 C² + 2 C) = 7 C² - C, which is 28,608 for C = 64: 28 % of the parameters. The price is that twice
+# as many activations must be stored for training.
 
-# %% [markdown]
-# ### Exercise 5: receptive field
+# %% tags=["exercise"]
+# ### Receptive field
 #
 # A network starts as ResNet does: a $7 \times 7$ convolution with stride 2, a $3 \times 3$ max pooling with
 # stride 2, then a $3 \times 3$ convolution with stride 1. How many pixels wide is the receptive field of one
 # output? Calculate by hand.
 
-# %% tags=["exercise"]
 # student: field = None
 # solution
 field = 1 + (7 - 1) * 1 + (3 - 1) * 2 + (3 - 1) * 4
 # end solution
 
-# %% tags=["check"]
-if field is None:
-    print("Put your number in place of None and run the cell again.")
-elif field == receptive_field([(7, 2), (3, 2), (3, 1)]):
-    print(f"Right: {field} pixels.")
-elif field == receptive_field([(7, 1), (3, 1), (3, 1)]):
-    print(f"{field} would be right without strides. After a stride of 2, one step is two pixels wide.")
-else:
-    print(f"{field!r} is not right. Start with 1; each layer adds (K - 1) times the strides before it.")
+ex.stem_field.check(field)
 
 # %% [markdown] tags=["solution"]
-# Start with 1. The $7 \times 7$ adds 6 steps of 1 pixel: 7. The pooling adds 2 steps of 2 pixels: 11. The
-# last layer adds 2 steps of 4 pixels: 19.
+# Start with 1. The 7 x 7 adds 6 steps of 1 pixel: 7. The pooling adds 2 steps of 2 pixels: 11. The last layer adds
+# 2 steps of 4 pixels: 19.
 
 # %% [markdown]
 # ## Where to go on
@@ -790,3 +732,4 @@ else:
 print(f"Data: {data_shown}.")
 print(f"Output size: {len(cases)} cases against Keras, {size_errors} differ.")
 print(f"im2col against Keras: largest difference {max(im2col_difference.values()):.1e}.")
+ex.summary()

@@ -19,8 +19,9 @@ import numpy as np
 from keras import layers
 from sklearn import metrics
 
-from kerascv_course import build_lenet5, layer_table, load_cifar10, load_digits, plotting, runtime, training
-from kerascv_course.datasets import find_cifar10
+from kerascv_course import build_lenet5, layer_table, load_digits, plotting, runtime, training
+from kerascv_course.datasets import colour_baseline, load
+from kerascv_course.exercises import lenet_cifar10 as ex
 
 device = runtime.setup(seed=0)
 print(device)
@@ -33,11 +34,16 @@ print(device)
 
 # %%
 knobs = runtime.by_profile(
-    smoke={"seeds": 1, "digits_per_class": 20, "digit_epochs": 1, "cifar_per_class": 20, "cifar_epochs": 1},
-    lite={"seeds": 3, "digits_per_class": None, "digit_epochs": 12, "cifar_per_class": 200, "cifar_epochs": 4},
-    full={"seeds": 3, "digits_per_class": None, "digit_epochs": 12, "cifar_per_class": None, "cifar_epochs": 10},
+    smoke={"seeds": 1, "digits_per_class": 20, "digit_epochs": 1},
+    lite={"seeds": 3, "digits_per_class": None, "digit_epochs": 12},
+    full={"seeds": 3, "digits_per_class": None, "digit_epochs": 12},
 )
-knobs
+photo_knobs = runtime.by_profile(
+    smoke={"seeds": 1, "per_class": 20, "test_per_class": 20, "epochs": 1},
+    lite={"seeds": 2, "per_class": 200, "test_per_class": 50, "epochs": 5},
+    full={"seeds": 3, "per_class": None, "test_per_class": None, "epochs": 10},
+)
+knobs, photo_knobs
 
 # %% [markdown]
 # ## The digits
@@ -64,17 +70,15 @@ plotting.image_grid(
 # A network learns faster from numbers around 0 than from grey levels 0..255. Mean and standard deviation come
 # from the training images alone: the test images are not to be looked at, not even for that.
 
+
 # %%
-mean, deviation = digits.x_train.mean(), digits.x_train.std()
-
-
-def scaled(images):
+def scaled(images, training_images):
     """Return images with the training set's mean at 0 and its standard deviation at 1."""
-    return ((images - mean) / deviation).astype("float32")
+    return ((images - training_images.mean()) / training_images.std()).astype("float32")
 
 
-x_train, y_train = scaled(digits.x_train), digits.y_train
-x_test, y_test = scaled(digits.x_test), digits.y_test
+x_train, y_train = scaled(digits.x_train, digits.x_train), digits.y_train
+x_test, y_test = scaled(digits.x_test, digits.x_train), digits.y_test
 print(f"training images: mean {x_train.mean():.2f}, standard deviation {x_train.std():.2f}, shape {x_train.shape}")
 
 # %% [markdown]
@@ -106,7 +110,7 @@ layer_table(lenet)
 # $n_{in} \cdot n_{out} + n_{out}$. Poolings have none.
 #
 # | Layer | Weights | Biases | Sum |
-# |---|---|---|---|
+# |---|--:|--:|--:|
 # | conv1 | 5 · 5 · 1 · 6 | 6 | 156 |
 # | conv2 | 5 · 5 · 6 · 16 | 16 | 2,416 |
 # | dense1 | 400 · 120 | 120 | 48,120 |
@@ -150,10 +154,14 @@ for input_shape in ((32, 32, 1), (32, 32, 3)):
 # %% [markdown]
 # ## Training
 #
-# Both are trained in the same way: cross-entropy; Adam, whose rate falls along a half cosine to 0; and a layer in
-# front that shifts each training image by up to 8 % at random, so that 1,437 digits are worth more. The test
-# images draw the second curve; nothing is chosen by them. Each network is trained with several seeds, because one
-# number without a spread says little.
+# Both are trained in the same way: cross-entropy; Adam, whose rate falls along a half cosine to 0; and a layer
+# in front that shifts each training image by up to 8 % at random, so that 1,437 digits are worth more. Each
+# network is trained with several seeds, because one number without a spread says little.
+#
+# The test images draw the second curve, and one more thing must be said: this recipe was found by trying about a
+# dozen on *these* test images, which makes the figures below slightly too good. On three other splits of the same
+# digits into training and test images LeNet-5 reached 99.7, 97.8 and 98.9 % (one seed each; Keras 3.15.1,
+# TensorFlow 2.21.0, two CPU cores).
 #
 # `training.fit` is Keras' `fit` with an order of the images that depends on the seed alone; with `folder="..."` it
 # also goes on after an interruption.
@@ -199,8 +207,9 @@ def accuracy(model, images, labels):
 def mean_and_spread(values):
     """Write percentages as their mean and, for several, their standard deviation over the seeds."""
     values = 100 * np.array(values)
-    spread = f" ± {values.std(ddof=1):.1f}" if len(values) > 1 else ""
-    return f"{values.mean():.1f}{spread} %"
+    if len(values) == 1:
+        return f"{values[0]:.1f} % (1 seed)"
+    return f"{values.mean():.1f} ± {values.std(ddof=1):.1f} % ({len(values)} seeds)"
 
 
 contestants = {
@@ -226,7 +235,7 @@ for name, build in contestants.items():
     models[name], histories[name] = model.layers[-1], history  # the network without the layer in front
 
 for name, values in test_accuracies.items():
-    print(f"{name}: {mean_and_spread(values)} of {len(y_test)} test digits, {len(values)} seeds")
+    print(f"{name}: {mean_and_spread(values)} of {len(y_test)} test digits")
 
 # %%
 plotting.history_curves(histories, caption=f"Training on {digits.name}, last seed")
@@ -279,31 +288,35 @@ plotting.activations(maps, caption=f"The six maps of conv1 for a test digit: {y_
 # changes in one place only: the first convolution sees 3 channels, so it has $5 \cdot 5 \cdot 3 \cdot 6 + 6 = 456$
 # parameters instead of 156.
 #
-# The data is taken from where you have it (`KERASCV_COURSE_DATA`, or Keras' cache). The full profile downloads it;
-# the other profiles go without it, and say so.
+# The data is taken from where you have it (`KERASCV_COURSE_DATA`, or Keras' cache). The full profile downloads
+# it otherwise. The other profiles need no network: without CIFAR-10 they use *patches*, small crops of ten
+# photographs that scikit-image carries, and say so in each output and title. Which of ten photographs is a crop
+# from? That is another question than what CIFAR-10 asks, so figures of the two sets must not be compared.
 
 # %%
-cifar = None
-if find_cifar10() is not None or device.profile == "full":
-    cifar = load_cifar10()
-    if knobs["cifar_per_class"]:
-        cifar = cifar.subset(per_class=knobs["cifar_per_class"], test_per_class=knobs["cifar_per_class"])
-    print(f"{cifar.name}: {len(cifar.x_train):,} training and {len(cifar.x_test):,} test images")
-else:
-    print("CIFAR-10 is not at hand: the cells below show the networks, and train them once it is.")
-    print("Run `kerascv-course doctor` to see how to get it.")
+photos = load("cifar10", fallback=None if device.profile == "full" else "patches")
+if photo_knobs["per_class"]:
+    photos = photos.subset(photo_knobs["per_class"], test_per_class=photo_knobs["test_per_class"])
+print(
+    f"{photos.name}: {len(photos.x_train):,} training and {len(photos.x_test):,} test images, from {photos.source}"
+)
+
+some = np.concatenate([np.flatnonzero(photos.y_train == label)[:2] for label in range(10)])
+plotting.image_grid(
+    photos.x_train[some],
+    titles=[photos.class_names[label] for label in photos.y_train[some]],
+    columns=10,
+    caption=f"Data: {photos.name}",
+)
+
+# %% [markdown]
+# How far does colour alone lead? A logistic regression on six numbers of each image, mean and standard
+# deviation of the three channels, knows nothing of shapes. A network that is not clearly better has not learned
+# to see.
 
 # %%
-figure = None
-if cifar is not None:
-    some = np.concatenate([np.flatnonzero(cifar.y_train == label)[:2] for label in range(10)])
-    figure = plotting.image_grid(
-        cifar.x_train[some],
-        titles=[cifar.class_names[label] for label in cifar.y_train[some]],
-        columns=10,
-        caption=f"Data: {cifar.name}",
-    )
-figure
+baseline = colour_baseline(photos)
+print(f"Colour alone: {baseline:.1%} of {len(photos.x_test):,} test images of {photos.name}")
 
 # %% [markdown]
 # ## An improved LeNet
@@ -347,55 +360,46 @@ recipes = {
     "LeNet-5": {"build": lambda: build_lenet5((32, 32, 3)), "schedule": "constant", "learning_rate": 1e-3},
     "improved LeNet": {"build": build_improved_lenet, "schedule": "one cycle", "learning_rate": 1e-2},
 }
-cifar_models, cifar_histories, cifar_accuracies, cifar_seconds = {}, {}, {}, {}
-if cifar is not None:
-    mean, deviation = cifar.x_train.mean(), cifar.x_train.std()
-    cifar_train, cifar_test = scaled(cifar.x_train), scaled(cifar.x_test)
-    for name, recipe in recipes.items():
-        runs = []
-        for seed in range(knobs["seeds"]):
-            model, history, seconds = train(
-                data=(cifar_train, cifar.y_train),
-                validation=(cifar_test, cifar.y_test),
-                epochs=knobs["cifar_epochs"],
-                batch_size=128,
-                seed=seed,
-                **recipe,
-            )
-            runs.append((accuracy(model, cifar_test, cifar.y_test), seconds))
-            print(f"{name}, seed {seed}: test accuracy {runs[-1][0]:.1%} after {seconds:.0f} s")
-        cifar_models[name], cifar_histories[name] = model, history
-        cifar_accuracies[name], cifar_seconds[name] = zip(*runs, strict=True)
+photos_train = scaled(photos.x_train, photos.x_train)
+photos_test = scaled(photos.x_test, photos.x_train)
+photo_models, photo_histories, photo_accuracies, photo_seconds = {}, {}, {}, {}
+for name, recipe in recipes.items():
+    runs = []
+    for seed in range(photo_knobs["seeds"]):
+        model, history, seconds = train(
+            data=(photos_train, photos.y_train),
+            validation=(photos_test, photos.y_test),
+            epochs=photo_knobs["epochs"],
+            batch_size=128,
+            seed=seed,
+            **recipe,
+        )
+        runs.append((accuracy(model, photos_test, photos.y_test), seconds))
+        print(f"{name}, seed {seed}: test accuracy {runs[-1][0]:.1%} after {seconds:.0f} s")
+    photo_models[name], photo_histories[name] = model, history
+    photo_accuracies[name], photo_seconds[name] = zip(*runs, strict=True)
 
 # %% [markdown]
 # The test images draw the dashed curves again.
 
 # %%
-figure = None
-if cifar is not None:
-    figure = plotting.history_curves(cifar_histories, caption=f"Training on {cifar.name}, last seed")
-    for name, values in cifar_accuracies.items():
-        parameters = cifar_models[name].count_params()
-        print(f"{name:15s} {parameters:7,} parameters  {mean_and_spread(values):14s}", end="  ")
-        print(f"{np.mean(cifar_seconds[name]):4.0f} s  ({len(values)} seeds, {len(cifar.y_test):,} test images)")
-    print(f"{device}")
-figure
+print(f"{photos.name}, {len(photos.y_test):,} test images")
+print(f"{'colour alone':15s} {'':18s}  {baseline:.1%}")
+for name, values in photo_accuracies.items():
+    parameters = photo_models[name].count_params()
+    print(f"{name:15s} {parameters:7,} parameters  {mean_and_spread(values):22s}", end="  ")
+    print(f"{np.mean(photo_seconds[name]):4.0f} s", end="")
+    print("" if np.mean(values) > baseline + 0.1 else "; close to colour alone: no conclusion")
+print(device)
+plotting.history_curves(photo_histories, caption=f"Training on {photos.name}, last seed")
 
 # %%
-figure = None
-if cifar is not None:
-    predicted = cifar_models["improved LeNet"].predict(cifar_test, verbose=0).argmax(axis=1)
-    matrix = metrics.confusion_matrix(cifar.y_test, predicted, labels=range(10))
-    figure = plotting.confusion_matrix(matrix, cifar.class_names, caption=f"The improved LeNet on {cifar.name}")
-figure
+predicted = photo_models["improved LeNet"].predict(photos_test, verbose=0).argmax(axis=1)
+matrix = metrics.confusion_matrix(photos.y_test, predicted, labels=range(10))
+plotting.confusion_matrix(matrix, photos.class_names, caption=f"The improved LeNet on {photos.name}")
 
 # %%
-figure = None
-if cifar is not None:
-    figure = plotting.first_layer_filters(
-        cifar_models["LeNet-5"], caption=f"First filters of LeNet-5 after {cifar.name}"
-    )
-figure
+plotting.first_layer_filters(photo_models["LeNet-5"], caption=f"First filters of LeNet-5 after {photos.name}")
 
 # %% [markdown]
 # ## What we saw
@@ -412,7 +416,7 @@ figure
 # little.
 #
 # | Network | Parameters | Test accuracy | Time against LeNet-5 |
-# |---|---|---|---|
+# |---|--:|--:|--:|
 # | MLP | 258,982 | 50.6 ± 0.9 % | 0.4 |
 # | LeNet-5 | 62,006 | 56.2 ± 0.4 % | 1 |
 # | improved LeNet | 34,170 | 76.7 ± 0.1 % | 1.6 |
@@ -447,39 +451,32 @@ for pooling in (True, False):
 # %% [markdown]
 # ## Exercises
 #
-# **1. Predict.** LeNet-5 is to read images of 48 x 48 pixels with 3 channels. How many parameters does its first
-# dense layer have? (Follow the sides through the network: convolution, pooling, convolution, pooling.)
+# Fill in a cell, run it, then run the check below it: it says "Right", or what is wrong.
 
 # %% tags=["exercise"]
+# ### Predict
+#
+# LeNet-5 is to read images of 48 x 48 pixels with 3 channels. How many parameters does its first dense layer have?
+# Follow the sides through the network: convolution, pooling, convolution, pooling.
+
 # student: dense1_parameters = None
 # solution
 side = ((48 - 4) // 2 - 4) // 2
 dense1_parameters = side * side * 16 * 120 + 120
 # end solution
 
-# %% tags=["check"]
-counted = build_lenet5((48, 48, 3)).get_layer("dense1").count_params()
-if dense1_parameters is None:
-    print("Put your number in place of None and run the cell again.")
-elif dense1_parameters == counted:
-    print(f"Right: {counted:,}.")
-elif dense1_parameters == counted - 120:
-    print("Almost: each of the 120 units also has a bias.")
-elif dense1_parameters == 48120:
-    print("48,120 is the number for 32 x 32 pixels. How large are the maps after the second pooling now?")
-else:
-    print(f"Not yet: {dense1_parameters!r}. How many values does `flatten` have for 48 x 48 pixels?")
+ex.dense1_parameters.check(dense1_parameters)
 
 # %% [markdown] tags=["solution"]
-# $48 \to 44 \to 22 \to 18 \to 9$: the flatten layer has $9 \cdot 9 \cdot 16 = 1{,}296$ values, and
-# $1{,}296 \cdot 120 + 120 = 155{,}640$. Manco's formula for the side, $((s - 6)/2 - 5)/2 + 1$ with divisions that
-# round down, gives the same 9.
-
-# %% [markdown]
-# **2. Complete.** Write LeNet-5 for CIFAR-10 yourself: colour images of 32 x 32 pixels, ten classes. Start from
-# the cell above.
+# 48, 44, 22, 18, 9: the flatten layer has 9 · 9 · 16 = 1,296 values, and 1,296 · 120 + 120 = 155,640. Manco's
+# formula for the side, ((s - 6)/2 - 5)/2 + 1 with divisions that round down, gives the same 9.
 
 # %% tags=["exercise"]
+# ### Complete
+#
+# Write LeNet-5 for CIFAR-10 yourself: colour images of 32 x 32 pixels, ten classes. Start from the network at the
+# top of this notebook.
+
 # student: lenet_rgb = None
 # solution
 lenet_rgb = keras.Sequential(
@@ -497,30 +494,13 @@ lenet_rgb = keras.Sequential(
 )
 # end solution
 
-# %% tags=["check"]
-if lenet_rgb is None:
-    print("Put your model in place of None and run the cell again.")
-elif not isinstance(lenet_rgb, keras.Model):
-    print(f"lenet_rgb must be a Keras model; it is {type(lenet_rgb).__name__}.")
-elif not lenet_rgb.built:
-    print("The model does not know its input yet: begin with keras.Input(...).")
-elif lenet_rgb.input_shape[-1] == 1:
-    print("The first layer sees 1 channel: CIFAR-10 has 3.")
-elif lenet_rgb.input_shape[1:] != (32, 32, 3) or lenet_rgb.output_shape != (None, 10):
-    print(
-        f"It maps {lenet_rgb.input_shape[1:]} to {lenet_rgb.output_shape[1:]}; it must map (32, 32, 3) to (10,)."
-    )
-elif lenet_rgb.count_params() != 62006:
-    print(f"It has {lenet_rgb.count_params():,} parameters; LeNet-5 has 62,006. Compare it with the table above.")
-else:
-    print("Right: 62,006 parameters.")
-
-# %% [markdown]
-# **3. Repair.** This line of the slides no longer runs on Keras 3. Mend it, so that the training shows the
-# accuracy.
+ex.lenet_rgb.check(lenet_rgb)
 
 # %% tags=["exercise"]
-to_compile = build_lenet5()
+# ### Repair
+#
+# One value of this line of the slides no longer runs on Keras 3. Mend it, so that the training shows the accuracy.
+
 compile_arguments = {
     "optimizer": "adam",
     "loss": "sparse_categorical_crossentropy",
@@ -530,17 +510,57 @@ compile_arguments = {
     # end solution
 }
 
-# %% tags=["check"]
-try:
-    to_compile.compile(**compile_arguments)
-    figures = to_compile.evaluate(x_test[:8], y_test[:8], verbose=0, return_dict=True)
-except Exception as error:
-    print(f"Not yet. Keras says: {type(error).__name__}: {str(error).splitlines()[0]}")
+ex.compile_arguments.check(compile_arguments)
+
+# %% tags=["exercise"]
+# ### Beat a baseline with few parameters
+#
+# A logistic regression on the 1,024 pixels has 10,250 parameters and reads 344 of the 360 test digits, 95.6 %.
+# Write a network with **at most 3,000 parameters** that reads more of them, with each of two seeds. A tenth of
+# the training images is held out to show you how it goes; the test images are for the check.
+
+
+def build_small():
+    """Build a network for digits of 32 x 32 pixels with at most 3,000 parameters."""
+    # student: return None  # your network instead
+    # solution
+    return keras.Sequential(
+        [
+            keras.Input((32, 32, 1)),
+            layers.Conv2D(8, 5, strides=2, activation="relu"),
+            layers.Conv2D(16, 3, strides=2, activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Flatten(),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
+    # end solution
+
+
+all_digits = load_digits()
+small_networks = None
+if build_small() is None:
+    print("build_small() returns None still: there is nothing to train.")
 else:
-    if "accuracy" in figures:
-        print("Right: a list of metrics, even if it is only one.")
-    else:
-        print(f"It compiles, but shows only {', '.join(figures)}.")
+    small_networks = [
+        train(
+            build_small,
+            (scaled(all_digits.x_train, all_digits.x_train), all_digits.y_train),
+            None,
+            epochs=12,
+            batch_size=32,
+            schedule="falling",
+            learning_rate=1e-2,
+            seed=seed,
+        )[0]
+        for seed in range(2)
+    ]
+
+ex.small_networks.check(small_networks)
+
+# %% [markdown] tags=["solution"]
+# LeNet-5 spends its parameters in the first dense layer. Two convolutions with stride 2 and a pooling leave 3 x
+# 3 x 16 = 144 values to flatten, so the dense layer needs 1,450 parameters and the whole network 2,826.
 
 # %% [markdown]
 # ## Where to go on
@@ -552,12 +572,12 @@ else:
 
 # %% tags=["summary"]
 for name, values in test_accuracies.items():
-    print(f"Test accuracy of {name}: {mean_and_spread(values)}, {len(values)} seeds")
+    print(f"Test accuracy of {name}: {mean_and_spread(values)}")
 print(
     f"Data: {digits.name}, {len(digits.x_train):,} training and {len(digits.x_test)} test images ({digits.source})"
 )
-for name, values in cifar_accuracies.items():
-    print(f"Test accuracy of {name} on {cifar.name}: {mean_and_spread(values)}, {len(values)} seeds")
-if cifar is None:
-    print("CIFAR-10 was not at hand: not trained on it.")
+print(f"On {photos.name}, colour alone {baseline:.1%}:")
+for name, values in photo_accuracies.items():
+    print(f"Test accuracy of {name}: {mean_and_spread(values)}")
 print(device)
+ex.summary()

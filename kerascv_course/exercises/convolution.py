@@ -1,0 +1,178 @@
+"""The exercises of the notebook 01_convolution."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from kerascv_course.architecture import conv_output_size, receptive_field
+from kerascv_course.exercises import answers
+from kerascv_course.exercises.sheet import Sheet, WrongAnswerError
+
+sheet = Sheet("01_convolution")
+summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
+
+LOPSIDED = np.array([[1, 2, 0], [0, 3, 0], [0, 0, 4]], "float32")
+
+
+@sheet.exercise(
+    to_do="Put your two numbers in place of None, run that cell, and then this one.",
+    hints=[
+        "A filter has one kernel for each input map, and one bias.",
+        "Weights: kernel height x kernel width x input maps x filters. Biases: as many as filters.",
+        "The first layer: 5 · 5 · 3 weights in each of 2 filters, and 2 biases.",
+    ],
+)
+def count_parameters(parameters_first: Any, parameters_second: Any) -> str:
+    """Predict the parameters of two convolution layers (Di Stefano)."""
+    for name, answer, maps, filters, side in (
+        ("parameters_first", parameters_first, 3, 2, 5),
+        ("parameters_second", parameters_second, 8, 16, 3),
+    ):
+        given = answers.whole_number(name, answer)
+        weights = side * side * maps * filters
+        mistakes = {
+            weights: f"these are the weights. Each of the {filters} filters also has a bias.",
+            weights + 1: f"there is not one bias in all: each of the {filters} filters has its own.",
+            side * side * filters + filters: f"each filter has a kernel for each of the {maps} input maps.",
+            side * side * maps + 1: f"that is one filter. There are {filters}.",
+            side * maps * filters + filters: f"a kernel of {side} x {side} has {side * side} weights.",
+            weights + maps * filters: "a filter has one bias, not one for each input map.",
+        }
+        if given != weights + filters:
+            reason = mistakes.get(
+                given, "count kernel height x kernel width x input maps for each filter, and its bias."
+            )
+            raise WrongAnswerError(f"`{name}` is {given}: {reason}")
+    return "152 and 1,168. The size of the image does not matter."
+
+
+@sheet.exercise(
+    to_do="Put the function back, and run that cell.",
+    hints=[
+        "Which positions may the kernel take when the stride does not divide the free pixels?",
+        "A step that leads out of the image is not made: round down.",
+        "In Python `//` divides and rounds down.",
+    ],
+)
+def output_size(output_size: Any) -> str:
+    """Repair the formula of the output size, which the slides round up (Manco CNN)."""
+    cases = [
+        (6, 3, 2, 0, 1),
+        (32, 5, 1, 0, 1),
+        (227, 11, 4, 0, 1),
+        (224, 7, 2, 3, 1),
+        (10, 3, 3, 1, 1),
+        (20, 3, 2, 1, 2),
+    ]
+    for size, kernel, stride, padding, dilation in cases:
+        call = {"stride": stride, "padding": padding, "dilation": dilation}
+        result = answers.outcome("output_size", output_size, size, kernel, **call)
+        given = answers.number("the result of output_size", result)
+        right = conv_output_size(size, kernel, stride=stride, padding=padding, dilation=dilation)
+        if given == right:
+            continue
+        free = size + 2 * padding - dilation * (kernel - 1) - 1
+        mistakes = {
+            math.ceil(free / stride)
+            + 1: "It rounds up still, as the slides do: may the last step leave the image?",
+            free / stride + 1: "It does not round.",
+            free // stride: "One position is missing: the first one, before any step.",
+            (free - padding) // stride + 1: "The padding is on both sides.",
+            (size + 2 * padding - kernel) // stride
+            + 1: "The kernel reaches over dilation * (kernel_size - 1) + 1 pixels.",
+        }
+        where = (
+            f"I={size}, K={kernel}, S={stride}, P={padding}, D={dilation}: Keras gives {right}, yours {given:g}."
+        )
+        raise WrongAnswerError(f"{where} {mistakes.get(given, 'Which positions can the kernel take?')}")
+    return f"the function agrees with Keras in all {len(cases)} cases."
+
+
+@sheet.exercise(
+    to_do="Put an array made from `lopsided` in place of None, run that cell, and then this one.",
+    hints=[
+        "Convolution has x(i - m, j - l) where correlation has x(i + m, j + l).",
+        "Both indices change their sign: both axes of the kernel are flipped.",
+        "`kernel[::-1]` flips the first axis. A second slice flips the other.",
+    ],
+)
+def flipped_kernel(flipped: Any) -> str:
+    """Find the kernel with which correlation is convolution (Boracchi; erratum of Di Stefano)."""
+    given = answers.array("flipped", flipped, LOPSIDED.shape)
+    mistakes = [
+        (LOPSIDED, "That is the kernel as it was: this is correlation."),
+        (LOPSIDED[::-1], "The rows are flipped, the columns not yet. Convolution flips both axes."),
+        (LOPSIDED[:, ::-1], "The columns are flipped, the rows not yet. Convolution flips both axes."),
+        (LOPSIDED.T, "That is the transposed kernel. Turn it by 180 degrees instead."),
+        (np.rot90(LOPSIDED), "That is a turn by 90 degrees. Turn it by 180."),
+        (np.rot90(LOPSIDED, 3), "That is a turn by 90 degrees. Turn it by 180."),
+        (-LOPSIDED, "The sign belongs to the index, not to the weights."),
+    ]
+    if not np.array_equal(given, LOPSIDED[::-1, ::-1]):
+        reason = next((text for kernel, text in mistakes if np.array_equal(given, kernel)), None)
+        raise WrongAnswerError(
+            reason or "Correlation of one bright pixel with `flipped` must show `lopsided` itself."
+        )
+    return "correlation of one bright pixel with it shows the kernel itself."
+
+
+@sheet.exercise(
+    to_do='Set `cheaper` to "one 5 x 5" or "two 3 x 3" and `saved` to a number, run that cell, and then this one.',
+    hints=[
+        "The table above has both for C maps. Here C is 64.",
+        "One 5 x 5 has 25 C² weights and C biases; two 3 x 3 have 2 · 9 C² weights and 2 C biases.",
+        "The difference is 7 C² - C.",
+    ],
+)
+def cheaper_design(cheaper: Any, saved: Any) -> str:
+    """Choose between one 5x5 and two 3x3 layers, and say what the choice saves (Di Stefano)."""
+    design = answers.choice("cheaper", cheaper, ["one 5 x 5", "two 3 x 3"])
+    given = answers.whole_number("saved", saved)
+    if design == "one 5 x 5":
+        raise WrongAnswerError("One 5 x 5 has 25 weights for each pair of maps, two 3 x 3 have 2 · 9 = 18.")
+    right = 7 * 64 * 64 - 64
+    mistakes = {
+        7 * 64 * 64: "these are the weights. The two layers have 64 biases more than the one.",
+        7 * 64 * 64 + 64: "the biases count the other way: two layers have more of them, so less is saved.",
+        -right: "it is the number that is saved: positive.",
+        18 * 64 * 64 + 2 * 64: "that is what two 3 x 3 have. How many fewer is that?",
+        25 * 64 * 64 + 64: "that is what one 5 x 5 has. How many fewer have two 3 x 3?",
+        16 * 64 * 64: "that compares with one 3 x 3. Two of them are needed to see 5 x 5 pixels.",
+        7 * 64 - 64: "each of the 64 filters has a kernel for each of 64 maps: 64 · 64 kernels.",
+    }
+    if given != right:
+        raise WrongAnswerError(
+            f"The design is right. `saved` is {given:,}: {mistakes.get(given, 'use the table with C = 64.')}"
+        )
+    return "28,608 parameters, 28 %. The price: twice as many activations to store."
+
+
+@sheet.exercise(
+    to_do="Put your number in place of None, run that cell, and then this one.",
+    hints=[
+        "Start with 1 pixel. Each layer adds (K - 1) steps.",
+        "A step is as wide as the product of the strides of the layers before it.",
+        "The steps are 1, then 2, then 4 pixels wide: 1 + 6 · 1 + 2 · 2 + ...",
+    ],
+)
+def stem_field(field: Any) -> str:
+    """Predict the receptive field of the first layers of ResNet (Di Stefano)."""
+    given = answers.whole_number("field", field)
+    right = receptive_field([(7, 2), (3, 2), (3, 1)])
+    mistakes = {
+        11: "that is the field after the pooling. The last layer adds 2 steps of 4 pixels.",
+        1
+        + 6 * 2
+        + 2 * 4
+        + 2 * 4: "a stride does not widen the layer's own steps, only those of the layers after it.",
+        1 + 6 + 2 * 2 + 2 * 2: "pooling has a stride, too: after it a step is 4 pixels wide.",
+        right - 1: "start with 1: the pixel itself.",
+        7 * 3 * 3: "sizes of kernels are not multiplied: each layer adds (K - 1) steps.",
+        7 + 3 + 3: "a layer adds (K - 1) steps, and they become wider with the strides.",
+        right**2: "that is the area. How many pixels wide is it?",
+    }
+    if given != right:
+        reason = mistakes.get(given, "start with 1; each layer adds (K - 1) times the strides before it.")
+        raise WrongAnswerError(f"`field` is {given}: {reason}")
+    return f"{right} pixels."

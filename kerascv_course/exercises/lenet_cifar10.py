@@ -1,0 +1,207 @@
+"""The exercises of the notebook 02_lenet_cifar10."""
+
+from itertools import product
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kerascv_course.datasets import load_digits
+from kerascv_course.exercises import answers
+from kerascv_course.exercises.sheet import Sheet, WrongAnswerError, first_line
+from kerascv_course.models import build_lenet5
+
+sheet = Sheet("02_lenet_cifar10")
+summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
+
+MAX_PARAMETERS = 3_000
+TO_BEAT = 344  # right answers of a logistic regression on the 1,024 pixels, of 360 test digits
+
+
+@sheet.exercise(
+    to_do="Put your number in place of None, run that cell, and then this one.",
+    hints=[
+        "Follow the side: a 5 x 5 convolution without padding takes 4 pixels, a pooling halves.",
+        "48, 44, 22, 18, 9. How many maps are there after the second pooling?",
+        "`flatten` has 9 · 9 · 16 values; each of the 120 units has a weight for each of them, and a bias.",
+    ],
+)
+def dense1_parameters(dense1_parameters: Any) -> str:
+    """Predict the parameters of LeNet-5's first dense layer for another input (Manco CNN)."""
+    given = answers.whole_number("dense1_parameters", dense1_parameters)
+    right = 9 * 9 * 16 * 120 + 120
+    mistakes = {
+        right - 120: "these are the weights. Each of the 120 units also has a bias.",
+        right - 119: "there is not one bias in all: each of the 120 units has its own.",
+        48_120: "that is the number for 32 x 32 pixels. How large are the maps after the second pooling now?",
+        9 * 9 * 120 + 120: "there are 16 maps of 9 x 9 values.",
+        9 * 9 * 3 * 120 + 120: "the second convolution has made 16 maps out of the 3 channels.",
+        9 * 9 * 16: "these are the values of `flatten`. The layer has 120 units.",
+        12 * 12 * 16 * 120 + 120: "LeNet's convolutions have no padding: each takes 4 pixels.",
+        18 * 18 * 16 * 120 + 120: "there is a second pooling.",
+        10 * 10 * 16 * 120 + 120: "the side is 9: 48, 44, 22, 18, 9.",
+    }
+    if given != right:
+        reason = mistakes.get(given, "how many values does `flatten` have for 48 x 48 pixels?")
+        raise WrongAnswerError(f"`dense1_parameters` is {given:,}: {reason}")
+    return "9 · 9 · 16 · 120 + 120 = 155,640, three times as many as for 32 x 32 pixels."
+
+
+@sheet.exercise(
+    to_do="Put your model in place of None, run that cell, and then this one.",
+    hints=[
+        "It is the network from above with one change. What shape has a colour image?",
+        "Only the first convolution changes its parameters: 5 · 5 · 3 · 6 + 6 = 456 instead of 156.",
+        "`keras.Input((32, 32, 3))`, then the eight layers from above, in this order.",
+    ],
+)
+def lenet_rgb(lenet_rgb: Any) -> str:
+    """Write LeNet-5 for CIFAR-10 (Boracchi)."""
+    network = answers.model("lenet_rgb", lenet_rgb, input_shape=(32, 32, 3), output_shape=(10,))
+    count, right = network.count_params(), build_lenet5((32, 32, 3)).count_params()
+    if count != right:
+        reasons = {
+            6 * (5 * 5 * 3 + 1) + 16 * (5 * 5 * 6 + 1) + (8 * 8 * 16 + 1) * 120 + 84 * 121 + 850: (
+                "Its convolutions are padded: LeNet's are not."
+            ),
+            right - 6 - 16 - 120 - 84 - 10: "The biases are missing.",
+        }
+        reason = reasons.get(count, "Compare it with the table of the network above, layer by layer.")
+        raise WrongAnswerError(f"It has {count:,} parameters; LeNet-5 for colour images has {right:,}. {reason}")
+    images = np.random.default_rng(0).normal(size=(8, 32, 32, 3)).astype("float32")
+    given = answers.predictions("lenet_rgb", network, images, output_shape=(10,))
+    weights = [ops.convert_to_numpy(weight) for weight in network.get_weights()]
+    shapes = [weight.shape for weight in build_lenet5((32, 32, 3)).get_weights()]
+    if [weight.shape for weight in weights] != shapes:
+        raise WrongAnswerError(
+            f"The parameters are as many, but not in the layers of LeNet-5. Its weights: {shapes}."
+        )
+    if np.ptp(given, axis=0).max() < 1e-6:
+        raise WrongAnswerError("It answers the same to every image. Are its weights all zero?")
+    for pool, dense, convolution, head in product(
+        ("average", "max"),
+        ("relu", "tanh", "sigmoid", "linear"),
+        ("tanh", "relu", "sigmoid", "linear"),
+        ("softmax", "linear", "sigmoid"),
+    ):
+        if np.allclose(given, _lenet(images, weights, pool, convolution, dense, head), atol=1e-4):
+            break
+    else:
+        raise WrongAnswerError(
+            "The parameters are right, the answers are not those of LeNet-5. Is a layer missing or elsewhere?"
+        )
+    _say_what_differs(pool, convolution, dense, head)
+    return "62,006 parameters, and the answers of LeNet-5."
+
+
+def _say_what_differs(pool: str, convolution: str, dense: str, head: str) -> None:
+    if head != "softmax":
+        raise WrongAnswerError(
+            f"Its outputs are no probabilities: the last layer has the activation {head}, not softmax."
+        )
+    if pool == "max":
+        raise WrongAnswerError("It takes the maximum where LeNet-5 takes the average.")
+    if convolution != "tanh":
+        raise WrongAnswerError(f"Its convolutions have the activation {convolution}; LeNet-5 has tanh.")
+    if dense != "relu":
+        raise WrongAnswerError(f"Its hidden dense layers have the activation {dense}; here LeNet-5 has relu.")
+
+
+def _lenet(
+    images: np.ndarray, weights: list[np.ndarray], pool: str, convolution: str, dense: str, head: str
+) -> np.ndarray:
+    """Compute LeNet-5 or a variation of it from its weights."""
+    activations = {
+        "tanh": ops.tanh,
+        "relu": ops.relu,
+        "sigmoid": ops.sigmoid,
+        "linear": lambda x: x,
+        "softmax": ops.softmax,
+    }
+    pooling = ops.average_pool if pool == "average" else ops.max_pool
+    x = ops.convert_to_tensor(images)
+    for kernel, bias in zip(weights[0:4:2], weights[1:4:2], strict=True):
+        x = pooling(activations[convolution](ops.conv(x, kernel) + bias), 2, 2)
+    x = ops.reshape(x, (len(images), -1))
+    for kernel, bias, name in zip(weights[4::2], weights[5::2], (dense, dense, head), strict=True):
+        x = activations[name](ops.matmul(x, kernel) + bias)
+    return np.asarray(ops.convert_to_numpy(x))
+
+
+@sheet.exercise(
+    to_do="Put the dictionary back, and run that cell.",
+    hints=[
+        "Read what Keras says: what kind of thing does it want for `metrics`?",
+        "Several metrics can be shown, so even a single one stands in a list.",
+    ],
+)
+def compile_arguments(compile_arguments: Any) -> str:
+    """Repair a line of the slides that Keras 3 refuses (Boracchi)."""
+    if not isinstance(compile_arguments, dict):
+        raise WrongAnswerError(
+            f"`compile_arguments` must be a dictionary, not {type(compile_arguments).__name__}."
+        )
+    network = build_lenet5()
+    images = np.random.default_rng(0).normal(size=(7, 32, 32, 1)).astype("float32")
+    # Labels with which three answers of seven are right: no other figure is likely to be 3/7.
+    labels = ops.convert_to_numpy(network(images)).argmax(axis=1)
+    labels[3:] = (labels[3:] + 1) % 10
+    try:
+        network.compile(**compile_arguments)
+        figures = network.evaluate(images, labels, verbose=0, return_dict=True)
+    except Exception as error:
+        what = f"`{type(error).__name__}: {first_line(error)}`"
+        raise WrongAnswerError(f"Keras says {what}. What kind of value does it want for `metrics`?") from None
+    shown = {name: value for name, value in figures.items() if name != "loss"}
+    if not shown:
+        raise WrongAnswerError("It compiles, but shows only the loss. Ask for the accuracy.")
+    if not any(np.isclose(value, 3 / 7) for value in shown.values()):
+        raise WrongAnswerError(f"It compiles and shows {', '.join(shown)}, but none of it is the accuracy.")
+    return "a list of metrics, even if it is only one."
+
+
+@sheet.exercise(
+    to_do="Write `build_small`, run that cell (it trains for some seconds), and then this one.",
+    hints=[
+        "Most parameters of LeNet-5 are in its dense layers: make the maps small before they are flattened.",
+        "A convolution with stride 2, or a pooling, divides the values by four.",
+        "Two convolutions of 8 and 16 filters with stride 2, a pooling, and one dense layer: 2,826 parameters.",
+    ],
+)
+def small_networks(small_networks: Any) -> str:
+    """Beat a linear classifier with a third of its parameters, with each of two seeds."""
+    if isinstance(small_networks, keras.Model) or not isinstance(small_networks, list | tuple):
+        raise WrongAnswerError(
+            "`small_networks` must be the list of trained networks that the cell makes, one for each seed."
+        )
+    if len(small_networks) < 2:
+        raise WrongAnswerError("One seed may have been lucky: train with two or more.")
+    digits = load_digits()
+    mean, deviation = digits.x_train.mean(), digits.x_train.std()
+    images = ((digits.x_test - mean) / deviation).astype("float32")
+    results: list[tuple[int, np.ndarray]] = []
+    for index, answer in enumerate(small_networks):
+        name = f"small_networks[{index}]"
+        network = answers.model(name, answer, input_shape=(32, 32, 1), output_shape=(10,))
+        if network.count_params() > MAX_PARAMETERS:
+            raise WrongAnswerError(
+                f"It has {network.count_params():,} parameters; {MAX_PARAMETERS:,} are allowed."
+            )
+        given = answers.predictions(name, network, images, output_shape=(10,))
+        if results and np.array_equal(given, results[-1][1]):
+            raise WrongAnswerError("Two networks give the same answers: train a new one with each seed.")
+        results.append((int(np.sum(given.argmax(axis=1) == digits.y_test)), given))
+    counts = [count for count, _ in results]
+    shown = " and ".join(f"{count} of {len(images)}" for count in counts)
+    if min(counts) < len(images) // 5:
+        raise WrongAnswerError(
+            f"{shown} test digits: hardly better than guessing. Has it been trained, on scaled images?"
+        )
+    if min(counts) <= TO_BEAT:
+        lucky = " One seed beats it: the other must, too." if max(counts) > TO_BEAT else ""
+        raise WrongAnswerError(f"{shown} test digits; the linear classifier reads {TO_BEAT}.{lucky}")
+    parameters = max(network.count_params() for network in small_networks)
+    return (
+        f"{shown} test digits with {parameters:,} parameters; the linear classifier reads {TO_BEAT} with 10,250."
+    )

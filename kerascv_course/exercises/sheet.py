@@ -1,0 +1,211 @@
+"""The exercises of one notebook: check, hint, solution, and what is done."""
+
+import html
+import inspect
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kerascv_course import __version__
+from kerascv_course.notebooks.marks import solution_of
+
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+_COLOURS = {"right": "#2e7d32", "wrong": "#c77700", "to do": "#1565c0", "hint": "#6a4fb3", "text": "#757575"}
+
+
+class WrongAnswerError(Exception):
+    """What is wrong with an answer, in words for the student."""
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """What an exercise says: coloured in a notebook, plain elsewhere.
+
+    Args:
+        kind: "right", "wrong", "to do", "hint" or "text".
+        title: Its first words.
+        text: The rest; parts between backticks are code.
+        code: Lines of code below it.
+    """
+
+    kind: str
+    title: str
+    text: str
+    code: str = ""
+
+    def __repr__(self) -> str:
+        return "\n".join(filter(None, [f"{self.title}: {self.text}".rstrip(": "), self.code]))
+
+    def _repr_html_(self) -> str:
+        text = re.sub(r"`([^`\n]+)`", r"<code>\1</code>", html.escape(self.text, quote=False))
+        text = text.replace("\n", "<br>")
+        colour = _COLOURS[self.kind]
+        code = f'<pre style="margin:.5em 0 0">{html.escape(self.code, quote=False)}</pre>' if self.code else ""
+        return (
+            f'<div style="border-left:4px solid {colour};margin:.3em 0;padding:.2em .8em;text-align:left">'
+            f'<b style="color:{colour}">{html.escape(self.title, quote=False)}</b> {text}{code}</div>'
+        )
+
+
+class Exercise:
+    """One exercise of a notebook; `Sheet.exercise` makes it from its check."""
+
+    def __init__(self, sheet: "Sheet", judge: Callable[..., str], to_do: str, hints: Sequence[str]) -> None:
+        self.name = judge.__name__
+        self.__doc__ = judge.__doc__
+        self.state = "untouched"
+        self.hints = tuple(hints)
+        self._sheet, self._judge, self._to_do = sheet, judge, to_do
+        self._answers = tuple(inspect.signature(judge).parameters)
+        self._checks = self._hints_shown = 0
+        self._solution_shown = False
+
+    def __repr__(self) -> str:
+        call = f"ex.{self.name}.check({', '.join(self._answers)})"
+        return f"<Exercise {self.name}: {self.state}. {call}, .hint() or .solution()>"
+
+    @property
+    def solved(self) -> bool:
+        """Whether the last check said "right"."""
+        return self.state == "right"
+
+    def check(self, *answers: Any) -> Feedback:
+        """Say whether the answer is right, or what is wrong with it; an answer of any kind raises nothing.
+
+        Args:
+            answers: What the exercise asks for; `None` where nothing has been filled in yet.
+
+        Returns:
+            The feedback, shown by the notebook where it is the last line of a cell.
+        """
+        if len(answers) != len(self._answers):
+            call = f"ex.{self.name}.check({', '.join(self._answers)})"
+            return Feedback("to do", "To do", f"Hand in what the exercise asks for: `{call}`.")
+        if any(answer is None for answer in answers):
+            self.state = "untouched"
+            return Feedback("to do", "To do", self._to_do)
+        self._checks += 1
+        try:
+            praise = self._judge(*answers)
+        except WrongAnswerError as wrong:
+            self.state = "not yet"
+            return Feedback("wrong", "Not yet", str(wrong))
+        except Exception as error:  # an answer of a kind that nobody foresaw must not end in a traceback
+            self.state = "not yet"
+            text = f"This answer could not be judged: `{type(error).__name__}: {first_line(error)}`."
+            return Feedback("wrong", "Not yet", f"{text} Is it of the kind that the exercise asks for?")
+        self.state = "right"
+        return Feedback("right", "Right", praise)
+
+    def hint(self) -> Feedback:
+        """Give the next hint: each says more than the one before; after the last one it starts again."""
+        number = self._hints_shown % len(self.hints)
+        self._hints_shown += 1
+        text = self.hints[number]
+        if number == len(self.hints) - 1:
+            text += "\nThat was the last hint." + (
+                "" if self._sheet.withheld else f" `{self._solution_call}` is left."
+            )
+        return Feedback("hint", f"Hint {number + 1} of {len(self.hints)}", text)
+
+    def solution(self) -> Feedback:
+        """Show the solution, unless the teacher has withheld it."""
+        if self._sheet.withheld:
+            return Feedback("text", "Solution", "The solutions of this notebook are withheld. Ask your teacher.")
+        code, remarks = solution_of(self._sheet.notebook, self.name)
+        self._solution_shown = True
+        return Feedback("text", "Solution", remarks.replace("\n", " "), code)
+
+    @property
+    def _solution_call(self) -> str:
+        return f"ex.{self.name}.solution()"
+
+    @property
+    def report(self) -> str:
+        """What became of it, for the text to hand in."""
+        parts = [self.state]
+        if self._checks:
+            parts.append(_count(self._checks, "check"))
+        if self._hints_shown:
+            parts.append(_count(min(self._hints_shown, len(self.hints)), "hint"))
+        if self._solution_shown:
+            parts.append("solution shown")
+        return ", ".join(parts)
+
+
+class Sheet:
+    """The exercises of one notebook, in their order.
+
+    Args:
+        notebook: Name of the notebook, for example "02_lenet_cifar10".
+
+    Example:
+        >>> sheet = Sheet("00_example")
+        >>> @sheet.exercise(to_do="Put the number in place of None.", hints=["It is between 41 and 43."])
+        ... def answer(answer):
+        ...     if answer != 42:
+        ...         raise WrongAnswerError(f"{answer} is not the answer.")
+        ...     return "42."
+        >>> answer.check(None), answer.check(7), answer.check(42)
+        (To do: Put the number in place of None., Not yet: 7 is not the answer., Right: 42.)
+    """
+
+    def __init__(self, notebook: str) -> None:
+        self.notebook = notebook
+        self.exercises: dict[str, Exercise] = {}
+        self.withheld = False
+
+    def exercise(self, *, to_do: str, hints: Sequence[str]) -> Callable[[Callable[..., str]], Exercise]:
+        """Make an exercise of a function that judges an answer.
+
+        The function is named as the exercise. It takes the answers, returns what is said after "Right", and raises
+        `WrongAnswerError` with what is wrong.
+
+        Args:
+            to_do: What is said while an answer is `None`.
+            hints: From the vague to the plain; one at least.
+
+        Returns:
+            The decorator.
+        """
+
+        def register(judge: Callable[..., str]) -> Exercise:
+            exercise = Exercise(self, judge, to_do, hints)
+            self.exercises[exercise.name] = exercise
+            return exercise
+
+        return register
+
+    def summary(self) -> Feedback:
+        """Say what is done, as a short text to hand in."""
+        done = sum(exercise.solved for exercise in self.exercises.values())
+        width = max(map(len, self.exercises))
+        lines = [f"{name:<{width}}  {exercise.report}" for name, exercise in self.exercises.items()]
+        title = f"{done} of {len(lines)} right"
+        head = f"{self.notebook}, kerascv_course {__version__}: {title}"
+        return Feedback("right" if done == len(lines) else "text", title, "To hand in:", "\n".join([head, *lines]))
+
+    def withhold_solutions(self) -> None:
+        """Make `solution()` say that the teacher has withheld it, for as long as this Python runs.
+
+        This removes the temptation, not the text: the solutions are part of the package.
+        """
+        self.withheld = True
+
+
+def first_line(error: BaseException) -> str:
+    r"""Return the line of an error's text that says what is wrong, cut where it is long and without backticks.
+
+    Example:
+        >>> first_line(ValueError("The sides differ.\nArguments received: ..."))
+        'The sides differ.'
+    """
+    lines = [line.strip() for line in _ANSI.sub("", str(error)).splitlines() if line.strip()]
+    if len(lines) > 1 and lines[0].startswith("Exception encountered when calling"):
+        lines.pop(0)  # Keras names the layer first and says in the next line what happened there
+    return lines[0][:200].replace("`", "'") if lines else ""
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

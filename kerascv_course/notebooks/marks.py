@@ -1,0 +1,134 @@
+"""The marks of an exercise in a notebook's source, read without any other library.
+
+An exercise is one cell, tagged `exercise`:
+
+    # %% tags=["exercise"]
+    # ### Title
+    #
+    # The question, in Markdown.
+
+    # student: answer = None
+    # solution
+    answer = 42
+    # end solution
+
+    ex.name.check(answer)
+
+Lines between `# solution` and `# end solution` are for the solved notebook alone; a line `# student: code` becomes
+`code` in the student's notebook and is not in the solved one.
+"""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+STUDENT_MARK = "# student: "
+SOLUTION_BEGIN, SOLUTION_END = "# solution", "# end solution"
+_CHECK = re.compile(r"^ex\.(?P<name>\w+)\.check\(.*\)\Z", flags=re.MULTILINE | re.DOTALL)
+_CELL = re.compile(r"^# %%(.*)$", flags=re.MULTILINE)
+
+
+class Exercise(NamedTuple):
+    """An exercise cell, taken apart.
+
+    Args:
+        name: Name of the exercise, as in the call of its check.
+        question: The leading comment as Markdown; its first line is a heading of the third level.
+        blank: The code that the student gets.
+        solved: The code with the solution.
+        check: The call of the check.
+    """
+
+    name: str
+    question: str
+    blank: str
+    solved: str
+    check: str
+
+
+def source_folder() -> Path:
+    """Return the folder of the notebook sources: beside the installed package, or in the repository."""
+    package = Path(__file__).parent.parent
+    installed = package / "_notebook_sources"
+    return installed if installed.is_dir() else package.parent / "notebooks" / "source"
+
+
+def is_mark(line: str) -> bool:
+    """Tell whether a line is a mark."""
+    return line.strip() in (SOLUTION_BEGIN, SOLUTION_END) or line.strip().startswith(STUDENT_MARK)
+
+
+def read_exercise(text: str, where: str) -> Exercise:
+    """Take an exercise cell apart.
+
+    Args:
+        text: The cell without its first line.
+        where: Which cell it is, for errors.
+
+    Returns:
+        Its parts.
+
+    Raises:
+        ValueError: If a part is missing, or a mark has no counterpart.
+    """
+    check = _CHECK.search(text.strip())
+    if not check:
+        raise ValueError(f"An exercise that does not end with a call `ex.NAME.check(...)` in {where}.")
+    lines = text.strip()[: check.start()].splitlines()
+    question = []
+    while lines and lines[0].startswith("#") and not is_mark(lines[0]):
+        question.append(lines.pop(0).removeprefix("#").removeprefix(" "))
+    if not question or not question[0].startswith("### "):
+        raise ValueError(f"An exercise that does not begin with a comment `# ### Title` in {where}.")
+    if not any(line.strip() == SOLUTION_BEGIN for line in lines):
+        raise ValueError(f"An exercise without `{SOLUTION_BEGIN}` in {where}: the student would see all of it.")
+    blank, solved = [], []
+    in_solution = False
+    for line in lines:
+        stripped = line.strip()
+        if stripped in (SOLUTION_BEGIN, SOLUTION_END):
+            if in_solution == (stripped == SOLUTION_BEGIN):
+                raise ValueError(f"`{stripped}` without its counterpart in {where}.")
+            in_solution = not in_solution
+        elif stripped.startswith(STUDENT_MARK):
+            blank.append(line.replace(STUDENT_MARK, "", 1))
+        else:
+            solved.append(line)
+            if not in_solution:
+                blank.append(line)
+    if in_solution:
+        raise ValueError(f"`{SOLUTION_BEGIN}` without its counterpart in {where}.")
+    return Exercise(
+        name=check["name"],
+        question="\n".join(question),
+        blank="\n".join(blank).strip("\n"),
+        solved="\n".join(solved).strip("\n"),
+        check=check[0],
+    )
+
+
+def solution_of(notebook: str, name: str) -> tuple[str, str]:
+    """Return the solution of an exercise.
+
+    Args:
+        notebook: Name of the notebook, for example "02_lenet_cifar10".
+        name: Name of the exercise.
+
+    Returns:
+        The code, and the text that follows it in the solved notebook, which may be empty.
+
+    Raises:
+        LookupError: If the notebook has no such exercise.
+    """
+    path = source_folder() / f"{notebook}.py"
+    _, *parts = _CELL.split(path.read_text(encoding="utf-8"))
+    cells = list(zip(parts[::2], parts[1::2], strict=True))
+    for number, (header, text) in enumerate(cells):
+        if '"exercise"' not in header:
+            continue
+        exercise = read_exercise(text, path.name)
+        if exercise.name == name:
+            following, remarks = cells[number + 1] if number + 1 < len(cells) else ("", "")
+            lines = remarks.strip().splitlines() if '"solution"' in following else []
+            return exercise.solved, "\n".join(line.removeprefix("#").removeprefix(" ") for line in lines)
+    raise LookupError(f"{path.name} has no exercise {name!r}.")

@@ -1,0 +1,365 @@
+"""The exercises: what a sheet says and counts, and that the notebooks and the checks belong together."""
+
+import html
+import re
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from kerascv_course import __version__
+from kerascv_course.exercises import answers, convolution, lenet_cifar10
+from kerascv_course.exercises.sheet import Feedback, Sheet, WrongAnswerError
+from kerascv_course.notebooks.marks import read_exercise, solution_of
+from kerascv_course.notebooks.source import list_sources, solved_notebook, student_notebook
+
+REPOSITORY = Path(__file__).parent.parent
+SHEETS = [convolution.sheet, lenet_cifar10.sheet]
+EXERCISES = [exercise for sheet in SHEETS for exercise in sheet.exercises.values()]
+
+
+def small_sheet() -> Sheet:
+    sheet = Sheet("00_small")
+
+    @sheet.exercise(to_do="Fill in both.", hints=["Vague.", "Plain."])
+    def double(first, second):
+        if second != 2 * first:
+            raise WrongAnswerError(f"2 x `{first}` is not {second}.")
+        return f"{second}."
+
+    @sheet.exercise(to_do="Fill it in.", hints=["It is 1."])
+    def one(one):
+        return "1." if 1 / one == 1 else 1 / 0
+
+    return sheet
+
+
+# What a sheet says
+
+
+@pytest.mark.smoke
+def test_a_check_says_to_do_wrong_or_right_and_remembers_it():
+    exercise = small_sheet().exercises["double"]
+    assert (exercise.solved, exercise.state) == (False, "untouched")
+    assert exercise.check(None, 4) == Feedback("to do", "To do", "Fill in both.")
+    assert exercise.check(2, 5) == Feedback("wrong", "Not yet", "2 x `2` is not 5.")
+    assert (exercise.solved, exercise.state) == (False, "not yet")
+    assert exercise.check(2, 4) == Feedback("right", "Right", "4.")
+    assert exercise.solved
+    exercise.check(2, 5)  # what was right and is changed is not right any more
+    assert not exercise.solved
+
+
+def test_a_check_without_its_answers_says_how_it_is_called():
+    feedback = small_sheet().exercises["double"].check(2)
+    assert feedback.kind == "to do"
+    assert "`ex.double.check(first, second)`" in feedback.text
+
+
+def test_an_answer_that_nobody_foresaw_is_no_traceback_and_is_not_right():
+    exercise = small_sheet().exercises["one"]
+    feedback = exercise.check("one")
+    assert feedback.kind == "wrong"
+    assert "could not be judged: `TypeError: unsupported operand" in feedback.text
+    assert "ZeroDivisionError" in exercise.check(2).text
+
+
+def test_an_interruption_is_not_taken_for_an_answer():
+    sheet = Sheet("00_interrupted")
+
+    @sheet.exercise(to_do="-", hints=["-"])
+    def long(long):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sheet.exercises["long"].check(1)
+
+
+@pytest.mark.smoke
+def test_each_hint_says_more_and_the_last_one_leads_to_the_solution():
+    exercise = small_sheet().exercises["double"]
+    said = [exercise.hint() for _ in range(3)]
+    assert [feedback.title for feedback in said] == ["Hint 1 of 2", "Hint 2 of 2", "Hint 1 of 2"]
+    assert said[0].text == "Vague."
+    assert said[1].text == "Plain.\nThat was the last hint. `ex.double.solution()` is left."
+
+
+@pytest.mark.smoke
+def test_the_summary_counts_what_was_done():
+    sheet = small_sheet()
+    double, one = sheet.exercises.values()
+    double.check(1, 1), double.check(1, 2), double.hint(), one.check(None)
+    feedback = sheet.summary()
+    assert feedback.title == "1 of 2 right"
+    assert feedback.code.splitlines() == [
+        f"00_small, kerascv_course {__version__}: 1 of 2 right",
+        "double  right, 2 checks, 1 hint",
+        "one     untouched",
+    ]
+    one.check(1)
+    assert sheet.summary().kind == "right"
+
+
+def test_withheld_solutions_are_not_shown_and_not_mentioned():
+    sheet = Sheet("02_lenet_cifar10")
+
+    @sheet.exercise(to_do="-", hints=["Only one."])
+    def lenet_rgb(lenet_rgb):
+        return "-"
+
+    exercise = sheet.exercises["lenet_rgb"]
+    assert "keras.Sequential" in exercise.solution().code
+    sheet.withhold_solutions()
+    assert exercise.solution() == Feedback(
+        "text", "Solution", "The solutions of this notebook are withheld. Ask your teacher."
+    )
+    assert "solution()" not in exercise.hint().text
+
+
+def test_feedback_is_plain_in_a_terminal_and_escaped_in_a_notebook():
+    feedback = Feedback("wrong", "Not yet", "`a < b` & <script>", "x = '<b>'")
+    assert repr(feedback) == "Not yet: `a < b` & <script>\nx = '<b>'"
+    page = feedback._repr_html_()
+    assert "<code>a &lt; b</code> &amp; &lt;script&gt;" in page
+    assert "x = '&lt;b&gt;'" in html.unescape(page).replace("<b>", "&lt;b&gt;")
+    assert "<script>" not in page
+
+
+def test_the_name_of_an_exercise_tells_how_it_is_used():
+    assert repr(lenet_cifar10.lenet_rgb).startswith("<Exercise lenet_rgb: ")
+    assert "ex.lenet_rgb.check(lenet_rgb), .hint() or .solution()" in repr(lenet_cifar10.lenet_rgb)
+
+
+# What an answer must be
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [7, 7.0, np.int64(7), np.float32(7), np.array(7), np.array([7]), keras.ops.convert_to_tensor(7)],
+    ids=lambda answer: type(answer).__name__,
+)
+def test_a_number_of_any_kind_is_a_number(answer):
+    assert answers.whole_number("n", answer) == 7
+
+
+class Grumpy:
+    def __repr__(self):
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ("7", "is the text '7': write the number without quotes"),
+        ((155, 640), "write 155640 without it"),
+        ((1, 64), "write 1064 without it"),
+        (True, "`n` must be a number; it is of the type bool"),
+        ([1, 2], "`n` must be a number; it is list of 2"),
+        (max, "Does it lack its parentheses?"),
+        (float("nan"), "`n` is nan, which is no number to count with"),
+        (float("inf"), "`n` is inf"),
+        (7.5, "`n` is 7.5; it must be a whole number"),
+        (1 + 1j, "`n` must be a number; it is of the type complex"),
+        (Grumpy(), "`n` must be a number; it is of the type Grumpy"),
+        ({}, "`n` must be a number; it is of the type dict"),
+    ],
+    ids=lambda value: value[:12] if isinstance(value, str) else type(value).__name__,
+)
+def test_what_is_no_whole_number_is_named(answer, message):
+    with pytest.raises(WrongAnswerError) as caught:
+        answers.whole_number("n", answer)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("answer", ["same", " Same", "SAME "])
+def test_a_choice_is_read_whatever_its_capitals(answer):
+    assert answers.choice("padding", answer, ["same", "valid"]) == "same"
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [("full", "it is 'full'"), (1, "it is 1"), (["same"], "it is list of 1"), (str, "it is the class str")],
+)
+def test_another_choice_is_named_beside_the_options(answer, message):
+    with pytest.raises(WrongAnswerError) as caught:
+        answers.choice("padding", answer, ["same", "valid"])
+    assert str(caught.value) == f'`padding` must be `"same"` or `"valid"`; {message}.'
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ([1, 2], "has shape (2,); it must have (2, 2)"),
+        ([[1, 2], [3]], "must be an array of shape (2, 2); it is list of 2"),
+        ("kernel", "must be an array of shape (2, 2); it is of the type str"),
+        (np.array, "must be an array"),
+        ([[1, 2], [3, np.nan]], "holds NaN or infinity"),
+    ],
+)
+def test_what_is_no_array_of_the_shape_is_named(answer, message):
+    with pytest.raises(WrongAnswerError) as caught:
+        answers.array("kernel", answer, (2, 2))
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (3, "`f` must be a function; it is of the type int. Hand it in without ( )."),
+        (lambda x, scale: None, "`f(4, scale=2)` returns nothing: does it lack a `return`?"),
+        (lambda x, scale: 1 / 0, "`f(4, scale=2)` stops with `ZeroDivisionError: division by zero`"),
+        (lambda x: x, "`f(4, scale=2)` stops with `TypeError:"),
+    ],
+)
+def test_a_function_that_does_not_work_is_described_by_its_call(function, message):
+    with pytest.raises(WrongAnswerError) as caught:
+        answers.outcome("f", function, 4, scale=2)
+    assert message in str(caught.value)
+
+
+def sequential(*inner, shape=(8, 8, 3)):
+    return keras.Sequential([keras.Input(shape), *inner])
+
+
+class Failing(keras.layers.Layer):
+    """Works on symbols, which is how Keras asks for its shape, and stops on numbers."""
+
+    def call(self, inputs):
+        if isinstance(inputs, keras.KerasTensor):
+            return inputs
+        raise RuntimeError("out of order\nand more")
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+def head(units=10):
+    return layers.Flatten(), layers.Dense(units)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: keras.Sequential, "`net` is the class Sequential itself: make a model of it with ( )"),
+        (lambda: [layers.Dense(3)], "`net` is a list of 1: `keras.Sequential(...)` makes a model of layers"),
+        (lambda: "net", "`net` must be a Keras model; it is of the type str"),
+        (lambda: sequential, "it is of the type function. Call it, and hand in what it returns"),
+        (lambda: layers.Dense(3), "`net` must be a Keras model; it is of the type Dense"),
+        (lambda: keras.Sequential([*head()]), "does not know its input yet: begin with `keras.Input((8, 8, 3))`"),
+        (lambda: sequential(*head(), shape=(8, 8, 1)), "The first layer sees 1 channel: the images have 3"),
+        (lambda: sequential(*head(), shape=(8, 8, 4)), "The first layer sees 4 channels: the images have 3"),
+        (lambda: sequential(*head(), shape=(9, 8, 3)), "reads images of shape (9, 8, 3); it must read (8, 8, 3)"),
+        (lambda: sequential(*head(9)), "returns shape (9,) for an image; it must be (10,)"),
+        (lambda: sequential(layers.Dense(10)), "returns shape (8, 8, 10) for an image; it must be (10,)"),
+    ],
+)
+def test_what_is_no_model_of_the_shapes_is_named(make, message):
+    with pytest.raises(WrongAnswerError) as caught:
+        answers.model("net", make(), input_shape=(8, 8, 3), output_shape=(10,))
+    assert message in str(caught.value)
+
+
+class Hidden(keras.Model):
+    """A model whose class does not tell its shapes."""
+
+    def __init__(self, units=10):
+        super().__init__()
+        self.inner = keras.Sequential([layers.Flatten(), layers.Dense(units)])
+
+    def call(self, inputs):
+        return self.inner(inputs)
+
+
+def test_a_model_of_an_own_class_is_accepted_once_it_is_built():
+    net = Hidden()
+    with pytest.raises(WrongAnswerError, match="does not know its input"):
+        answers.model("net", net, input_shape=(8, 8, 3), output_shape=(10,))
+    net(np.zeros((1, 8, 8, 3), "float32"))
+    assert answers.model("net", net, input_shape=(8, 8, 3), output_shape=(10,)) is net
+    given = answers.predictions("net", net, np.ones((2, 8, 8, 3), "float32"), output_shape=(10,))
+    assert given.shape == (2, 10)
+
+
+def nan_model():
+    net = sequential(*head())
+    net.set_weights([np.full_like(weight, np.nan) for weight in net.get_weights()])
+    return net
+
+
+def hidden_model(units):
+    net = Hidden(units)
+    net(np.zeros((1, 8, 8, 3), "float32"))
+    return net
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (nan_model, "answers with NaN or infinity"),
+        (lambda: sequential(Failing(), *head()), "when it is called on images (2, 8, 8, 3)"),
+        (lambda: sequential(Failing(), *head()), "out of order"),
+        (lambda: hidden_model(9), "returns shape (2, 9) for 2 images, not (2, 10)"),
+        (
+            lambda: sequential(layers.UpSampling2D(2500), layers.GlobalAveragePooling2D(), layers.Dense(10)),
+            "is too large to be tried here: its layers would fill 9 GiB of memory",
+        ),
+        (
+            lambda: sequential(
+                sequential(layers.UpSampling2D(2500)), layers.GlobalAveragePooling2D(), layers.Dense(10)
+            ),
+            "is too large to be tried here",
+        ),
+    ],
+)
+def test_a_model_that_cannot_answer_is_described(make, message):
+    with pytest.raises(WrongAnswerError) as caught:
+        answers.predictions("net", make(), np.ones((2, 8, 8, 3), "float32"), output_shape=(10,))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+# Notebooks and checks belong together
+
+
+@pytest.mark.smoke
+def test_every_notebook_has_the_exercises_of_its_sheet_in_their_order():
+    sources = list_sources()
+    assert [source.name for source in sources] == [sheet.notebook for sheet in SHEETS]
+    for source, sheet in zip(sources, SHEETS, strict=True):
+        checks = [cell.source for cell in student_notebook(source).cells if cell.metadata.get("tags") == ["check"]]
+        assert [re.match(r"ex\.(\w+)\.check\(", check)[1] for check in checks] == list(sheet.exercises)
+        assert 3 <= len(checks) <= 5
+
+
+@pytest.mark.parametrize("exercise", EXERCISES, ids=lambda exercise: exercise.name)
+def test_every_exercise_has_a_text_and_hints_that_differ(exercise):
+    assert exercise.__doc__
+    assert len(exercise.hints) == len(set(exercise.hints)) >= 2
+
+
+@pytest.mark.parametrize("sheet", SHEETS, ids=lambda sheet: sheet.notebook)
+def test_every_solution_is_that_of_the_solved_notebook(sheet):
+    source = next(source for source in list_sources() if source.name == sheet.notebook)
+    cells = solved_notebook(source).cells
+    solved = [cell.source for cell in cells if cell.metadata.get("tags") == ["exercise"]]
+    shown = [solution_of(sheet.notebook, name) for name in sheet.exercises]
+    assert [code for code, _ in shown] == solved
+    assert not any("$" in remarks for _, remarks in shown)  # shown as plain text, where no formula is set
+    assert any(remarks for _, remarks in shown)
+    with pytest.raises(LookupError, match="has no exercise 'nothing'"):
+        solution_of(sheet.notebook, "nothing")
+
+
+def test_an_exercise_cell_comes_apart_into_its_parts():
+    exercise = read_exercise(
+        "# ### Title\n#\n# Is $x$ two?\n\n# of the code\nx = 1\n# student: y = None\n"
+        "# solution\ny = 2\n# end solution\nz = 3\n\n\nex.one.check(x, y)\n",
+        "here",
+    )
+    assert exercise.name == "one"
+    assert exercise.question == "### Title\n\nIs $x$ two?"
+    assert exercise.blank == "# of the code\nx = 1\ny = None\nz = 3"
+    assert exercise.solved == "# of the code\nx = 1\ny = 2\nz = 3"
+    assert exercise.check == "ex.one.check(x, y)"
