@@ -49,6 +49,31 @@ def dense1_parameters(dense1_parameters: Any) -> str:
 
 
 @sheet.exercise(
+    to_do="Put your number in place of None, run that cell, and then this one.",
+    hints=[
+        "A weight is used once for each position of its kernel. How many positions are there?",
+        "The second convolution reads maps of 14 x 14 values, and its kernel of 5 x 5 is not padded.",
+    ],
+)
+def weight_sharing(uses_of_a_weight: Any) -> str:
+    """Predict how often a convolution uses each of its weights (LeCun et al.)."""
+    given = answers.whole_number("uses_of_a_weight", uses_of_a_weight)
+    mistakes = {
+        28 * 28: "that is the first convolution.",
+        14 * 14: "these are the values that it reads. At how many places does a 5 x 5 kernel fit?",
+        32 * 32: "the second convolution does not see the image: before it are a convolution and a pooling.",
+        10: "that is one direction. The kernel moves in two.",
+        10 * 10 * 16: "each weight belongs to one of the 16 filters.",
+        5 * 5: "that is the number of weights in a kernel.",
+        1: "that would be a dense layer.",
+    }
+    if given != 10 * 10:
+        reason = mistakes.get(given, "how large is a map that the second convolution makes?")
+        raise WrongAnswerError(f"`uses_of_a_weight` is {given:,}: {reason}")
+    return "100 times, at the 10 x 10 positions: 240,000 multiply-accumulates with 2,400 weights."
+
+
+@sheet.exercise(
     to_do="Put your model in place of None, run that cell, and then this one.",
     hints=[
         "It is the network from above with one change. What shape has a colour image?",

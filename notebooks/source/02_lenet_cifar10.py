@@ -472,6 +472,23 @@ ex.dense1_parameters.check(dense1_parameters)
 # formula for the side, ((s - 6)/2 - 5)/2 + 1 with divisions that round down, gives the same 9.
 
 # %% tags=["exercise"]
+# ### Share
+#
+# A weight of a convolution is used at every position of the image, a weight of a dense layer once. How often is
+# each weight of LeNet-5's second convolution used for one image of 32 x 32 pixels?
+
+# student: uses_of_a_weight = None
+# solution
+uses_of_a_weight = 10 * 10
+# end solution
+
+ex.weight_sharing.check(uses_of_a_weight)
+
+# %% [markdown] tags=["solution"]
+# The second convolution makes maps of 10 x 10 values. Each value is a sum over all weights of its filter, so each
+# weight is multiplied 100 times: 240,000 multiply-accumulates with 2,400 weights.
+
+# %% tags=["exercise"]
 # ### Complete
 #
 # Write LeNet-5 for CIFAR-10 yourself: colour images of 32 x 32 pixels, ten classes. Start from the network at the

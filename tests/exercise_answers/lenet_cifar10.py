@@ -111,6 +111,10 @@ RIGHT = {
         lambda: (np.int32(155_640),),
         lambda: (build_lenet5((48, 48, 3)).get_layer("dense1").count_params(),),
     ],
+    "weight_sharing": [
+        lambda: (100,),
+        lambda: (((14 - 5) // 1 + 1) ** 2.0,),
+    ],
     "lenet_rgb": [
         lambda: (lenet(),),
         lambda: (functional_lenet(),),
@@ -131,6 +135,7 @@ RIGHT = {
 
 UNTOUCHED = {
     "dense1_parameters": (lambda: (None,), "Put your number in place of None"),
+    "weight_sharing": (lambda: (None,), "Put your number in place of None"),
     "lenet_rgb": (lambda: (None,), "Put your model in place of None"),
     "compile_arguments": (
         lambda: ({**GOOD, "metrics": "accuracy"},),
@@ -152,6 +157,14 @@ WRONG = {
         (lambda: (192_120,), "the side is 9"),
         (lambda: (1,), "how many values does `flatten` have"),
         (lambda: ((155, 640),), "write 155640 without it"),
+    ],
+    "weight_sharing": [
+        (lambda: (784,), "that is the first convolution"),
+        (lambda: (196,), "these are the values that it reads"),
+        (lambda: (1_024,), "the second convolution does not see the image"),
+        (lambda: (10,), "that is one direction"),
+        (lambda: (1_600,), "each weight belongs to one of the 16 filters"),
+        (lambda: (2_400,), "how large is a map"),
     ],
     "lenet_rgb": [
         (lambda: (lenet((32, 32, 1)),), "The first layer sees 1 channel: the images have 3"),
