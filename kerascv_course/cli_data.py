@@ -25,7 +25,7 @@ def add_data_command(commands: "argparse._SubParsersAction[argparse.ArgumentPars
     actions.add_parser("list", help="what is known, where it is, how large").set_defaults(command=_list)
 
     fetch = actions.add_parser("fetch", help="download a file, or go on with a download that broke off")
-    fetch.add_argument("name", metavar="NAME", help="as in `data list`, for example: cifar10")
+    fetch.add_argument("name", metavar="NAME", help="cifar10; or weights: all that a mirror has, for Keras")
     fetch.set_defaults(command=_fetch)
 
     verify = actions.add_parser("verify", help="compare what is at hand with its checksums")
@@ -67,7 +67,9 @@ def _list(options: argparse.Namespace) -> int:
             if other is not None:
                 print(f"  At hand in another form, which `load_cifar10` reads: {other}")
     weights = find_weights()
-    print(f"weights in Keras' cache: {'' if weights else 'none'}")
+    print(
+        f"weights in Keras' cache: {'' if weights else 'none; from a mirror: kerascv-course data fetch weights'}"
+    )
     for path in weights:
         print(f"  {path}, {_megabytes(path.stat().st_size)}")
     return OK
@@ -77,6 +79,8 @@ def _fetch(options: argparse.Namespace) -> int:
     from kerascv_course.datasets.catalogue import REMOTE_FILES, ProgressBar, fetch, find_copies, is_right
 
     try:
+        if options.name == "weights":
+            return _fetch_weights()
         if options.name in REMOTE_FILES:
             for path in find_copies(options.name):
                 if is_right(options.name, path):
@@ -87,6 +91,17 @@ def _fetch(options: argparse.Namespace) -> int:
     except (OSError, ValueError) as error:
         return _report(error)
     print(f"Complete, with the right checksum: {path}")
+    return OK
+
+
+def _fetch_weights() -> int:
+    from kerascv_course.datasets.bundle import fetch_weights, list_mirrored_weights
+    from kerascv_course.datasets.catalogue import ProgressBar
+
+    for weights in list_mirrored_weights():
+        with ProgressBar(weights.file_name) as bar:
+            path = fetch_weights(weights, show=bar)
+        print(f"Complete, with the checksum of the mirror's list: {path}")
     return OK
 
 
@@ -131,6 +146,7 @@ def _bundle(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    from kerascv_course.datasets.bundle import WEIGHT_FOLDER
     from kerascv_course.datasets.serve import BundleServer
 
     try:
@@ -140,8 +156,11 @@ def _serve(options: argparse.Namespace) -> int:
     with server:
         try:
             _print_files(list(server.files.values()))
+            has_weights = any(name.startswith(f"{WEIGHT_FOLDER}/") for name in server.files)
+            weights = " (weights: `kerascv-course data fetch weights`)" if has_weights else ""
             _print_now(
-                "\nStudents set this environment variable, then run a notebook or `data fetch cifar10`:\n\n"
+                "\nStudents set this environment variable, then run a notebook or "
+                f"`kerascv-course data fetch cifar10`{weights}:\n\n"
                 f"    KERASCV_COURSE_MIRRORS={server.address}\n\nStop with Ctrl-C."
             )
             server.serve_forever()

@@ -57,7 +57,7 @@ def test_list_says_what_is_known_and_how_to_get_it(capsys):
         "cifar10: a small set\n"
         "  data.bin, 0.1 MB, from http://127.0.0.1:9/data.bin\n"
         "  The file is not at hand: kerascv-course data fetch cifar10\n"
-        "weights in Keras' cache: none\n",
+        "weights in Keras' cache: none; from a mirror: kerascv-course data fetch weights\n",
         "",
     )
 
@@ -106,6 +106,22 @@ def test_fetch_bundle_and_serve_work_together(capsys, at_hand, folder, monkeypat
     assert run(capsys, "verify") == (0, f"right  {path}\n", "")
 
 
+def test_fetch_weights_brings_those_of_the_mirror_into_keras_cache(capsys, at_hand, folder, monkeypatch):
+    (folder / "keras" / "models").mkdir(parents=True)
+    (folder / "keras" / "models" / "net.h5").write_bytes(CONTENT[:1000])
+    make_bundle("to give")
+    with BundleServer("to give", host="127.0.0.1", port=0) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        monkeypatch.setenv("KERAS_HOME", str(folder / "student"))
+        monkeypatch.setenv("KERASCV_COURSE_MIRRORS", server.address)
+        status, out, err = run(capsys, "fetch", "weights")
+        server.shutdown()
+    path = folder / "student" / "models" / "net.h5"
+    assert (status, out) == (0, f"Complete, with the checksum of the mirror's list: {path}\n")
+    assert err.endswith("net.h5: 100% of 0.0 MB\n")
+    assert path.read_bytes() == CONTENT[:1000]
+
+
 def test_fetch_that_fails_says_why_and_what_to_do_by_hand(capsys):
     status, out, err = run(capsys, "fetch", "cifar10")
     assert (status, out) == (1, "")
@@ -139,6 +155,7 @@ def test_verify_of_a_bundle_compares_every_file(capsys, at_hand, folder):
     [
         (["fetch", "cifar11"], 2, "`name` of `fetch` must be 'cifar10'. Received: name='cifar11'."),
         (["fetch", ""], 2, "`name` of `fetch`"),
+        (["fetch", "weights"], 2, "`KERASCV_COURSE_MIRRORS` of `fetch` must be the address of a mirror"),
         (["verify", "nowhere"], 1, "`folder` of `read_bundle` must be an existing folder"),
         (["verify", "."], 1, "It holds no SHA256SUMS. `kerascv-course data bundle DIR` fills a folder."),
         (["bundle", "new"], 1, "neither a data file nor weights are at hand"),

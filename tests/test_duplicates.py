@@ -60,6 +60,24 @@ def test_every_changed_copy_is_found_and_nothing_else(photographs, change):
     assert max(pair.distance for pair in pairs) <= 0.1
 
 
+def test_parts_that_are_clipped_in_one_of_both_images_do_not_set_them_apart(photographs):
+    light = np.clip((photographs - 128.0) * 1.2 + 168, 0, 255).astype("uint8")
+    brighter = CHANGES["brighter"](light)
+    assert ((brighter == 255) & (light < 250)).any(axis=3).mean() > 0.1
+    pairs = duplicates_across(light, brighter)
+    assert [(pair.train, pair.test) for pair in pairs] == [(index, index) for index in range(len(light))]
+    assert max(pair.distance for pair in pairs) < 0.05  # 0.068 with the clipped parts
+
+
+def test_fine_colours_that_jpeg_blurs_set_few_copies_apart(photographs):
+    red_or_blue = np.random.default_rng(0).choice([-0.1, 0.1], (len(photographs), 32, 32, 1))
+    step = np.array([57, 0, -150]) * red_or_blue  # of one luma: 0.299 * 57 is 0.114 * 150
+    colourful = np.clip(photographs * 0.8 + 40 + step, 0, 255).astype("uint8")
+    pairs = duplicates_across(colourful, np.array([recompressed(image, 50) for image in colourful]))
+    assert all(pair.train == pair.test for pair in pairs)
+    assert len(pairs) >= 36  # 38 of 40; 31 where all channels alone are compared
+
+
 def test_equal_images_are_exact_each_pair_once():
     images = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype="uint8")
     pairs = duplicates_across(images[[0, 1, 2, 1]], images[[3, 1, 4, 0]])

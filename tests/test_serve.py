@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from kerascv_course.datasets import catalogue
-from kerascv_course.datasets.bundle import make_bundle, read_bundle
+from kerascv_course.datasets.bundle import fetch_weights, list_mirrored_weights, make_bundle, read_bundle
 from kerascv_course.datasets.catalogue import RemoteFile, fetch
 from kerascv_course.datasets.serve import BundleServer
 
@@ -384,3 +384,69 @@ def test_the_server_refuses_an_address_that_it_cannot_have(bundle, options, erro
 def test_a_port_that_is_taken_is_named(server, bundle):
     with pytest.raises(OSError, match=rf"127\.0\.0\.1:{server.server_port}.*in use.*--port"):
         BundleServer(bundle, host="127.0.0.1", port=server.server_port)
+
+
+# The weights of a mirror
+
+
+@pytest.fixture
+def student(server, monkeypatch, tmp_path):
+    """The machine of a student who was told the address of the server."""
+    monkeypatch.setenv("KERASCV_COURSE_MIRRORS", server.address)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "student"))
+    return tmp_path / "student" / "models"
+
+
+@pytest.mark.smoke
+def test_weights_of_a_mirror_come_into_keras_cache_once(server, student):
+    (weights,) = list_mirrored_weights()
+    path = fetch_weights(weights)
+    assert path == student / "net.h5"
+    assert path.read_bytes() == WEIGHTS
+    assert [file.name for file in student.iterdir()] == ["net.h5"]
+    lines = []
+    server.show = lines.append
+    assert fetch_weights(weights) == path
+    assert lines == []
+
+
+def test_other_weights_at_the_place_are_left_alone_and_named(student):
+    student.mkdir(parents=True)
+    (student / "net.h5").write_bytes(b"my own")
+    (weights,) = list_mirrored_weights()
+    with pytest.raises(ValueError, match=r"`target` of `download` .*net\.h5.*What lies there is not it"):
+        fetch_weights(weights)
+    assert (student / "net.h5").read_bytes() == b"my own"
+
+
+def test_weights_that_are_not_as_the_mirror_lists_them_are_not_kept(server, student, bundle):
+    (bundle / "models" / "net.h5").write_bytes(bytes(len(WEIGHTS)))
+    (weights,) = list_mirrored_weights()
+    with pytest.raises(ConnectionError, match="wrong checksum"):
+        fetch_weights(weights)
+    assert list(student.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["models/../../net.h5", "/models/net.h5", "models/a/net.h5", "models/.h5", "models\\net.h5", "models/a.py"],
+)
+def test_what_is_no_plain_weight_file_of_the_folder_models_is_not_fetched(server, student, monkeypatch, name):
+    monkeypatch.setattr(server.RequestHandlerClass, "_checksums", lambda handler: f"{SHA256}  {name}\n")
+    with pytest.raises(ConnectionError, match=r"its SHA256SUMS lists no weights.*By hand: .*student.models"):
+        list_mirrored_weights()
+
+
+def test_each_mirror_without_weights_is_named_and_the_next_one_asked(server, student, monkeypatch):
+    dead = f"http://127.0.0.1:9/ {server.address}none/"
+    monkeypatch.setenv("KERASCV_COURSE_MIRRORS", dead)
+    with pytest.raises(ConnectionError, match=r"127\.0\.0\.1:9/SHA256SUMS: .*none/SHA256SUMS: HTTP Error 404"):
+        list_mirrored_weights()
+    monkeypatch.setenv("KERASCV_COURSE_MIRRORS", f"{dead} {server.address}")
+    assert [weights.file_name for weights in list_mirrored_weights()] == ["net.h5"]
+
+
+def test_without_a_mirror_there_are_no_weights_to_fetch(monkeypatch):
+    monkeypatch.delenv("KERASCV_COURSE_MIRRORS", raising=False)
+    with pytest.raises(ValueError, match=r"`KERASCV_COURSE_MIRRORS` of `fetch` must be the address of a mirror"):
+        list_mirrored_weights()

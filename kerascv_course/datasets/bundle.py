@@ -6,10 +6,11 @@ import shutil
 import uuid
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from urllib.parse import quote
 
 from kerascv_course._validation import input_error
-from kerascv_course.datasets.catalogue import REMOTE_FILES, find_copies, is_right, keras_home
-from kerascv_course.datasets.download import sha256_of
+from kerascv_course.datasets.catalogue import REMOTE_FILES, find_copies, is_right, keras_home, mirror_addresses
+from kerascv_course.datasets.download import Show, ask, download, sha256_of
 
 CHECKSUMS = "SHA256SUMS"
 WEIGHT_FOLDER = "models"  # as in Keras' cache
@@ -87,10 +88,97 @@ def make_bundle(folder: str | os.PathLike[str]) -> list[BundleFile]:
 
 def find_weights() -> list[Path]:
     """Return the weight files in Keras' cache, by name."""
-    folder = keras_home() / "models"
+    folder = keras_home() / WEIGHT_FOLDER
     if not folder.is_dir():
         return []
     return sorted(path for path in folder.iterdir() if path.suffix in _WEIGHT_SUFFIXES and path.is_file())
+
+
+@dataclass(frozen=True)
+class MirroredWeights:
+    """A weight file that a mirror offers.
+
+    Attributes:
+        file_name: Its name in Keras' cache.
+        address: Where the mirror has it.
+        size: Bytes.
+        sha256: Checksum as the mirror's list says it, 64 hexadecimal digits.
+    """
+
+    file_name: str
+    address: str
+    size: int
+    sha256: str
+
+
+def list_mirrored_weights() -> list[MirroredWeights]:
+    """Return the weight files of the first mirror that has any, for example of `kerascv-course data serve`.
+
+    Their checksums come from the mirror itself: unlike with the files of the catalogue, it is trusted.
+
+    Returns:
+        The files in the order of the mirror's list.
+
+    Raises:
+        ValueError: If `KERASCV_COURSE_MIRRORS` names no mirror, or one that is no web address.
+        ConnectionError: If no mirror offers weights; says for each why.
+    """
+    setting, faults = os.environ.get("KERASCV_COURSE_MIRRORS", ""), []
+    if not (mirrors := mirror_addresses()):
+        rule = "the address of a mirror with weights, for example one that `kerascv-course data serve` prints"
+        raise input_error("fetch", "KERASCV_COURSE_MIRRORS", rule, setting, "Set this environment variable.")
+    for mirror in mirrors:
+        try:
+            found = _weights_of(mirror)
+        except ConnectionError as error:
+            faults.append(str(error))
+        else:
+            if found:
+                return found
+            faults.append(f"{mirror}: its {CHECKSUMS} lists no weights")
+    raise ConnectionError(
+        f"No weights could be fetched. {'; '.join(faults)}. By hand: get the files of the bundle's folder "
+        f"{WEIGHT_FOLDER} from a colleague and put them into {keras_home() / WEIGHT_FOLDER}."
+    )
+
+
+def _weights_of(mirror: str) -> list[MirroredWeights]:
+    found = []
+    for line in ask(mirror + CHECKSUMS)[1].decode("utf-8", "replace").splitlines():
+        checksum, name = _read_line(line)
+        folder, _, file_name = name.rpartition("/")
+        if folder == WEIGHT_FOLDER and file_name.endswith(_WEIGHT_SUFFIXES):
+            address = mirror + quote(name)
+            size = ask(address, "HEAD")[0]
+            if not size:
+                raise ConnectionError(f"{address}: its size is not said")
+            found.append(MirroredWeights(file_name, address, size, checksum))
+    return found
+
+
+def fetch_weights(weights: MirroredWeights, *, show: Show | None = None) -> Path:
+    """Download a weight file into Keras' cache, unless it is there.
+
+    Args:
+        weights: One of those of `list_mirrored_weights`.
+        show: Called with the bytes that have arrived and those of the whole file; for example a `ProgressBar`.
+
+    Returns:
+        The path of the file; its checksum is the one of the mirror's list.
+
+    Raises:
+        ValueError: If another file lies at its place; it is left alone.
+        ConnectionError: If it cannot be downloaded; says why.
+        OSError: If the disk is full or Keras' cache cannot be written.
+    """
+    target = keras_home() / WEIGHT_FOLDER / weights.file_name
+    return download([weights.address], target, size=weights.size, sha256=weights.sha256, show=show)
+
+
+def _read_line(line: str) -> tuple[str, str]:
+    """Return checksum and name of a line of a list of checksums; both are empty where it is malformed."""
+    found = re.fullmatch(r"([0-9a-fA-F]{64}) [ *](.+)", line)
+    return (found[1].lower(), found[2]) if found and _SAFE_NAME.fullmatch(found[2]) else ("", "")
 
 
 def read_bundle(folder: str | os.PathLike[str]) -> list[BundleFile]:
@@ -120,19 +208,19 @@ def read_bundle(folder: str | os.PathLike[str]) -> list[BundleFile]:
     files: dict[str, BundleFile] = {}
     faults = []
     for number, line in enumerate((root / CHECKSUMS).read_text("utf-8", "replace").splitlines(), start=1):
-        found = re.fullmatch(r"([0-9a-fA-F]{64}) [ *](.+)", line)
-        if not found or not _SAFE_NAME.fullmatch(found[2]) or found[2] in (*files, CHECKSUMS):
+        checksum, name = _read_line(line)
+        if not name or name in (*files, CHECKSUMS):
             faults.append(
                 f"line {number} of {CHECKSUMS} is not `checksum  name` with a plain, new name: {line[:99]!r}"
             )
             continue
-        path = root / found[2]
+        path = root / name
         if not is_inside(path, root):
-            faults.append(f"{found[2]} is missing or a symbolic link")
-        elif sha256_of(path) != found[1].lower():
-            faults.append(f"{found[2]} has another checksum")
+            faults.append(f"{name} is missing or a symbolic link")
+        elif sha256_of(path) != checksum:
+            faults.append(f"{name} has another checksum")
         else:
-            files[found[2]] = BundleFile(found[2], path, path.stat().st_size, found[1].lower())
+            files[name] = BundleFile(name, path, path.stat().st_size, checksum)
     if faults or not files:
         way_out = f"Not so: {'; '.join(faults) or f'{CHECKSUMS} is empty'}."
         raise input_error("read_bundle", "folder", "a bundle whose files are as listed", str(folder), way_out)

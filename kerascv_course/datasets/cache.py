@@ -1,6 +1,9 @@
 """The cache folder, and arrays that are kept in it because making them takes long."""
 
+import contextlib
 import os
+import re
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,6 +12,11 @@ import numpy as np
 import platformdirs
 
 from kerascv_course._validation import input_error
+
+_KEPT = 4 * 2**30  # bytes of arrays in the cache folder, beside those of the last call
+# The names that callers give: in a folder that is the user's own, other files are left alone.
+_OURS = re.compile(r"[a-z0-9]+-[0-9a-f]{32}\.(npz|[0-9a-f]{32}\.part)")
+_ABANDONED = 24 * 3600  # a `.part` file so old belongs to a process that was killed, seconds
 
 
 def cache_folder() -> Path:
@@ -35,8 +43,12 @@ def cached_arrays(
 ) -> dict[str, np.ndarray]:
     """Return `uint8` arrays from the cache folder, or build them and keep them there.
 
+    Whenever a file is added, those that were not used for longest are deleted, as far as all together are larger
+    than 4 GiB: nobody asks again for the arrays of a class folder that has changed since.
+
     Args:
-        name: Name of the cached file, without suffix. It must change whenever the content would.
+        name: Name of the cached file, without suffix: a word, a hyphen and 32 hexadecimal digits that change
+            whenever the content would. Files of other names are never deleted.
         shapes: Name and shape of each array. A cached file that does not hold exactly these is built again.
         build: Makes the arrays where the cache has none.
 
@@ -49,6 +61,8 @@ def cached_arrays(
     target = cache_folder() / f"{name}.npz"
     arrays = _read(target, shapes)
     if arrays is not None:
+        with contextlib.suppress(OSError):  # of a cache that can only be read nothing is deleted either
+            os.utime(target)
         return arrays
     # Written beside its place and moved there whole, so that no reader ever meets half a file.
     part = target.with_name(f"{name}.{uuid.uuid4().hex}.part")
@@ -68,6 +82,7 @@ def cached_arrays(
         _place(part, target)
     finally:
         part.unlink(missing_ok=True)
+    _tidy(target)
     return arrays
 
 
@@ -92,3 +107,30 @@ def _place(part: Path, target: Path) -> None:
         # Windows does not replace a file that another process reads: that one was placed a moment ago.
         if not target.is_file():
             raise
+
+
+def _tidy(newest: Path) -> None:
+    """Delete what killed processes left, and the arrays that were not used for longest beyond the size to keep."""
+    now, arrays = time.time(), []
+    for path in newest.parent.iterdir():
+        if not _OURS.fullmatch(path.name):
+            continue
+        try:
+            state = path.stat()
+        except OSError:  # another process deleted it
+            continue
+        if path.suffix == ".part" and now - state.st_mtime > _ABANDONED:
+            _delete(path)
+        elif path.suffix == ".npz" and path != newest:
+            arrays.append((state.st_mtime, state.st_size, path))
+    total = 0
+    for _, size, path in sorted(arrays, reverse=True):
+        total += size
+        if total > _KEPT:
+            _delete(path)
+
+
+def _delete(path: Path) -> None:
+    # Windows does not delete a file that another process reads: it stays until the next time.
+    with contextlib.suppress(FileNotFoundError, PermissionError):
+        path.unlink()

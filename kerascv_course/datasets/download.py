@@ -25,6 +25,7 @@ Show = Callable[[int, int], None]
 
 _CHUNK = 1 << 18
 _LONGEST_PAUSE = 30.0  # seconds
+_LONGEST_TEXT = 1 << 20
 _WORTH_ANOTHER_TRY = {408, 425, 429, 500, 502, 503, 504}
 
 
@@ -133,6 +134,29 @@ def download(
         if not target.is_file():  # another process may have placed it meanwhile
             transfer.run(addresses)
     return target
+
+
+def ask(address: str, method: str = "GET", timeout: float = 20.0) -> tuple[int | None, bytes]:
+    """Return the stated length and the content, up to 1 MiB, of what lies at an address.
+
+    Args:
+        address: An http or https address.
+        method: "GET", or "HEAD" for the length alone.
+        timeout: Longest wait for a connection, and between two packets, in seconds.
+
+    Returns:
+        The length in bytes, `None` where the server does not say it, and the content.
+
+    Raises:
+        ConnectionError: If it cannot be had; says why.
+    """
+    request = urllib.request.Request(address, headers={"User-Agent": "kerascv-course"}, method=method)
+    try:
+        with _opener().open(request, timeout=timeout) as response:
+            length = response.headers.get("Content-Length", "")
+            return (int(length) if length.isdecimal() else None), response.read(_LONGEST_TEXT)
+    except (OSError, http.client.HTTPException, _TryError) as error:
+        raise ConnectionError(f"{address}: {error}") from error
 
 
 class _TryError(Exception):
