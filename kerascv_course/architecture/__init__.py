@@ -2,11 +2,36 @@
 
 `conv_output_size` and `receptive_field` are the formulas of the course. `layer_table` reads the graph of a
 built model and reports, layer by layer, parameters, multiply-accumulates, activations, memory and receptive
-field; it runs no forward pass and leaves the model as it was.
+field; it runs no forward pass and leaves the model as it was. `compare` and `stage_table` put several models side
+by side; `conv_cost` and `dense_cost` are for layers that nobody has built.
 """
 
 from kerascv_course.architecture.arithmetic import conv_output_size, receptive_field
+from kerascv_course.architecture.calculators import Cost, conv_cost, dense_cost
+from kerascv_course.architecture.comparison import (
+    Comparison,
+    ModelRecord,
+    StageRecord,
+    StageTable,
+    compare,
+    stage_table,
+)
 from kerascv_course.architecture.graph import layer_table
 from kerascv_course.architecture.table import LayerRow, LayerTable
 
-__all__ = ["LayerRow", "LayerTable", "conv_output_size", "layer_table", "receptive_field"]
+__all__ = [
+    "Comparison",
+    "Cost",
+    "LayerRow",
+    "LayerTable",
+    "ModelRecord",
+    "StageRecord",
+    "StageTable",
+    "compare",
+    "conv_cost",
+    "conv_output_size",
+    "dense_cost",
+    "layer_table",
+    "receptive_field",
+    "stage_table",
+]

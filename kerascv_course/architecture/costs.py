@@ -15,11 +15,12 @@ from kerascv_course.architecture.fields import Field, Window
 
 @dataclass(frozen=True)
 class Tensor:
-    """What is known about a tensor of the graph: shape with the batch axis first, dtype, receptive field."""
+    """What is known about a tensor of the graph: shape (batch axis first), dtype, receptive field, depth."""
 
     shape: tuple[int, ...]
     dtype: str
     field: Field
+    depth: int = 0
 
 
 @dataclass(frozen=True)

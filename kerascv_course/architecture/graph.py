@@ -187,11 +187,20 @@ class _Walk:
         field: Field = None
         if effect is not None:
             macs, field = effect(Call(operation.get_config(), args, inputs, specs[0][0]))
-        self.record(operation, name, specs, macs, field, passive=effect in PASSIVE)
-        return [Tensor(shape, dtype, field) for shape, dtype in specs]
+        depth = max((tensor.depth for tensor in inputs), default=0)
+        depth += isinstance(operation, keras.Layer) and bool(macs)
+        self.record(operation, name, specs, macs, field, depth, passive=effect in PASSIVE)
+        return [Tensor(shape, dtype, field, depth) for shape, dtype in specs]
 
     def record(
-        self, operation: Any, name: str, specs: "list[Spec]", macs: int | None, field: Field, passive: bool
+        self,
+        operation: Any,
+        name: str,
+        specs: "list[Spec]",
+        macs: int | None,
+        field: Field,
+        depth: int,
+        passive: bool,
     ) -> None:
         """Add the row of one call, with the weights that no earlier row has counted."""
         is_layer = isinstance(operation, keras.Layer)
@@ -213,6 +222,7 @@ class _Walk:
                 activation_bytes=sum(count * _bytes_per_value(dtype) for count, dtype in written),
                 receptive_field_px=_size_px(field),
                 call=self.calls[id(operation)],
+                depth=depth,
             )
         )
 

@@ -34,6 +34,7 @@ class LayerRow:
             the region may reach beyond the image, the statistics of normalisation layers are left out, and
             where branches meet that step through the image differently it is the union over all positions.
         call: 1 for the first call of the layer, 2 for the second, ...
+        depth: Convolutions and dense layers on the longest path from the input to here, this one included.
     """
 
     name: str
@@ -47,6 +48,7 @@ class LayerRow:
     activation_bytes: int
     receptive_field_px: int | tuple[int, ...] | None
     call: int = 1
+    depth: int = 0
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,11 @@ class LayerTable:
     def trainable_params(self) -> int:
         """Weights that training changes."""
         return sum(row.trainable_params for row in self.rows)
+
+    @property
+    def depth(self) -> int:
+        """Convolutions and dense layers on the longest path: the number in the names VGG16 and ResNet50."""
+        return max((row.depth for row in self.rows), default=0)
 
     @property
     def total_macs(self) -> int:

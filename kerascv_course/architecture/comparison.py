@@ -1,0 +1,305 @@
+"""Several models side by side: what each costs, and where it changes the resolution."""
+
+import html
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerascv_course._validation import check_int, input_error
+from kerascv_course.architecture.graph import layer_table
+from kerascv_course.architecture.table import LayerTable
+
+_BYTES = 4  # of a weight or gradient in float32
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """What a model costs.
+
+    Attributes:
+        name: Name of the model.
+        params: Weights.
+        trainable_params: Those of them that training changes.
+        macs: Multiply-accumulates of convolutions and matrix products for one image.
+        flops: Twice as many.
+        activation_bytes: Memory of what all layers write for one image, in a forward pass that keeps it.
+        training_bytes: Memory of a training step with Adam: the activations of the batch and as much for their
+            gradients, the weights, and for each weight that is trained its gradient and two moments.
+        depth: Convolutions and dense layers on the longest path from input to output.
+        weight_layers: Layers that hold weights, batch normalisation included: "depth" in Keras' own table.
+        receptive_field_px: Side of what one value of the last convolution sees, in pixels; None where not known.
+        step_ms: Time of a forward pass for one image in milliseconds, median; None where it was not measured.
+    """
+
+    name: str
+    params: int
+    trainable_params: int
+    macs: int
+    flops: int
+    activation_bytes: int
+    training_bytes: int
+    depth: int
+    weight_layers: int
+    receptive_field_px: int | tuple[int, ...] | None
+    step_ms: float | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What `compare` measured: a record for each model, and the batch size of `training_bytes`."""
+
+    records: tuple[ModelRecord, ...]
+    batch_size: int
+
+    def to_dict(self) -> list[dict[str, Any]]:
+        """Return one dictionary per model, as `pandas.DataFrame` takes them."""
+        return [asdict(record) for record in self.records]
+
+    def __str__(self) -> str:
+        lines = [_HEADER, *map(_cells, self.records)]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        text = [
+            "  ".join(
+                f"{cell:{'<' if place == 0 else '>'}{width}}"
+                for place, (cell, width) in enumerate(zip(line, widths, strict=True))
+            )
+            for line in lines
+        ]
+        return "\n".join([text[0], "-" * len(text[0]), *text[1:], self._note])
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{html.escape(cell)}</th>" for cell in _HEADER)
+        body = "".join(
+            f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in _cells(record))}</tr>"
+            for record in self.records
+        )
+        return (
+            f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+            f"<p><small>{html.escape(self._note)}</small></p>"
+        )
+
+    @property
+    def _note(self) -> str:
+        return (
+            f"MACs, activations and ms for one image; training memory for {self.batch_size} images with Adam, "
+            "in float32."
+        )
+
+
+def compare(models: Sequence[keras.Model], *, batch_size: int = 32, runs: int = 0) -> Comparison:
+    """Measure what several models cost.
+
+    All but the time follows from the graph of a model, as in `layer_table`, without computing an image. With
+    `runs` each model predicts one image of noise that many times, after two runs that build its program.
+
+    Args:
+        models: Built functional or `Sequential` models with fixed image sizes.
+        batch_size: Images in the training step whose memory is calculated, 1 or more.
+        runs: How often the forward pass is timed; 0 measures no time.
+
+    Returns:
+        One record per model, in their order; it shows itself as a table.
+
+    Raises:
+        TypeError: If `models` is no list of models, or a number is not whole.
+        ValueError: If there is no model, a model is not built or leaves sizes open, or a number is too small.
+
+    Example:
+        >>> small = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(2, 3)], name="small")
+        >>> (record,) = compare([small]).records
+        >>> record.params, record.macs, record.depth, record.receptive_field_px
+        (20, 648, 1, 3)
+
+    Source: Boracchi (table of the applications); Di Stefano (memory for training).
+    """
+    checked = _check_models("compare", models)
+    batch_size = check_int("compare", "batch_size", batch_size, 1)
+    runs = check_int("compare", "runs", runs, 0)
+    records = []
+    for model in checked:
+        table = layer_table(model)
+        last_map = [row for row in table.rows if row.macs and len(row.output_shape) == 4]
+        kept = 2 * batch_size * table.activation_bytes
+        records.append(
+            ModelRecord(
+                name=model.name,
+                params=table.total_params,
+                trainable_params=table.trainable_params,
+                macs=table.total_macs,
+                flops=table.total_flops,
+                activation_bytes=table.activation_bytes,
+                training_bytes=kept + _BYTES * (table.total_params + 3 * table.trainable_params),
+                depth=table.depth,
+                weight_layers=sum(row.params > 0 for row in table.rows),
+                receptive_field_px=last_map[-1].receptive_field_px if last_map else None,
+                step_ms=_step_ms(model, runs) if runs else None,
+            )
+        )
+    return Comparison(tuple(records), batch_size)
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """What a model does at one resolution.
+
+    Attributes:
+        model: Name of the model.
+        size_px: Height and width of the maps.
+        channels: Channels of the last map of this size.
+        layers: Convolutions whose output has this size.
+        params: Weights of the layers whose output has this size.
+        macs: Their multiply-accumulates for one image.
+    """
+
+    model: str
+    size_px: tuple[int, int]
+    channels: int
+    layers: int
+    params: int
+    macs: int
+
+
+@dataclass(frozen=True)
+class StageTable:
+    """What `stage_table` found: for each model its stages, from the finest resolution to the coarsest."""
+
+    stages: tuple[tuple[StageRecord, ...], ...]
+
+    def to_dict(self) -> list[dict[str, Any]]:
+        """Return one dictionary per stage, as `pandas.DataFrame` takes them."""
+        return [asdict(stage) for stages in self.stages for stage in stages]
+
+    def _lines(self) -> list[list[str]]:
+        columns = [[stages[0].model, *map(_stage_cell, stages)] for stages in self.stages]
+        height = max(map(len, columns))
+        return [[column[row] if row < len(column) else "" for column in columns] for row in range(height)]
+
+    def __str__(self) -> str:
+        lines = self._lines()
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        text = [
+            "  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip()
+            for line in lines
+        ]
+        return "\n".join([text[0], "-" * len(max(text, key=len)), *text[1:]])
+
+    def _repr_html_(self) -> str:
+        head, *body = self._lines()
+        rows = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in line)}</tr>" for line in body)
+        titles = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
+        return f"<table><thead><tr>{titles}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def stage_table(models: Sequence[keras.Model]) -> StageTable:
+    """Show where several models change the resolution, side by side.
+
+    A stage is all that is computed at one size of the maps; the first one is the first layer's output.
+
+    Args:
+        models: Built functional or `Sequential` models with fixed image sizes, channels last.
+
+    Returns:
+        The stages of each model; it shows itself as a table with a column for each model.
+
+    Raises:
+        TypeError: If `models` is no list of models.
+        ValueError: If there is no model, or a model is not built, leaves sizes open or computes no maps.
+
+    Example:
+        >>> net = keras.Sequential([keras.Input((8, 8, 3))], name="net")
+        >>> net.add(keras.layers.Conv2D(4, 3, padding="same"))
+        >>> net.add(keras.layers.MaxPooling2D())
+        >>> net.add(keras.layers.Conv2D(6, 1))
+        >>> print(stage_table([net]))
+        net
+        ----------------------
+        8 x 8, 4 maps, 1 layer
+        4 x 4, 6 maps, 1 layer
+    """
+    return StageTable(tuple(_stages(model, layer_table(model)) for model in _check_models("stage_table", models)))
+
+
+def _stages(model: keras.Model, table: LayerTable) -> tuple[StageRecord, ...]:
+    at_size: dict[tuple[int, int], list[Any]] = {}
+    for row in table.rows:
+        if len(row.output_shape) == 4 and row.layer_type != "InputLayer":
+            height, width = row.output_shape[1:3]
+            at_size.setdefault((height, width), []).append(row)
+    if not at_size:
+        raise input_error("stage_table", "models", "models that compute maps of an image", model.name)
+    stages = []
+    for size, rows in at_size.items():
+        convolutions = sum(bool(row.macs) for row in rows)
+        if not convolutions and len(at_size) > 1 and not any(row.activation_values for row in rows):
+            continue  # padding alone is no stage
+        stages.append(
+            StageRecord(
+                model=model.name,
+                size_px=size,
+                channels=rows[-1].output_shape[3],
+                layers=convolutions,
+                params=sum(row.params for row in rows),
+                macs=sum(row.macs or 0 for row in rows),
+            )
+        )
+    return tuple(stages)
+
+
+def _stage_cell(stage: StageRecord) -> str:
+    layers = f"{stage.layers} layer{'' if stage.layers == 1 else 's'}"
+    return f"{stage.size_px[0]} x {stage.size_px[1]}, {stage.channels} maps, {layers}"
+
+
+_HEADER = (
+    "Model",
+    "Parameters",
+    "MACs",
+    "Activations",
+    "Training memory",
+    "Depth",
+    "Weight layers",
+    "Field",
+    "ms per image",
+)
+
+
+def _cells(record: ModelRecord) -> tuple[str, ...]:
+    field = record.receptive_field_px
+    return (
+        record.name,
+        f"{record.params:,}",
+        f"{record.macs / 1e6:,.1f} M",
+        f"{record.activation_bytes / 2**20:,.1f} MiB",
+        f"{record.training_bytes / 2**20:,.0f} MiB",
+        str(record.depth),
+        str(record.weight_layers),
+        "-" if field is None else " x ".join(map(str, field)) if isinstance(field, tuple) else str(field),
+        "-" if record.step_ms is None else f"{record.step_ms:,.1f}",
+    )
+
+
+def _check_models(function: str, models: Any) -> list[keras.Model]:
+    rule = "a list of Keras models"
+    if not isinstance(models, list | tuple) or not all(isinstance(model, keras.Model) for model in models):
+        raise input_error(function, "models", rule, models, "Put a single model into [ ].", TypeError)
+    if not models:
+        raise input_error(function, "models", f"{rule}, one or more", models)
+    return list(models)
+
+
+def _step_ms(model: keras.Model, runs: int) -> float:
+    rng = np.random.default_rng(0)
+    images = [rng.random((1, *tensor.shape[1:]), dtype="float32") for tensor in model.inputs]
+    given = images[0] if len(images) == 1 else images
+    seconds = []
+    for run in range(runs + 2):  # the first two build the program and fill the caches
+        started = time.perf_counter()
+        model.predict_on_batch(given)
+        if run >= 2:
+            seconds.append(time.perf_counter() - started)
+    return 1000 * statistics.median(seconds)

@@ -1,0 +1,21 @@
+"""Figures of the course: arrays and records in, a Matplotlib figure out.
+
+Each function returns the `matplotlib.figure.Figure` that it drew; nothing is printed or written. The text is 9
+points high or higher, the width is 9 inches or less (a confusion matrix of more than 14 classes is wider, so that
+its numbers stay readable), and no figure needs red to be told from green.
+
+Where the figure appears:
+
+* In a notebook (IPython's inline backend) a cell whose last line is the call shows the figure exactly once: the
+  function closes the figure before it returns it, because the backend would show an open figure a second time.
+  In the middle of a cell write `IPython.display.display(figure)`.
+* In a script the figure is one of pyplot's: call `matplotlib.pyplot.show()` after the last one.
+* `figure.savefig("name.png")` works in both.
+
+The user's global settings (`matplotlib.rcParams`) are left alone.
+"""
+
+from kerascv_course.plotting.curves import confusion_matrix, history_curves
+from kerascv_course.plotting.images import activations, first_layer_filters, image_grid
+
+__all__ = ["activations", "confusion_matrix", "first_layer_filters", "history_curves", "image_grid"]
