@@ -12,7 +12,8 @@ import pytest
 from matplotlib.figure import Figure
 from nbclient import NotebookClient
 
-from kerascv_course import plotting
+from kerascv_course import build_lenet5, layer_table, plotting
+from kerascv_course.architecture import ModelRecord, compare
 
 EPOCHS = {"loss": [2.0, 1.0, 0.5], "val_loss": [2.1, 1.5, 1.4], "accuracy": [0.2, 0.6, 0.8]}
 FIGURES = {
@@ -25,6 +26,8 @@ FIGURES = {
         np.full((5, 5, 1, 6), 0.071), caption="long tick labels"
     ),
     "activations": lambda: plotting.activations(np.ones((8, 8, 16)), caption="ones"),
+    "plot_architecture": lambda: plotting.plot_architecture(layer_table(build_lenet5()), caption="LeNet-5"),
+    "plot_comparison": lambda: plotting.plot_comparison(compare([build_lenet5()]).records, caption="one"),
 }
 
 
@@ -315,6 +318,52 @@ def test_maps_of_a_keras_layer_can_be_passed_as_they_are():
     assert len(plotting.activations(maps).axes) == 4
 
 
+# ------------------------------------------------------------------------------------------------- networks
+
+
+def boxes(figure: Figure, color: str) -> list[tuple[float, float]]:
+    """Return width and height of the fronts of one colour, in their order."""
+    rgb = matplotlib.colors.to_rgb(color)
+    fronts = [p for p in figure.axes[0].patches if p.get_facecolor()[:3] == rgb and p.get_alpha() == 0.8]
+    return [tuple(np.ptp(patch.get_xy(), axis=0)) for patch in fronts]
+
+
+def test_volumes_are_to_scale():
+    figure = plotting.plot_architecture(layer_table(build_lenet5()))
+    (width1, height1), (width2, height2) = boxes(figure, "#0072B2")
+    assert height1 / height2 == pytest.approx(28 / 10)
+    assert width2 / width1 == pytest.approx(16 / 6)
+    (image,) = boxes(figure, "#9a9a9a")
+    assert height1 / image[1] == pytest.approx(28 / 32)
+    dense = boxes(figure, "#009E73")
+    assert dense[1][1] / dense[0][1] == pytest.approx(84 / 120)
+    labels = [text.get_text() for text in figure.axes[0].texts]
+    assert labels == ["32 x 32 x 1", "28 x 28 x 6", "14 x 14 x 6", "10 x 10 x 16", "5 x 5 x 16", "120", "84", "10"]
+
+
+def test_the_layers_of_a_deep_network_are_one_box_for_each_size():
+    layers = [keras.layers.Conv2D(4 + n % 2, 3, strides=1 + n // 10, padding="same") for n in range(19)]
+    layers.append(keras.layers.GlobalAveragePooling2D())
+    figure = plotting.plot_architecture(layer_table(keras.Sequential([keras.Input((1024, 1024, 3)), *layers])))
+    labels = [text.get_text() for text in figure.axes[0].texts]
+    assert labels[:2] == ["1024 x 1024 x 5\n10 layers", "512 x 512 x 4"]
+    assert len(labels) == 11
+
+
+def test_each_model_is_a_point_with_its_name_beside_it():
+    record = compare([build_lenet5()]).records[0]
+    records = [ModelRecord(f"net{n}", 10**n, 10**n, 2 * 10**n, *[1] * 6, None) for n in range(3, 9)]
+    figure = plotting.plot_comparison([record, *records])
+    (axis,) = figure.axes
+    points = [(line.get_xdata()[0], line.get_ydata()[0]) for line in axis.lines]
+    assert points[0] == (record.params / 1e6, record.macs / 1e9)
+    assert [text.get_text() for text in axis.texts] == ["lenet5", *(record.name for record in records)]
+    assert len(points) == 7
+    figure.canvas.draw()
+    frames = [text.get_window_extent() for text in axis.texts]
+    assert not any(a.overlaps(b) for i, a in enumerate(frames) for b in frames[:i])
+
+
 # ------------------------------------------------------------------------------------------------- bad input
 GREY = np.zeros((2, 8, 8))
 
@@ -364,6 +413,20 @@ GREY = np.zeros((2, 8, 8))
         (lambda: plotting.activations(np.ones((2, 2, 512))), ValueError, ["1 to 256 maps", "[..., :64]"]),
         (lambda: plotting.activations(np.full((2, 2, 1), np.inf)), ValueError, ["feature_maps", "finite"]),
         (lambda: plotting.activations(np.ones((2, 2, 3)), titles=["a"]), ValueError, ["titles", "3 texts"]),
+        (
+            lambda: plotting.plot_architecture(build_lenet5()),
+            TypeError,
+            ["table", "plot_architecture", "layer_table"],
+        ),
+        (
+            lambda: plotting.plot_architecture(
+                layer_table(keras.Sequential([keras.Input((2,)), keras.layers.ReLU()], name="flat"))
+            ),
+            ValueError,
+            ["table", "writes maps", "flat"],
+        ),
+        (lambda: plotting.plot_comparison([]), ValueError, ["records", "plot_comparison", "one or more"]),
+        (lambda: plotting.plot_comparison([{"params": 1}]), TypeError, ["records", "architecture.compare"]),
     ],
 )
 def test_bad_input_is_named_before_anything_is_drawn(call, error, parts):

@@ -198,7 +198,8 @@ class StageTable:
 def stage_table(models: Sequence[keras.Model]) -> StageTable:
     """Show where several models change the resolution, side by side.
 
-    A stage is all that is computed at one size of the maps; the first one is the first layer's output.
+    A stage is all that is computed at one size of the maps; the first one is the first layer's output. Padding
+    with zeros alone makes no stage.
 
     Args:
         models: Built functional or `Sequential` models with fixed image sizes, channels last.
@@ -227,7 +228,7 @@ def stage_table(models: Sequence[keras.Model]) -> StageTable:
 def _stages(model: keras.Model, table: LayerTable) -> tuple[StageRecord, ...]:
     at_size: dict[tuple[int, int], list[Any]] = {}
     for row in table.rows:
-        if len(row.output_shape) == 4 and row.layer_type != "InputLayer":
+        if len(row.output_shape) == 4 and row.layer_type not in ("InputLayer", "ZeroPadding2D"):
             height, width = row.output_shape[1:3]
             at_size.setdefault((height, width), []).append(row)
     if not at_size:
@@ -235,8 +236,6 @@ def _stages(model: keras.Model, table: LayerTable) -> tuple[StageRecord, ...]:
     stages = []
     for size, rows in at_size.items():
         convolutions = sum(bool(row.macs) for row in rows)
-        if not convolutions and len(at_size) > 1 and not any(row.activation_values for row in rows):
-            continue  # padding alone is no stage
         stages.append(
             StageRecord(
                 model=model.name,

@@ -17,5 +17,14 @@ The user's global settings (`matplotlib.rcParams`) are left alone.
 
 from kerascv_course.plotting.curves import confusion_matrix, history_curves
 from kerascv_course.plotting.images import activations, first_layer_filters, image_grid
+from kerascv_course.plotting.networks import plot_architecture, plot_comparison
 
-__all__ = ["activations", "confusion_matrix", "first_layer_filters", "history_curves", "image_grid"]
+__all__ = [
+    "activations",
+    "confusion_matrix",
+    "first_layer_filters",
+    "history_curves",
+    "image_grid",
+    "plot_architecture",
+    "plot_comparison",
+]

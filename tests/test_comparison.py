@@ -1,0 +1,167 @@
+"""Several models side by side, and the cost of layers that nobody has built."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from kerascv_course.architecture import Cost, compare, conv_cost, dense_cost, layer_table, stage_table
+from kerascv_course.models import build_lenet5
+
+
+def branching():
+    """Return a network with two branches of different depth, a norm, and three resolutions."""
+    x = inputs = keras.Input((16, 16, 3))
+    x = layers.BatchNormalization()(layers.Conv2D(4, 3, padding="same", use_bias=False)(x))
+    long = layers.Conv2D(4, 3, padding="same")(layers.Conv2D(4, 1)(x))
+    x = layers.Add()([x, long])
+    x = layers.ZeroPadding2D(1)(x)
+    x = layers.Conv2D(8, 3, strides=2)(x)
+    x = layers.MaxPooling2D(2)(x)
+    return keras.Model(inputs, layers.Dense(5)(layers.GlobalAveragePooling2D()(x)), name="branching")
+
+
+@pytest.mark.smoke
+def test_a_record_adds_up_the_table_and_its_memory():
+    model = branching()
+    (record,) = compare([model], batch_size=4).records
+    table = layer_table(model)
+    assert record.params == model.count_params() == table.total_params
+    assert (record.macs, record.flops) == (table.total_macs, 2 * table.total_macs)
+    trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+    assert record.trainable_params == trainable
+    by_hand = 2 * 4 * record.activation_bytes + 4 * (record.params + 3 * trainable)
+    assert record.training_bytes == by_hand
+    assert record.step_ms is None
+
+
+def test_depth_is_that_of_the_longest_path_and_weight_layers_are_all():
+    (record,) = compare([branching()]).records
+    assert record.depth == 5  # 3x3, 1x1, 3x3, 3x3, dense; the short branch does not count
+    assert record.weight_layers == 6  # and the norm
+
+
+@pytest.mark.parametrize(
+    ("name", "depth", "weight_layers"),
+    [("MobileNetV2", 53, 105), ("ResNet50", 50, 107), ("InceptionV3", 48, 189)],
+)
+def test_depth_and_weight_layers_are_those_of_the_names_and_of_the_table_of_keras(name, depth, weight_layers):
+    model = getattr(keras.applications, name)(weights=None)
+    (record,) = compare([model]).records
+    assert (record.depth, record.weight_layers) == (depth, weight_layers)
+
+
+def test_the_field_is_that_of_the_last_convolution():
+    (record,) = compare([build_lenet5()]).records
+    assert record.receptive_field_px == 14  # 5x5, pooling, 5x5
+    (flat,) = compare([keras.Sequential([keras.Input((4,)), layers.Dense(2)])]).records
+    assert flat.receptive_field_px is None
+
+
+def test_time_is_measured_only_where_it_is_asked_for():
+    (record,) = compare([branching()], runs=1).records
+    assert record.step_ms > 0
+
+
+def test_a_comparison_is_a_table_in_text_and_html_and_rows_for_pandas():
+    comparison = compare([build_lenet5(), branching()])
+    assert [row["name"] for row in comparison.to_dict()] == ["lenet5", "branching"]
+    text = str(comparison).splitlines()
+    assert text[0].split()[:3] == ["Model", "Parameters", "MACs"]
+    assert text[2].split()[:3] == ["lenet5", "61,706", "0.4"]
+    assert "32 images" in text[-1]
+    assert "<td>61,706</td>" in comparison._repr_html_()
+
+
+def test_stages_are_where_the_resolution_changes():
+    (stages,) = stage_table([branching()]).stages
+    assert [(stage.size_px, stage.channels, stage.layers) for stage in stages] == [
+        ((16, 16), 4, 3),
+        ((8, 8), 8, 1),
+        ((4, 4), 8, 0),
+    ]
+    assert [stage.params for stage in stages] == [3 * 9 * 4 + 16 + 20 + 148, 296, 0]
+    assert sum(stage.macs for stage in stages) == layer_table(branching()).total_macs - 40
+
+
+def test_stages_stand_side_by_side():
+    table = stage_table([build_lenet5(), branching()])
+    lines = str(table).splitlines()
+    assert lines[0].split() == ["lenet5", "branching"]
+    assert lines[2].startswith("28 x 28, 6 maps, 1 layer ")
+    assert lines[2].endswith("16 x 16, 4 maps, 3 layers")
+    assert len(lines) == 2 + 4  # LeNet-5 has four sizes, the other three
+    assert table._repr_html_().count("<tr>") == 5
+    assert {row["model"] for row in table.to_dict()} == {"lenet5", "branching"}
+
+
+# Calculators
+
+
+@pytest.mark.parametrize(
+    ("kernel_size", "stride", "groups", "use_bias"),
+    [(3, 1, 1, True), (5, 2, 1, False), ((1, 3), 1, 2, True), (3, 3, 4, True)],
+)
+def test_the_cost_of_a_convolution_is_that_of_keras(kernel_size, stride, groups, use_bias):
+    layer = layers.Conv2D(12, kernel_size, strides=stride, padding="same", groups=groups, use_bias=use_bias)
+    row = layer_table(keras.Sequential([keras.Input((14, 10, 8)), layer])).rows[0]
+    cost = conv_cost((14, 10), 8, 12, kernel_size, stride=stride, groups=groups, use_bias=use_bias)
+    assert (cost.params, cost.macs, cost.activations) == (row.params, row.macs, row.activation_values)
+
+
+def test_the_arguments_of_the_lectures_come_out():
+    def same(kernel_size, channels=64, side=32, **options):
+        return conv_cost(side, channels, channels, kernel_size, **options)
+
+    c, w = 64, 32
+    assert same(5) == Cost(25 * c * c + c, 25 * c * c * w * w, c * w * w)
+    assert same(3) + same(3) == Cost(18 * c * c + 2 * c, 18 * c * c * w * w, 2 * c * w * w)
+    assert (same(3) + same(3)).flops == 36 * c * c * w * w
+    # The 5x5 branch of an inception block, with and without a reduction to 16 maps (Di Stefano).
+    assert round(conv_cost(32, 200, 32, 5).macs / 1e6, 1) == 163.8
+    reduced = conv_cost(32, 200, 16, 1) + conv_cost(32, 16, 32, 5)
+    assert round(reduced.macs / 1e6, 1) == 16.4
+    # 3 input maps, two filters of 5x5.
+    assert conv_cost(32, 3, 2, 5).params == 152
+    assert conv_cost(32, 8, 16, 5) == Cost(3_216, 3_276_800, 16_384)
+    # Fully connected instead of a convolution: 224x224x3 to 224x224.
+    assert dense_cost(224 * 224 * 3, 224 * 224, use_bias=False).params == pytest.approx(7.5e9, rel=0.01)
+    for channels in (64, 128, 256, 512):
+        separable = same(3, channels, groups=channels, use_bias=False) + same(1, channels, use_bias=False)
+        ratio = same(3, channels, use_bias=False).macs / separable.macs
+        assert ratio == pytest.approx(1 / (1 / channels + 1 / 9))
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: compare(build_lenet5()), TypeError, ["`models` of `compare`", "[ ]"]),
+        (lambda: compare([]), ValueError, ["`models` of `compare`", "one or more"]),
+        (
+            lambda: compare([keras.Sequential([layers.Dense(2)])]),
+            ValueError,
+            ["`model` of `layer_table`", "built"],
+        ),
+        (lambda: compare([build_lenet5()], batch_size=0), ValueError, ["`batch_size` of `compare`", "at least 1"]),
+        (lambda: compare([build_lenet5()], runs=2.5), TypeError, ["`runs` of `compare`", "2.5"]),
+        (lambda: stage_table(["vgg16"]), TypeError, ["`models` of `stage_table`", "vgg16"]),
+        (
+            lambda: stage_table([keras.Sequential([keras.Input((4,)), layers.Dense(2)], name="flat")]),
+            ValueError,
+            ["`models` of `stage_table`", "compute maps", "flat"],
+        ),
+        (lambda: conv_cost(0, 3, 8, 3), ValueError, ["`size` of `conv_cost`", "size=0"]),
+        (lambda: conv_cost((32, 32, 3), 3, 8, 3), ValueError, ["`size` of `conv_cost`", "(32, 32, 3)"]),
+        (lambda: conv_cost(32, 3, 8, 3.0), TypeError, ["`kernel_size` of `conv_cost`", "3.0"]),
+        (lambda: conv_cost(32, 3, 8, 3, groups=3), ValueError, ["`groups` of `conv_cost`", "divisor", "(8)"]),
+        (lambda: conv_cost(32, 3, 8, 3, use_bias=1), TypeError, ["`use_bias` of `conv_cost`", "use_bias=1"]),
+        (lambda: dense_cost(10, -1), ValueError, ["`units` of `dense_cost`", "-1"]),
+        (lambda: dense_cost("10", 1), TypeError, ["`inputs` of `dense_cost`", "'10'"]),
+        (lambda: dense_cost(10, 1, use_bias=None), TypeError, ["`use_bias` of `dense_cost`", "None"]),
+    ],
+)
+def test_bad_input_is_refused_by_name(call, error, words):
+    with pytest.raises(error) as caught:
+        call()
+    for word in words:
+        assert word in str(caught.value)
