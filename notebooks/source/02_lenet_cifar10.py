@@ -419,7 +419,7 @@ plotting.first_layer_filters(photo_models["LeNet-5"], caption=f"First filters of
 # |---|--:|--:|--:|
 # | MLP | 258,982 | 50.6 ± 0.9 % | 0.4 |
 # | LeNet-5 | 62,006 | 56.2 ± 0.4 % | 1 |
-# | improved LeNet | 34,170 | 76.7 ± 0.1 % | 1.6 |
+# | improved LeNet | 34,170 | 76.7 ± 0.1 % | 1.8 |
 #
 # ## A summary that does not fit its code
 #
