@@ -5,15 +5,20 @@ import numpy as np
 import pytest
 from exercise_answers import convolution as convolution_answers
 from exercise_answers import lenet_cifar10 as lenet_cifar10_answers
+from exercise_answers import residual_learning as residual_learning_answers
 from keras import layers
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from kerascv_course import load_digits
-from kerascv_course.exercises import convolution, lenet_cifar10
+from kerascv_course.exercises import convolution, lenet_cifar10, residual_learning
 
-SHEETS = [(convolution.sheet, convolution_answers), (lenet_cifar10.sheet, lenet_cifar10_answers)]
+SHEETS = [
+    (convolution.sheet, convolution_answers),
+    (lenet_cifar10.sheet, lenet_cifar10_answers),
+    (residual_learning.sheet, residual_learning_answers),
+]
 EXERCISES = [(exercise, table) for sheet, table in SHEETS for exercise in sheet.exercises.values()]
 
 
@@ -134,7 +139,7 @@ def test_an_odd_answer_is_met_with_a_friendly_line(exercise, table, kind):
 
 def test_the_classifier_to_beat_reads_as_many_digits_as_the_exercise_says():
     digits = load_digits()
-    model = make_pipeline(StandardScaler(), LogisticRegression(solver="newton-cg", max_iter=1000))
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     model.fit(digits.x_train.reshape(1437, -1), digits.y_train)
     right = int(np.sum(model.predict(digits.x_test.reshape(360, -1)) == digits.y_test))
     assert right == lenet_cifar10.TO_BEAT
