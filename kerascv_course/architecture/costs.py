@@ -248,6 +248,7 @@ LAYERS = _table(
     (_reshaped, "Flatten Reshape"),
     (_permuted, "Permute"),
     (_pointwise, "BatchNormalization GroupNormalization LayerNormalization RMSNormalization UnitNormalization"),
+    (_pointwise, "kerascv_course>LocalResponseNormalization"),  # the name under which it is saved
     (_pointwise, "Normalization Rescaling Activation ELU LeakyReLU PReLU ReLU Softmax"),
     (_passed, "InputLayer Identity ActivityRegularization Dropout AlphaDropout GaussianDropout GaussianNoise"),
     (_passed, "SpatialDropout1D SpatialDropout2D SpatialDropout3D AugMix CutMix MixUp RandAugment Solarization"),

@@ -85,8 +85,13 @@ def _unfit(model: Any, rule: str, way_out: str, error: type[Exception] = ValueEr
 
 
 def _known_class(operation: Any) -> str:
-    """Return the Keras class that an object is of, or "" where it computes something of its own."""
+    """Return the Keras class that an object is of, or "" where it computes something of its own.
+
+    A layer that is not Keras' is known by the name under which it is registered for saving.
+    """
     kind: Any = type(operation)
+    if (registered := keras.saving.get_registered_name(kind)) in LAYERS:
+        return registered
     own = next((cls for cls in kind.__mro__ if cls.__module__.split(".")[0] == "keras"), None)
     return own.__name__ if own is not None and kind.call is own.call else ""
 
