@@ -73,13 +73,10 @@ class Comparison:
         return "\n".join([text[0], "-" * len(text[0]), *text[1:], self._note])
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{html.escape(cell)}</th>" for cell in _HEADER)
-        body = "".join(
-            f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in _cells(record))}</tr>"
-            for record in self.records
-        )
+        head = _html_row(_HEADER, "th")
+        body = "".join(_html_row(_cells(record), "td") for record in self.records)
         return (
-            f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+            f"<table><thead>{head}</thead><tbody>{body}</tbody></table>"
             f"<p><small>{html.escape(self._note)}</small></p>"
         )
 
@@ -280,6 +277,16 @@ def _cells(record: ModelRecord) -> tuple[str, ...]:
         "-" if field is None else " x ".join(map(str, field)) if isinstance(field, tuple) else str(field),
         "-" if record.step_ms is None else f"{record.step_ms:,.1f}",
     )
+
+
+def _html_row(cells: Sequence[str], tag: str) -> str:
+    """Return a row of a table: the name at the left, numbers at the right."""
+    sides = ["left", *["right"] * (len(cells) - 1)]
+    inner = (
+        f'<{tag} style="text-align: {side}">{html.escape(cell)}</{tag}>'
+        for cell, side in zip(cells, sides, strict=True)
+    )
+    return f"<tr>{''.join(inner)}</tr>"
 
 
 def _check_models(function: str, models: Any) -> list[keras.Model]:

@@ -47,7 +47,7 @@ def build_mobilenet_v2(
         num_classes: Number of classes, at least 2.
         include_top: Whether the classifier is part of the model.
         pooling: Without it: "avg" or "max" for one value of each map, None for the maps.
-        name: Name of the model; None for such as "mobilenet_v2_1.0".
+        name: Name of the model; None for "mobilenet_v2", or such as "mobilenet_v2_0.5".
 
     Returns:
         An uncompiled functional model.
@@ -86,7 +86,7 @@ def build_mobilenet_v2(
             step = stride if number == 1 and (imagenet or row != 2) else 1
             x = _inverted_residual(x, expansion, _round(channels * alpha), step, f"row{row}_block{number}")
     x = _conv_norm(x, _round(_LAST * alpha) if alpha > 1 else _LAST, 1, 1, "conv_last")
-    name = name or f"mobilenet_v2_{alpha:g}"
+    name = name or ("mobilenet_v2" if alpha == 1 else f"mobilenet_v2_{alpha:g}")
     if not include_top:
         return keras.Model(inputs, pooled(x, pooling), name=name)
     return keras.Model(inputs, averaging_classifier(x, num_classes), name=name)

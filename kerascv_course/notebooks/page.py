@@ -33,8 +33,8 @@ div.output_stderr pre { background: #fff4e5; }
 img, svg { height: auto; max-width: 100%; }
 table { border-collapse: collapse; font-size: .88rem; margin: .75rem 0; }
 th, td { border-bottom: 1px solid #d9dde3; padding: .25rem .7rem; text-align: left; }
-div.output_area table { font-size: .8rem; }
-div.output_area th, div.output_area td { padding: .2rem .4rem; }
+div.output_area table { font-size: .75rem; }
+div.output_area th, div.output_area td { padding: .2rem .3rem; }
 blockquote { border-left: 3px solid #d9dde3; color: #50565e; margin-left: 0; padding-left: 1rem; }
 """
 

@@ -1,0 +1,181 @@
+"""The exercises of the notebook 03_architectures."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerascv_course.exercises import answers
+from kerascv_course.exercises.sheet import Sheet, WrongAnswerError, first_line
+
+sheet = Sheet("03_architectures")
+summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
+
+_NETWORKS = ["AlexNet", "VGG16", "GoogLeNet", "ResNet50", "MobileNetV2"]
+_TOO_MUCH = {
+    "AlexNet": "its 62 million parameters take 250 MB, and it needs more than a billion MACs.",
+    "VGG16": "its 138 million parameters take 553 MB, and it needs 15 billion MACs.",
+    "GoogLeNet": "it is small enough, but needs 1.6 billion MACs.",
+    "ResNet50": "its 26 million parameters take 102 MB, and it needs about 4 billion MACs.",
+}
+
+
+@sheet.exercise(
+    to_do="Put your number in place of None, run that cell, and then this one.",
+    hints=[
+        "The pooling leaves 512 maps of 7 x 7 values, one after the other in a vector.",
+        "Each of the 4,096 units has a weight for each of the 7 · 7 · 512 values, and a bias.",
+    ],
+)
+def first_dense_layer(fc1_parameters: Any) -> str:
+    """Predict the parameters of VGG16's first fully connected layer (Di Stefano)."""
+    given = answers.whole_number("fc1_parameters", fc1_parameters)
+    right = 7 * 7 * 512 * 4096 + 4096
+    mistakes = {
+        right - 4096: "these are the weights. Each of the 4,096 units also has a bias.",
+        right - 4095: "there is not one bias in all: each unit has its own.",
+        512 * 4096 + 4096: "that is with one value per map. There are 7 x 7.",
+        7 * 512 * 4096 + 4096: "the maps are 7 x 7: 49 values each.",
+        14 * 14 * 512 * 4096 + 4096: "the last pooling halves 14 to 7.",
+        7 * 7 * 512: "these are the values that it reads. Each unit has a weight for each of them.",
+        138_357_544: "that is the whole network.",
+        123_642_856: "that is all three dense layers.",
+    }
+    if given != right:
+        reason = mistakes.get(given, "how many values are 512 maps of 7 x 7?")
+        raise WrongAnswerError(f"`fc1_parameters` is {given:,}: {reason}")
+    return "102,764,544: three quarters of the whole network in one layer."
+
+
+@sheet.exercise(
+    to_do="Put your two numbers in place of None, run that cell, and then this one.",
+    hints=[
+        "Output size without padding: (I - K) / S, rounded down, plus 1.",
+        "(224 - 11) / 4 = 53.25: the kernel starts at 0, 4, ..., 212.",
+    ],
+)
+def alexnet_sides(side_conv1: Any, side_pool1: Any) -> str:
+    """Compute what AlexNet's first layers would make of 224 pixels (erratum of the paper)."""
+    first = answers.whole_number("side_conv1", side_conv1)
+    second = answers.whole_number("side_pool1", side_pool1)
+    reasons = {
+        55: "that is with 227 pixels. These are 224.",
+        56: "that is with padding: 224 / 4.",
+        53: "one position is missing: the first, before any step.",
+    }
+    if first != 54:
+        raise WrongAnswerError(
+            f"`side_conv1` is {first}: {reasons.get(first, 'use (I - K) / S, rounded down, plus 1.')}"
+        )
+    reasons = {
+        27: "that is rounded up, or the pooling of 55. From 54: (54 - 3) / 2 = 25.5.",
+        25: "one position is missing: the first, before any step.",
+        18: "the pooling moves by 2, its window is 3.",
+    }
+    if second != 26:
+        raise WrongAnswerError(f"`side_pool1` is {second}: {reasons.get(second, 'use the same formula with 54.')}")
+    return "54 and 26. The paper's 55 and 27 need 227 pixels."
+
+
+@sheet.exercise(
+    to_do="Put your number in place of None, run that cell, and then this one.",
+    hints=[
+        "Write the MACs of both layers with n maps in between.",
+        "32 · 32 · 200 · n for the 1 x 1, and 32 · 32 · 25 · n · 32 for the 5 x 5.",
+        "One map in between costs 1,024 · (200 + 800) = 1,024,000 MACs.",
+    ],
+)
+def reduction(maps_between: Any) -> str:
+    """Choose the reduction of an inception branch for a budget (Di Stefano)."""
+    given = answers.whole_number("maps_between", maps_between)
+
+    def cost(maps: int) -> int:
+        return 32 * 32 * (200 * maps + 25 * maps * 32)
+
+    if given < 1:
+        raise WrongAnswerError(f"`maps_between` is {given}; at least one map must be left.")
+    mistakes = {
+        16: "that is the slide's reduction, for 16.4 million. The budget is 50 million.",
+        61: "that is the 5 x 5 alone. Making the maps costs something, too.",
+        244: "that is the 1 x 1 alone. Using the maps costs four times as much.",
+        50_000: "each map is computed at 32 · 32 positions.",
+    }
+    if given in mistakes:
+        raise WrongAnswerError(f"`maps_between` is {given:,}: {mistakes[given]}")
+    if cost(given) > 50_000_000:
+        raise WrongAnswerError(
+            f"With {given:,} maps between them both cost {cost(given) / 1e6:,.1f} million MACs."
+        )
+    if cost(given + 1) <= 50_000_000:
+        raise WrongAnswerError(f"{given} maps cost {cost(given) / 1e6:.1f} million MACs: there is room for more.")
+    return f"48 maps, {cost(48) / 1e6:.1f} million MACs instead of 163.8 million."
+
+
+@sheet.exercise(
+    to_do="Put the function back, and run that cell.",
+    hints=[
+        "`Add` needs two tensors of one shape. Which shape has the shortcut when the stride is 2?",
+        "The projection is needed where the number of maps changes, or the stride is not 1.",
+    ],
+)
+def residual_block(residual_block: Any) -> str:
+    """Repair a residual block whose shortcut is not projected where it must be (erratum of Manco)."""
+    for filters, stride in ((8, 1), (16, 1), (16, 2), (8, 2)):
+        where = f"With {filters} filters and stride {stride} on 8 maps of 6 x 6"
+        inputs = keras.Input((6, 6, 8))
+        try:
+            outputs = answers.outcome("residual_block", residual_block, inputs, filters, stride)
+            model = keras.Model(inputs, outputs)
+        except WrongAnswerError as error:
+            needs = " The shortcut is larger than what it is added to." if stride == 2 else ""
+            raise WrongAnswerError(f"{where}: {str(error).split(')` ', 1)[-1]}{needs}") from None
+        except Exception as error:
+            what = f"`{type(error).__name__}: {first_line(error)}`"
+            raise WrongAnswerError(f"{where}: it returns no tensor made of its input ({what}).") from None
+        expected = (6 // stride, 6 // stride, filters)
+        if model.output_shape[1:] != expected:
+            raise WrongAnswerError(f"{where} it returns {model.output_shape[1:]}; it must be {expected}.")
+        changes = filters != 8 or stride != 1
+        projected = sum(weight.shape[:2] == (1, 1) for weight in model.weights if len(weight.shape) == 4)
+        if changes != bool(projected):
+            wrong = (
+                "the shortcut is not projected by a 1 x 1 convolution"
+                if changes
+                else "nothing has to be projected"
+            )
+            raise WrongAnswerError(f"{where}: {wrong}.")
+        images = np.random.default_rng(0).normal(size=(2, 6, 6, 8)).astype("float32")
+        model.set_weights([np.zeros_like(weight) for weight in model.get_weights()])
+        given = answers.predictions("the block", model, images, output_shape=expected)
+        if not changes and not np.allclose(given, np.maximum(images, 0), atol=1e-5):
+            raise WrongAnswerError(
+                f"{where} and all weights zero it must return its input after a ReLU: is it added?"
+            )
+    return "the shortcut has the shape of the sum in all four cases, and is the plain input where that fits."
+
+
+@sheet.exercise(
+    to_do="Set `choice` to the name of a network and `megabytes` to a number, run that cell, and then this one.",
+    hints=[
+        "The comparison above has parameters and MACs of each. A parameter takes 4 bytes.",
+        "Two of them have less than 25 million parameters. Which of the two has less than 500 million MACs?",
+    ],
+)
+def for_a_phone(choice: Any, megabytes: Any) -> str:
+    """Choose a network by its size and its work."""
+    name = answers.choice("choice", choice, _NETWORKS)
+    given = answers.number("megabytes", megabytes)
+    if name != "MobileNetV2":
+        raise WrongAnswerError(f"{name} is not it: {_TOO_MUCH[name]}")
+    right = 3_538_984 * 4 / 1e6
+    mistakes = {
+        3.5: "these are millions of parameters. Each takes 4 bytes.",
+        13.5: "that is in MiB, of 1,048,576 bytes.",
+        28.3: "float32 has 4 bytes, not 8.",
+        7.1: "float32 has 4 bytes, not 2.",
+        9.0: "that is without the classifier.",
+    }
+    if abs(given - right) > 0.1:
+        reason = mistakes.get(round(given, 1), "multiply its parameters by 4 bytes.")
+        raise WrongAnswerError(f"The choice is right. `megabytes` is {given:g}: {reason}")
+    return "MobileNetV2, 14.2 MB and 0.3 billion MACs."
