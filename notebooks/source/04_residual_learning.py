@@ -12,6 +12,7 @@
 
 # %%
 import keras
+import matplotlib.pyplot as plt
 import numpy as np
 from keras import layers
 
@@ -186,19 +187,19 @@ initializers = {
     "random, deviation 0.2": keras.initializers.RandomNormal(stddev=0.2, seed=0),
     "zeros": "zeros",
 }
-blocks = (deep - 2) // 2
-print(
-    f"standard deviation after block {'':10s}"
-    + "".join(f"{block:>10d}" for block in range(0, blocks + 1, max(1, blocks // 5)))
-)
-deviations = {}
+names = [f"relu{block}" for block in range((deep - 2) // 2 + 1)]
+figure, axis = plt.subplots(figsize=(7, 3.4), layout="constrained")
 for name, initializer in initializers.items():
     runtime.seed_everything(0)
     model = build(deep, residual=False, batch_norm=False, initializer=initializer)
-    names = [f"relu{block}" for block in range(blocks + 1)]
     outputs = keras.Model(model.input, [model.get_layer(layer).output for layer in names])(x_train[:200])
-    deviations[name] = [float(keras.ops.std(output)) for output in outputs]
-    print(f"{name:40s}" + "".join(f"{value:10.1e}" for value in deviations[name][:: max(1, blocks // 5)]))
+    deviations = [float(keras.ops.std(output)) for output in outputs]
+    print(f"{name:24s} after the first layer {deviations[0]:.1e}, after the last block {deviations[-1]:.1e}")
+    if any(deviations):  # a logarithm has no place for zeros
+        axis.semilogy(deviations, marker="o", markersize=4, label=name)
+axis.set(xlabel="block", ylabel="standard deviation", title=f"Activations, untrained {model.name}; {photos.name}")
+axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+axis.grid(alpha=0.3)
 
 # %% [markdown]
 # ## What we saw
