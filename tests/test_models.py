@@ -24,10 +24,6 @@ def answer(model: keras.Model, images: np.ndarray) -> np.ndarray:
     return ops.convert_to_numpy(model(images, training=False))
 
 
-def trainable(model: keras.Model) -> int:
-    return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
-
-
 # Every architecture at its smallest input, with few classes.
 SMALLEST = {
     "lenet5": (build_lenet5, {"input_shape": (16, 16, 1)}),
@@ -96,133 +92,20 @@ def test_features_are_maps_or_their_mean_or_maximum(kind):
         )
 
 
-# Parameters of the courses
+# What the figures of the courses (tests/test_course_facts.py) do not say
 
 
 @pytest.mark.smoke
-def test_alexnet_has_the_parameters_and_sides_of_the_course():
-    table = layer_table(build_alexnet())
-    assert table.total_params == 62_378_344
-    convolutions = [row for row in table.rows if row.layer_type == "Conv2D"]
-    dense = [row for row in table.rows if row.layer_type == "Dense"]
-    assert sum(row.params for row in convolutions) == 3_747_200
-    assert sum(row.params for row in dense) == 58_631_144
-    assert [round(row.flops / 1e6) for row in convolutions] == [211, 896, 299, 449, 299]
-    assert [round(row.flops / 1e6, 1) for row in dense] == [75.5, 33.6, 8.2]
-    assert round(table.total_flops / 1e9, 2) == 2.27
-    sides = [row.output_shape[1] for row in table.rows if row.layer_type in ("Conv2D", "MaxPooling2D")]
-    assert sides == [55, 27, 27, 13, 13, 13, 13, 6]
-    assert table.unknown_layers == ()  # the normalisation is known, too
-
-
-def test_alexnet_in_two_groups_has_the_parameters_of_the_original():
+def test_alexnet_in_two_groups_splits_the_second_fourth_and_fifth_convolution():
     features = build_alexnet(groups=2, include_top=False)
     grouped = [layer.name for layer in features.layers if getattr(layer, "groups", 1) == 2]
     assert grouped == ["conv2", "conv4", "conv5"]
-    assert features.count_params() + 58_631_144 == 60_965_224
+    assert layer_table(features).unknown_layers == ()  # the normalisation is known, too
 
 
-VGG = {
-    "A": (132_863_336, 11),
-    "A-LRN": (132_863_336, 11),
-    "B": (133_047_848, 13),
-    "C": (133_638_952, 16),
-    "D": (138_357_544, 16),
-    "E": (143_667_240, 19),
-}
-
-
-@pytest.mark.parametrize("variant", VGG)
-def test_each_vgg_has_the_parameters_and_layers_of_the_table(variant):
-    parameters, depth = VGG[variant]
-    features = build_vgg(variant, input_shape=(32, 32, 3), include_top=False)
-    dense = 123_642_856  # of the three layers on 7 x 7 x 512
-    assert features.count_params() + dense == parameters
-    assert layer_table(features).depth + 3 == depth
-
-
-@pytest.mark.smoke
-def test_the_dense_layers_of_vgg_hold_what_the_table_says():
-    model = build_vgg("A", input_shape=(32, 32, 3), num_classes=5)
-    # At 32 pixels one value of each map is left, at 224 there are 49.
-    assert model.get_layer("fc1").count_params() == 512 * 4096 + 4096
-    assert 49 * 512 * 4096 + 4096 + 4096 * 4096 + 4096 + 4096 * 1000 + 1000 == 123_642_856
-
-
-def test_the_printed_vgg_rows_that_lack_a_convolution_have_the_printed_parameters():
-    lacking = 3 * 3 * 512 * 512 + 512
-    assert VGG["B"][0] - lacking == 130_688_040
-    assert VGG["E"][0] - lacking == 141_307_432
-
-
-INCEPTION = {
-    "3a": (192, 163_328),
-    "3b": (256, 388_096),
-    "4a": (480, 375_552),
-    "4b": (512, 448_512),
-    "4c": (512, 509_440),
-    "4d": (512, 604_672),
-    "4e": (528, 867_328),
-    "5a": (832, 1_042_432),
-    "5b": (832, 1_442_816),
-}
-
-
-def test_googlenet_has_the_weights_of_the_table_block_by_block():
-    model = build_googlenet()
-    assert model.count_params() == 6_998_552
-    for block, (maps, weights) in INCEPTION.items():
-        kernels = [
-            weight
-            for layer in model.layers
-            if layer.name.startswith(f"inception{block}_")
-            for weight in layer.weights
-            if len(weight.shape) == 4
-        ]
-        assert len(kernels) == 6
-        assert kernels[0].shape[2] == maps
-        assert sum(int(np.prod(kernel.shape)) for kernel in kernels) == weights
-    assert model.get_layer("conv1").count_params() == 9_408 + 64  # printed: 2.7K
-
-
-def test_googlenet_with_heads_has_three_outputs_and_their_parameters():
-    model = build_googlenet(auxiliary_heads=True)
-    assert model.count_params() == 13_378_280
+def test_googlenet_with_heads_has_three_outputs():
+    model = build_googlenet(auxiliary_heads=True, input_shape=(80, 80, 3), num_classes=5)
     assert model.output_names == ["predictions", "aux1", "aux2"]
-
-
-@pytest.mark.parametrize(
-    ("depth", "parameters", "paper_gmacs"),
-    [
-        (18, 11_689_512, 1.8),
-        (34, 21_797_672, 3.6),
-        (50, 25_557_032, 3.8),
-        (101, 44_549_160, 7.5),
-        (152, 60_192_808, 11.2),
-    ],
-)
-def test_each_resnet_has_the_parameters_the_depth_and_the_macs_of_the_paper(depth, parameters, paper_gmacs):
-    model = build_resnet(depth, downsample="1x1")
-    table = layer_table(model)
-    assert trainable(model) == parameters
-    assert table.depth == depth
-    # The paper truncates, and prints 7.6 and 11.3 for the last two, a little more than its own table gives.
-    assert int(table.total_macs / 1e8) / 10 == paper_gmacs
-
-
-def test_resnet50_with_the_stride_in_the_3x3_costs_more():
-    macs = [layer_table(build_resnet(50, downsample=kind)).total_macs for kind in ("3x3", "1x1")]
-    assert [round(count / 1e9, 2) for count in macs] == [4.09, 3.86]
-
-
-@pytest.mark.smoke
-def test_mobilenet_v2_has_the_parameters_and_macs_of_the_course():
-    model = build_mobilenet_v2()
-    assert (model.count_params(), trainable(model)) == (3_538_984, 3_504_872)
-    assert build_mobilenet_v2(include_top=False).count_params() == 2_257_984
-    table = layer_table(model)
-    assert int(table.total_macs / 1e6) == 300
-    assert sum(bool(row.macs) for row in table.rows) == 53  # printed: 54
 
 
 @pytest.mark.parametrize(("alpha", "maps"), [(0.35, 1280), (1.4, 1792)])

@@ -1,5 +1,6 @@
 """Facts of the figures: axes, data, texts, and that they appear exactly once."""
 
+import os
 import subprocess
 import sys
 
@@ -112,6 +113,20 @@ def test_a_notebook_cell_shows_the_figure_exactly_once(monkeypatch):
     notebook = NotebookClient(nbformat.v4.new_notebook(cells=cells), timeout=120, kernel_name="python3").execute()
     shown = [sum("image/png" in output.get("data", {}) for output in cell.outputs) for cell in notebook.cells]
     assert shown == [0, 1, 1, 0]
+
+
+def test_after_a_figure_of_the_course_a_notebook_still_shows_the_students_own():
+    setup = "import matplotlib.pyplot as plt\nimport numpy as np\nfrom kerascv_course import plotting"
+    ours = "figure = plotting.image_grid(np.zeros((2, 8, 8)))"
+    own = "plt.plot([1, 2]);"
+    cells = [nbformat.v4.new_code_cell(source) for source in (f"{setup}\n{ours}", own)]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    inline = {**os.environ, "MPLBACKEND": "module://matplotlib_inline.backend_inline"}
+    NotebookClient(notebook, timeout=120, kernel_name="python3").execute(env=inline)
+    assert [sum("image/png" in output.get("data", {}) for output in cell.outputs) for cell in notebook.cells] == [
+        0,
+        1,
+    ]
 
 
 @pytest.mark.smoke

@@ -39,6 +39,10 @@ def styled(draw: Callable[_P, Figure]) -> Callable[_P, Figure]:
     def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> Figure:
         with plt.rc_context(_STYLE):
             figure = draw(*args, **kwargs)
+            interactive = plt.isinteractive()
+        # The first figure starts the backend. In a notebook that switches interactive drawing on, and the end of
+        # the context switches it off again: the student's own figures would not be shown.
+        matplotlib.interactive(interactive)
         if "inline" in matplotlib.get_backend():
             plt.close(figure)
         return figure

@@ -159,7 +159,9 @@ print(f"Training errors on {photos.name}, {knobs['epochs']} epochs, {knobs['seed
 # %% [markdown]
 # ## Without batch normalization
 #
-# Batch normalization already cures much of what made deep networks hard to train. Take it away:
+# Batch normalization already cures much of what made deep networks hard to train. Take it away, and in the few
+# epochs of the lite profile neither network learns much: with shortcuts, too, since adding unscaled branches
+# makes the activations grow from block to block.
 
 # %%
 if deep <= 8:
