@@ -1,5 +1,7 @@
 """Several models side by side, and the cost of layers that nobody has built."""
 
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -71,6 +73,20 @@ def test_a_comparison_is_a_table_in_text_and_html_and_rows_for_pandas():
     assert text[2].split()[:3] == ["lenet5", "61,706", "0.4"]
     assert "32 images" in text[-1]
     assert '<td style="text-align: right">61,706</td>' in comparison._repr_html_()
+
+
+@pytest.mark.parametrize(
+    "measure", [layer_table, lambda model: compare([model]), lambda model: stage_table([model])]
+)
+def test_a_data_frame_holds_what_the_dictionaries_hold(measure, monkeypatch):
+    table = measure(branching())
+    frame = table.to_frame()
+    assert len(frame) == len(table.to_dict()) > 0
+    assert list(frame.columns) == list(table.to_dict()[0])
+    assert frame["params"].sum() == sum(row["params"] for row in table.to_dict()) > 0
+    monkeypatch.setitem(sys.modules, "pandas", None)  # not installed
+    with pytest.raises(ImportError, match=r'"kerascv_course\[pandas\]"'):
+        table.to_frame()
 
 
 def test_stages_are_where_the_resolution_changes():

@@ -12,7 +12,7 @@ import numpy as np
 
 from kerascv_course._validation import check_int, input_error
 from kerascv_course.architecture.graph import layer_table
-from kerascv_course.architecture.table import LayerTable
+from kerascv_course.architecture.table import LayerTable, as_frame
 
 _BYTES = 4  # of a weight or gradient in float32
 
@@ -59,6 +59,10 @@ class Comparison:
     def to_dict(self) -> list[dict[str, Any]]:
         """Return one dictionary per model, as `pandas.DataFrame` takes them."""
         return [asdict(record) for record in self.records]
+
+    def to_frame(self) -> Any:
+        """Return a `pandas.DataFrame` with one line per model, or raise `ImportError` where pandas is missing."""
+        return as_frame(self.to_dict())
 
     def __str__(self) -> str:
         lines = [_HEADER, *map(_cells, self.records)]
@@ -170,6 +174,10 @@ class StageTable:
     def to_dict(self) -> list[dict[str, Any]]:
         """Return one dictionary per stage, as `pandas.DataFrame` takes them."""
         return [asdict(stage) for stages in self.stages for stage in stages]
+
+    def to_frame(self) -> Any:
+        """Return a `pandas.DataFrame` with one line per stage, or raise `ImportError` where pandas is missing."""
+        return as_frame(self.to_dict())
 
     def _lines(self) -> list[list[str]]:
         columns = [[stages[0].model, *map(_stage_cell, stages)] for stages in self.stages]

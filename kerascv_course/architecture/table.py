@@ -102,6 +102,10 @@ class LayerTable:
         """Return one dictionary per row, as `pandas.DataFrame` takes them."""
         return [asdict(row) for row in self.rows]
 
+    def to_frame(self) -> Any:
+        """Return a `pandas.DataFrame` with one line per row, or raise `ImportError` where pandas is missing."""
+        return as_frame(self.to_dict())
+
     def __str__(self) -> str:
         lines = [_HEADER, *(_cells(row) for row in self.rows), _total_cells(self)]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
@@ -121,6 +125,16 @@ class LayerTable:
             f"<table><caption>{html.escape(self.model_name)}</caption><thead>{_html_line(_HEADER, 'th')}</thead>"
             f"<tbody>{body}</tbody><tfoot>{total}</tfoot></table><p><small>{notes}</small></p>"
         )
+
+
+def as_frame(records: list[dict[str, Any]]) -> Any:
+    """Return records as a `pandas.DataFrame`; pandas is imported only where somebody asks for it."""
+    try:
+        import pandas
+    except ImportError:
+        way_out = 'pip install "kerascv_course[pandas]". `to_dict` gives the same without it.'
+        raise ImportError(f"`to_frame` needs a package: {way_out}") from None
+    return pandas.DataFrame(records)
 
 
 def _html_line(cells: tuple[str, ...], tag: str) -> str:
