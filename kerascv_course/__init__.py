@@ -9,7 +9,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_MODULES = ("architecture", "datasets", "models", "plotting", "runtime", "training")
+_MODULES = ("architecture", "augmentation", "datasets", "models", "plotting", "runtime", "training")
 
 _NAMES = {
     "conv_output_size": "architecture",

@@ -1,5 +1,6 @@
 # What an editor and a type checker see of the package; at run time the names are fetched when they are used.
 from kerascv_course import architecture as architecture
+from kerascv_course import augmentation as augmentation
 from kerascv_course import datasets as datasets
 from kerascv_course import models as models
 from kerascv_course import plotting as plotting

@@ -17,7 +17,7 @@ NOTEBOOK_SOURCES = REPOSITORY / "notebooks" / "source"
 
 # Which module may import which other of this package. A new module needs a line here.
 BASE = {"_validation", "runtime"}
-CORE = {"datasets", "models", "architecture"}
+CORE = {"datasets", "models", "architecture", "augmentation"}
 MAY_IMPORT = {
     "__init__": set(),  # it fetches names when they are used
     "_validation": set(),
@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "datasets": BASE,
     "models": BASE,  # and never datasets
     "architecture": BASE,
+    "augmentation": BASE,
     "training": BASE | CORE,
     "plotting": {"_validation", "architecture"},  # it takes arrays and records; only notebooks import it
     "doctor": BASE | CORE,

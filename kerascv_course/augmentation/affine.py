@@ -1,0 +1,281 @@
+"""Flip, shift, rotate, zoom and shear as one matrix for each image, so that each is interpolated once.
+
+A chain of Keras' layers resamples the image in each of them: that takes time, and each time blurs a little. Affine
+maps can be multiplied instead. Two engines apply the product: `keras.ops.image.affine_transform`, on any backend,
+and OpenCV, on NumPy arrays.
+"""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kerascv_course._validation import check_choice, check_int, check_number, input_error
+
+Strength = float | tuple[float, float]
+
+FILL_MODES = ("reflect", "constant", "nearest")
+_DRAWS = 9  # random numbers for each map
+_FLIPS = {
+    None: (False, False),
+    "horizontal": (True, False),
+    "vertical": (False, True),
+    "horizontal_and_vertical": (True, True),
+}
+
+
+@keras.saving.register_keras_serializable(package="kerascv_course")
+class RandomAffine(keras.layers.Layer):
+    """Flip, shift, rotate, zoom and shear at random, with one interpolation in place of five.
+
+    It does what Keras' `RandomFlip`, `RandomTranslation`, `RandomRotation`, `RandomZoom` and `RandomShear` do one
+    after the other, and is active when they are: in training, and where it is called by itself. Other than in the
+    chain, each value is interpolated once, the border is filled once, and the shear leaves the centre in place,
+    not the corner. It works in a model on any backend, and in `tf.data` on the TensorFlow backend.
+
+    Args:
+        flip: None, "horizontal", "vertical" or "horizontal_and_vertical": half of the images are mirrored.
+        translation: Shift down and to the right as a share of the side, up to 1. Here and below a number s stands
+            for the range (-s, s), and a pair for the range itself.
+        rotation: Angle as a share of a full turn, up to 1.
+        zoom: Change of the side that is seen, above -1: at -0.2 four fifths of the image fill the frame.
+        shear: Pixels by which a row or column is moved, for each pixel of distance from the centre, from 0 to 1;
+            a number s stands for (0, s), and either sign is as likely.
+        fill_mode: What is seen beyond the border: "reflect", "nearest", or "constant" for `fill_value`.
+        fill_value: The value there, in the range of the images.
+        seed: Seed of the layer, 0 or more; None for another result in each run.
+        **kwargs: As for any layer, for example `name`.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        ValueError: If an argument is out of range.
+
+    Example:
+        >>> layer = RandomAffine(flip="horizontal", translation=0.1, rotation=0.05, seed=0)
+        >>> tuple(layer(np.zeros((2, 32, 32, 3), "uint8")).shape)
+        (2, 32, 32, 3)
+
+    Source: Boracchi (augmentation layers).
+    """
+
+    def __init__(
+        self,
+        *,
+        flip: str | None = None,
+        translation: Strength = 0.0,
+        rotation: Strength = 0.0,
+        zoom: Strength = 0.0,
+        shear: Strength = 0.0,
+        fill_mode: str = "reflect",
+        fill_value: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        function = "RandomAffine"
+        check_choice(function, "flip", flip, _FLIPS)
+        self.flip = flip
+        self.translation = as_range(function, "translation", translation, -1, 1)
+        self.rotation = as_range(function, "rotation", rotation, -1, 1)
+        self.zoom = as_range(function, "zoom", zoom, -0.99, 10)
+        self.shear = as_range(function, "shear", shear, 0, 1)
+        check_choice(function, "fill_mode", fill_mode, FILL_MODES)
+        self.fill_mode = fill_mode
+        self.fill_value = check_number(function, "fill_value", fill_value)
+        self.seed = None if seed is None else check_int(function, "seed", seed, 0)
+        super().__init__(**kwargs)
+        self.random = keras.random.SeedGenerator(self.seed)
+
+    def call(self, images: Any, training: bool = True) -> Any:
+        """Return the moved images (batch, height, width, channels), in the layer's dtype."""
+        images = ops.cast(images, self.compute_dtype)
+        if not training:
+            return images
+        count, height, width, _ = ops.shape(images)
+        size = [side if isinstance(side, int) else ops.cast(side, "float32") for side in (height, width)]
+        draws = keras.random.uniform((_DRAWS, count), 0.0, 1.0, "float32", seed=self.random)
+        matrices = self._product(size, draws, ops)
+        return _warp_with_keras(images, matrices, self.fill_mode, self.fill_value)
+
+    def matrices(self, count: int, image_size: tuple[int, int], *, seed: int = 0) -> np.ndarray:
+        """Draw maps without applying them, for `warp`, or to move the labels of a regression with the image.
+
+        Args:
+            count: Number of images, 1 or more.
+            image_size: Height and width in pixels.
+            seed: The same seed gives the same maps.
+
+        Returns:
+            Array (count, 8), `float32`. In a row a0, a1, a2, b0, b1, b2, 0, 0 the value of the result at column x
+            and row y is found at column `a0 x + a1 y + a2` and row `b0 x + b1 y + b2` of the image.
+
+        Raises:
+            TypeError: If a number is not whole.
+            ValueError: If a number is too small, or `image_size` is no pair.
+
+        Example:
+            >>> to_the_right_and_down = RandomAffine(translation=(0.25, 0.25))
+            >>> to_the_right_and_down.matrices(1, (4, 4)).tolist()  # a quarter of 4 pixels
+            [[1.0, 0.0, -1.0, 0.0, 1.0, -1.0, 0.0, 0.0]]
+        """
+        count = check_int("matrices", "count", count, 1)
+        if not isinstance(image_size, tuple | list) or len(image_size) != 2:
+            raise input_error("matrices", "image_size", "(height, width) in pixels", image_size)
+        size = [check_int("matrices", "image_size", side, 1) for side in image_size]
+        rng = np.random.default_rng(check_int("matrices", "seed", seed, 0))
+        return self._product(size, rng.random((_DRAWS, count)), np).astype("float32")
+
+    def _product(self, size: Any, draws: Any, math: Any) -> Any:
+        """Multiply the parts of each map out of numbers from 0 to 1, with the functions of `math`."""
+        height, width = size
+
+        def between(draw: Any, span: tuple[float, float]) -> Any:
+            return span[0] + (span[1] - span[0]) * draw
+
+        # A result at (x, y), counted from the centre, is found at (a0 x + a1 y, b0 x + b1 y) in the image: shear,
+        # zoom and rotate from the right to the left, then shift, then mirror. What is off costs nothing.
+        angle = 2 * np.pi * between(draws[0], self.rotation)
+        a0 = b1 = math.cos(angle)
+        b0 = math.sin(angle)
+        a1 = 0.0 - b0
+        if self.shear != (0, 0):
+            sign = math.sign(draws[1] - 0.5)
+            shear_x, shear_y = sign * between(draws[2], self.shear), sign * between(draws[3], self.shear)
+            a0, a1 = a0 + a1 * shear_y, a0 * shear_x + a1
+            b0, b1 = b0 + b1 * shear_y, b0 * shear_x + b1
+        if self.zoom != (0, 0):
+            zoom = 1 + between(draws[4], self.zoom)
+            a0, a1, b0, b1 = zoom * a0, zoom * a1, zoom * b0, zoom * b1
+        right, down = between(draws[5], self.translation) * width, between(draws[6], self.translation) * height
+        mirror_x, mirror_y = _FLIPS[self.flip]
+        if mirror_x:
+            sign = math.sign(draws[7] - 0.5)
+            a0, a1, right = sign * a0, sign * a1, sign * right
+        if mirror_y:
+            sign = math.sign(draws[8] - 0.5)
+            b0, b1, down = sign * b0, sign * b1, sign * down
+        centre_x, centre_y = (width - 1) / 2, (height - 1) / 2
+        a2 = centre_x - a0 * centre_x - a1 * centre_y - right
+        b2 = centre_y - b0 * centre_x - b1 * centre_y - down
+        zero = math.zeros_like(a0)
+        return math.stack([a0, a1, a2, b0, b1, b2, zero, zero], axis=1)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return the shape of the images."""
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments, from which the layer can be made again."""
+        names = ("flip", "translation", "rotation", "zoom", "shear", "fill_mode", "fill_value", "seed")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+def warp(
+    images: Any, matrices: Any, *, fill_mode: str = "reflect", fill_value: float = 0.0, engine: str = "keras"
+) -> Any:
+    """Move the pixels of each image as its matrix says, with one bilinear interpolation.
+
+    Args:
+        images: Batch (images, height, width, channels); for OpenCV a NumPy array of `uint8` or `float32`.
+        matrices: Array (images, 8), as `RandomAffine.matrices` returns it.
+        fill_mode: What is seen beyond the border: "reflect", "nearest", or "constant" for `fill_value`.
+        fill_value: The value there, in the range of the images.
+        engine: "keras" on any backend; or "opencv", several times as fast on a CPU, where OpenCV is installed.
+
+    Returns:
+        The moved images: from "keras" a `float32` tensor, from "opencv" an array of the dtype of `images`.
+
+    Raises:
+        TypeError: If the images for OpenCV are no array of these dtypes.
+        ValueError: If shapes do not fit, or an option is not known.
+        ImportError: If OpenCV is asked for and not installed.
+
+    Example:
+        >>> image = np.array([[[[0], [10], [20], [30]]]], "uint8")  # a row of four pixels
+        >>> half_a_pixel = np.array([[1, 0, 0.5, 0, 1, 0, 0, 0]], "float32")
+        >>> ops.convert_to_numpy(warp(image, half_a_pixel)).ravel().tolist()
+        [5.0, 15.0, 25.0, 30.0]
+    """
+    check_choice("warp", "engine", engine, ("keras", "opencv"))
+    check_choice("warp", "fill_mode", fill_mode, FILL_MODES)
+    fill_value = check_number("warp", "fill_value", fill_value)
+    if len(getattr(images, "shape", ())) != 4:
+        raise input_error("warp", "images", "a batch (images, height, width, channels)", images)
+    if tuple(getattr(matrices, "shape", ())) != (images.shape[0], 8):
+        raise input_error("warp", "matrices", f"an array ({images.shape[0]}, 8), a row for each image", matrices)
+    if engine == "keras":
+        return _warp_with_keras(ops.cast(images, "float32"), matrices, fill_mode, fill_value)
+    check_opencv("warp")
+    check_bytes_or_floats("warp", images)
+    moved = np.empty_like(images)
+    warp_with_opencv(images, np.asarray(matrices), moved, fill_mode, fill_value)
+    return moved
+
+
+def _warp_with_keras(images: Any, matrices: Any, fill_mode: str, fill_value: float) -> Any:
+    return ops.image.affine_transform(
+        images, matrices, fill_mode=fill_mode, fill_value=fill_value, data_format="channels_last"
+    )
+
+
+def warp_with_opencv(
+    images: np.ndarray, matrices: np.ndarray, moved: np.ndarray, fill_mode: str, fill_value: float
+) -> None:
+    """Write into `moved` what `warp` returns: OpenCV moves one image at a time, each thread its part of them."""
+    import cv2
+
+    borders = (cv2.BORDER_REFLECT, cv2.BORDER_CONSTANT, cv2.BORDER_REPLICATE)
+    border = dict(zip(FILL_MODES, borders, strict=True))[fill_mode]
+    maps = np.ascontiguousarray(matrices[:, :6], "float64").reshape(-1, 2, 3)
+    size = (images.shape[2], images.shape[1])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    values = (fill_value,) * 4
+
+    def move(first: int, end: int) -> None:
+        for image, matrix, result in zip(images[first:end], maps[first:end], moved[first:end], strict=True):
+            cv2.warpAffine(image, matrix, size, result, flags, border, values)
+
+    cuts = np.linspace(0, len(images), _cores() + 1).astype(int).tolist()
+    list(_threads().map(move, cuts[:-1], cuts[1:]))
+
+
+def check_opencv(function: str) -> None:
+    """Raise `ImportError` where OpenCV is not installed."""
+    try:
+        import cv2  # noqa: F401
+    except ImportError:
+        way_out = 'pip install "kerascv_course[fast]". engine="keras" does without it.'
+        raise ImportError(f'engine="opencv" of `{function}` needs a package: {way_out}') from None
+
+
+def check_bytes_or_floats(function: str, images: Any) -> None:
+    """Raise `TypeError` unless the images are what OpenCV takes."""
+    if not isinstance(images, np.ndarray) or images.dtype not in (np.uint8, np.float32) or images.shape[-1] > 4:
+        rule = "a NumPy array of uint8 or float32 with at most 4 channels for OpenCV"
+        raise input_error(function, "images", rule, images, error=TypeError)
+
+
+def as_range(function: str, argument: str, value: Any, minimum: float, maximum: float) -> tuple[float, float]:
+    """Return the range that a number or a pair stands for, or raise."""
+    if not isinstance(value, tuple | list):
+        high = check_number(function, argument, value, 0, maximum if minimum == 0 else -minimum)
+        return (0.0 if minimum == 0 else -high), high
+    if len(value) != 2:
+        raise input_error(function, argument, "a number, or a pair (lowest, highest)", value)
+    low, high = (check_number(function, argument, bound, minimum, maximum) for bound in value)
+    if low > high:
+        raise input_error(function, argument, "a pair (lowest, highest)", value)
+    return low, high
+
+
+def _cores() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)  # not on macOS and Windows
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_cores(), thread_name_prefix="kerascv_course_warp")

@@ -1,0 +1,240 @@
+"""Pipelines of augmentation out of Keras' own layers, by the names that the courses use."""
+
+from typing import Any
+
+import keras
+from keras import layers, ops
+
+from kerascv_course._validation import check_choice, check_int, check_number, input_error
+from kerascv_course.augmentation.affine import FILL_MODES, Strength, as_range
+
+# Sets of the courses. A keyword beside the name of a set replaces its strength.
+PRESETS: dict[str, dict[str, Any]] = {
+    "flip": {"flip": "horizontal"},
+    "geometric": {"flip": "horizontal", "translation": 0.1, "rotation": 0.05, "zoom": 0.1},
+    "photometric": {"brightness": 0.1, "contrast": 0.2, "saturation": 0.2, "hue": 0.05},
+    # Lorente tries these one by one, then together.
+    "lorente": {"flip": "horizontal", "translation": 0.2, "rotation": 0.1, "zoom": 0.2, "shear": 0.2},
+}
+
+
+def _flip(function: str, name: str, value: Any) -> str:
+    check_choice(function, name, value, ("horizontal", "vertical", "horizontal_and_vertical"))
+    return str(value)
+
+
+def _crop(function: str, name: str, value: Any) -> tuple[int, int]:
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        raise input_error(function, name, "(height, width) in pixels", value)
+    height, width = (check_int(function, name, side, 1) for side in value)
+    return height, width
+
+
+def _between(minimum: float, maximum: float, check: Any = as_range) -> Any:
+    return lambda function, name, value: check(function, name, value, minimum, maximum)
+
+
+def _random_crop(size: tuple[int, int], fill: Any, colours: Any, seed: Any) -> list[keras.Layer]:
+    # At inference `RandomCrop` of Keras 3.15 leaves the image as it is; in training the second layer does nothing.
+    return [layers.RandomCrop(*size, **seed), layers.CenterCrop(*size)]
+
+
+def _random_saturation(span: tuple[float, float], fill: Any, colours: Any, seed: Any) -> list[keras.Layer]:
+    # Of values up to 255 `RandomSaturation` of Keras 3.15 makes negative ones: it cuts at 255 what must end at 1.
+    # It counts from 0 to 1, where one half changes nothing.
+    low, high = colours["value_range"]
+    return [
+        layers.Rescaling(1 / (high - low), -low / (high - low)),
+        layers.RandomSaturation(tuple(0.5 + bound / 2 for bound in span), value_range=(0, 1), **seed),
+        layers.Rescaling(high - low, low),
+    ]
+
+
+# Each step: how its strength is checked, and its layers. The order here is their order.
+_STEPS: dict[str, tuple[Any, Any]] = {
+    "crop": (_crop, _random_crop),
+    "flip": (_flip, lambda mode, fill, colours, seed: layers.RandomFlip(mode, **seed)),
+    "translation": (
+        _between(-1, 1),
+        lambda span, fill, colours, seed: layers.RandomTranslation(span, span, **fill, **seed),
+    ),
+    "rotation": (_between(-1, 1), lambda span, fill, colours, seed: layers.RandomRotation(span, **fill, **seed)),
+    "zoom": (_between(-0.99, 10), lambda span, fill, colours, seed: layers.RandomZoom(span, **fill, **seed)),
+    "shear": (_between(0, 1), lambda span, fill, colours, seed: layers.RandomShear(span, span, **fill, **seed)),
+    "perspective": (
+        _between(0, 1, check_number),
+        lambda scale, fill, colours, seed: layers.RandomPerspective(
+            (1.0, 1.0), scale=scale, fill_value=fill["fill_value"], **seed
+        ),
+    ),
+    "brightness": (
+        _between(-1, 1),
+        lambda span, fill, colours, seed: layers.RandomBrightness(span, **colours, **seed),
+    ),
+    # From 1 - c to 1 + c times the distance from the mean: of a single number Keras takes the upper half alone.
+    "contrast": (
+        _between(0, 1, check_number),
+        lambda change, fill, colours, seed: layers.RandomContrast((change, change), **colours, **seed),
+    ),
+    "saturation": (_between(-1, 1), _random_saturation),
+    "hue": (_between(0, 1), lambda span, fill, colours, seed: layers.RandomHue(span, **colours, **seed)),
+    "noise": (
+        _between(0, 1, check_number),
+        lambda deviation, fill, colours, seed: RandomNoise(deviation, **colours, **seed),
+    ),
+    "erasing": (
+        _between(0, 1, check_number),
+        lambda share, fill, colours, seed: layers.RandomErasing((share, share), **colours, **seed),
+    ),
+}
+
+
+def pipeline(
+    *presets: str,
+    crop: tuple[int, int] | None = None,
+    flip: str | None = None,
+    translation: Strength | None = None,
+    rotation: Strength | None = None,
+    zoom: Strength | None = None,
+    shear: Strength | None = None,
+    perspective: float | None = None,
+    brightness: Strength | None = None,
+    contrast: float | None = None,
+    saturation: Strength | None = None,
+    hue: Strength | None = None,
+    noise: float | None = None,
+    erasing: float | None = None,
+    value_range: tuple[float, float] = (0, 255),
+    fill_mode: str = "reflect",
+    seed: int | None = None,
+) -> keras.Sequential:
+    """Put augmentation layers of Keras in a row.
+
+    The result is a plain `Sequential`: a layer of a model, where it acts in training alone; a function to call on
+    a batch; or what `tf.data` maps over batches. The layers come in the order of the arguments.
+
+    Args:
+        *presets: Names of sets: "flip", "geometric", "photometric", "lorente". Arguments below replace or add.
+        crop: Height and width in pixels of a random part, which becomes the image: the same part for a whole
+            batch, and the centre at inference.
+        flip: "horizontal", "vertical" or "horizontal_and_vertical".
+        translation: Share of the side, up to 1. A number s stands for (-s, s), a pair for the range itself.
+        rotation: Share of a full turn, up to 1; number or pair.
+        zoom: Change of the side that is seen; number or pair; below 0 the image is enlarged.
+        shear: Shift per pixel of distance, from 0 to 1; a number s stands for (0, s), with either sign.
+        perspective: How far the corners move, as a share of the side, from 0 to 1.
+        brightness: What is added, as a share of the value range, up to 1; number or pair.
+        contrast: Change of the distance from the mean, in both directions, from 0 to 1.
+        saturation: Change of the colours: -1 is grey, 0 nothing, 1 is pure; number or pair.
+        hue: Turn of the colours, as a share of half the circle, from 0 to 1, with either sign; number or pair.
+        noise: Standard deviation of the noise in each value, as a share of the value range, from 0 to 1.
+        erasing: Probability, from 0 to 1, that a rectangle is replaced by noise.
+        value_range: Lowest and highest value of the images.
+        fill_mode: What is seen beyond the border: "reflect", "nearest" or "constant" (the lowest value).
+        seed: Seed of the first layer, the next ones follow; None for another result in each run.
+
+    Returns:
+        An unbuilt model of at least one layer; images (batch, height, width, channels) in and out, `float32`.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        ValueError: If a name is not known, a strength is out of range, or there is no layer.
+
+    Example:
+        >>> augment = pipeline("flip", rotation=0.1, seed=0)
+        >>> [type(layer).__name__ for layer in augment.layers]
+        ['RandomFlip', 'RandomRotation']
+
+    Source: Boracchi; Manco, Architectures; Lorente.
+    """
+    function = "pipeline"
+    chosen: dict[str, Any] = {}
+    for name in presets:
+        check_choice(function, "presets", name, PRESETS)
+        chosen |= PRESETS[name]
+    strengths = (crop, flip, translation, rotation, zoom, shear, perspective, brightness, contrast, saturation)
+    given = dict(zip(_STEPS, (*strengths, hue, noise, erasing), strict=True))
+    chosen |= {name: value for name, value in given.items() if value is not None}
+    if not chosen:
+        raise input_error(function, "presets", "a name, or a strength is given", presets)
+    check_choice(function, "fill_mode", fill_mode, FILL_MODES)
+    low, high = _value_range(function, value_range)
+    if seed is not None:
+        seed = check_int(function, "seed", seed, 0)
+    fill = {"fill_mode": fill_mode, "fill_value": low}
+    stack: list[keras.Layer] = []
+    for name, (check, build) in _STEPS.items():
+        if name in chosen:
+            value = check(function, name, chosen[name])
+            own_seed = {"seed": None if seed is None else seed + len(stack)}
+            made = build(value, fill, {"value_range": (low, high)}, own_seed)
+            stack += made if isinstance(made, list) else [made]
+    return keras.Sequential(stack, name="augmentation")
+
+
+@keras.saving.register_keras_serializable(package="kerascv_course")
+class RandomNoise(layers.Layer):
+    """Add noise of the normal distribution to each value, and cut what leaves the value range.
+
+    Keras' `GaussianNoise` does not cut, and is off where the layer is called by itself; Keras' augmentation layers
+    are on then, and so is this one. It works in a model on any backend, in `tf.data` on the TensorFlow backend.
+
+    Args:
+        deviation: Standard deviation as a share of the value range, from 0 to 1.
+        value_range: Lowest and highest value of the images.
+        seed: Seed of the layer, 0 or more; None for another result in each run.
+        **kwargs: As for any layer, for example `name`.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        ValueError: If an argument is out of range.
+
+    Example:
+        >>> noisy = RandomNoise(0.1, seed=0)(keras.ops.full((1, 2, 2, 3), 128.0))
+        >>> tuple(noisy.shape), bool(keras.ops.all(noisy == 128.0))
+        ((1, 2, 2, 3), False)
+
+    Source: Manco, Architectures (photometric augmentation).
+    """
+
+    def __init__(
+        self,
+        deviation: float,
+        value_range: tuple[float, float] = (0, 255),
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.deviation = check_number("RandomNoise", "deviation", deviation, 0, 1)
+        self.value_range = _value_range("RandomNoise", value_range)
+        self.seed = None if seed is None else check_int("RandomNoise", "seed", seed, 0)
+        super().__init__(**kwargs)
+        self.random = keras.random.SeedGenerator(self.seed)
+
+    def call(self, images: Any, training: bool = True) -> Any:
+        """Return the noisy images, in the layer's dtype."""
+        images = ops.cast(images, self.compute_dtype)
+        if not training:
+            return images
+        low, high = self.value_range
+        noise = keras.random.normal(
+            ops.shape(images), 0.0, self.deviation * (high - low), self.compute_dtype, seed=self.random
+        )
+        return ops.clip(images + noise, low, high)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return the shape of the images."""
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments, from which the layer can be made again."""
+        own = {"deviation": self.deviation, "value_range": self.value_range, "seed": self.seed}
+        return {**super().get_config(), **own}
+
+
+def _value_range(function: str, value: Any) -> tuple[float, float]:
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        raise input_error(function, "value_range", "(lowest, highest), as (0, 255) or (0, 1)", value)
+    low, high = (check_number(function, "value_range", bound) for bound in value)
+    if low >= high:
+        raise input_error(function, "value_range", "(lowest, highest), as (0, 255) or (0, 1)", value)
+    return low, high

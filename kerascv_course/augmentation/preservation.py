@@ -1,0 +1,100 @@
+"""Does a transformation keep the label? How often a trained model changes its mind under it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kerascv_course._validation import check_int, input_error
+from kerascv_course.augmentation.tta import check_model_and_images, probabilities
+
+
+@dataclass(frozen=True)
+class PreservationRecord:
+    """What a transformation does to a model's answers.
+
+    Attributes:
+        name: Name of the transformation.
+        preserved: Share of the images of which the model names the same class before and after.
+        accuracy: Share of the transformed images of which it names the true class; None without labels.
+        images: Transformed images that were looked at, repetitions included.
+    """
+
+    name: str
+    preserved: float
+    accuracy: float | None
+    images: int
+
+
+def label_preserved(
+    model: keras.Model,
+    images: np.ndarray,
+    transformations: Mapping[str, Callable[[Any], Any]],
+    *,
+    labels: np.ndarray | None = None,
+    repeats: int = 4,
+    batch_size: int = 64,
+) -> list[PreservationRecord]:
+    """Measure how often a trained model keeps its answer under each transformation.
+
+    The courses' criterion made measurable: an augmentation must not change the label. A model that was trained
+    without it may also be surprised by a harmless one: look at the pictures, too.
+
+    Args:
+        model: A built, trained classifier that ends in probabilities.
+        images: Array (images, height, width, channels) in the range that the model was trained on.
+        transformations: By name a layer or function of a batch, such as a `pipeline`.
+        labels: True classes, whole numbers (images,), for the accuracy; None to do without.
+        repeats: How often each image is transformed, 1 or more.
+        batch_size: Images in a batch, 1 or more.
+
+    Returns:
+        One record per transformation, in their order.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        ValueError: If shapes do not fit, or a number is out of range.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.GlobalAveragePooling2D()])
+        >>> model.add(keras.layers.Dense(2, activation="softmax"))
+        >>> mirrored = {"mirrored": lambda batch: batch[:, :, ::-1]}
+        >>> (record,) = label_preserved(model, np.ones((3, 8, 8, 1), "float32"), mirrored)
+        >>> record.name, record.preserved, record.images
+        ('mirrored', 1.0, 12)
+
+    Source: Manco, Architectures (label-preserving transformations).
+    """
+    function = "label_preserved"
+    if not isinstance(transformations, Mapping) or not all(map(callable, transformations.values())):
+        rule = "a mapping from names to layers or functions"
+        raise input_error(function, "transformations", rule, transformations, error=TypeError)
+    repeats = check_int(function, "repeats", repeats, 1)
+    batch_size = check_int(function, "batch_size", batch_size, 1)
+    check_model_and_images(function, model, images)
+    if labels is not None and np.shape(labels) != (len(images),):
+        raise input_error(function, "labels", f"None or {len(images)} numbers of classes", labels)
+    starts = range(0, len(images), batch_size)
+    plain = np.concatenate(
+        [probabilities(model, images[start : start + batch_size]).argmax(axis=1) for start in starts]
+    )
+    records = []
+    for name, change in transformations.items():
+        kept = right = 0
+        for _ in range(repeats):
+            for start in starts:
+                batch = images[start : start + batch_size]
+                changed = change(batch, training=True) if isinstance(change, keras.Model) else change(batch)
+                if tuple(ops.shape(changed)) != batch.shape:
+                    rule = f"functions that keep the shape of the images, as {name!r} does not"
+                    raise input_error(function, "transformations", rule, tuple(ops.shape(changed)))
+                answers = probabilities(model, changed).argmax(axis=1)
+                kept += int((answers == plain[start : start + batch_size]).sum())
+                if labels is not None:
+                    right += int((answers == np.asarray(labels)[start : start + batch_size]).sum())
+        count = repeats * len(images)
+        records.append(PreservationRecord(name, kept / count, None if labels is None else right / count, count))
+    return records
