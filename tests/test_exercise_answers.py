@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from exercise_answers import architectures as architectures_answers
+from exercise_answers import augmentation as augmentation_answers
 from exercise_answers import convolution as convolution_answers
 from exercise_answers import lenet_cifar10 as lenet_cifar10_answers
 from exercise_answers import residual_learning as residual_learning_answers
@@ -13,13 +14,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from kerascv_course import load_digits
-from kerascv_course.exercises import architectures, convolution, lenet_cifar10, residual_learning
+from kerascv_course.exercises import architectures, augmentation, convolution, lenet_cifar10, residual_learning
 
 SHEETS = [
     (convolution.sheet, convolution_answers),
     (lenet_cifar10.sheet, lenet_cifar10_answers),
     (architectures.sheet, architectures_answers),
     (residual_learning.sheet, residual_learning_answers),
+    (augmentation.sheet, augmentation_answers),
 ]
 EXERCISES = [(exercise, table) for sheet, table in SHEETS for exercise in sheet.exercises.values()]
 

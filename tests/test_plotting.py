@@ -21,6 +21,11 @@ FIGURES = {
     "image_grid": lambda: plotting.image_grid(
         np.zeros((3, 8, 8), "uint8"), titles=["a", "b", "c"], caption="zeros"
     ),
+    "image_table": lambda: plotting.image_table(
+        {"dark": np.zeros((2, 8, 8)), "bright, with a long name": np.ones((2, 8, 8))},
+        ["a", "b"],
+        caption="two by two",
+    ),
     "history_curves": lambda: plotting.history_curves(EPOCHS, caption="three epochs"),
     "confusion_matrix": lambda: plotting.confusion_matrix(np.eye(10), list("abcdefghij"), caption="ten classes"),
     "first_layer_filters": lambda: plotting.first_layer_filters(
@@ -157,6 +162,32 @@ def test_grey_and_colour_images_of_bytes_and_floats_are_shown_alike(shape, dtype
     expected = values.squeeze(-1) if shape[-1] == 1 else values
     drawn = pictures(plotting.image_grid(images))
     np.testing.assert_allclose(drawn, expected / 255, atol=1e-3)
+
+
+def test_a_table_names_its_rows_at_their_height_and_its_columns_above():
+    rows = {"dark": np.zeros((3, 8, 8)), "bright": np.ones((3, 8, 8))}
+    figure = plotting.image_table(rows, ["0.1", "0.2", "0.3"])
+    assert [axis.get_title() for axis in figure.axes] == ["0.1", "0.2", "0.3", "", "", ""]
+    assert [picture.max() for picture in pictures(figure)] == [0, 0, 0, 1, 1, 1]
+    for text, axis in zip(figure.texts, (figure.axes[0], figure.axes[3]), strict=True):
+        box = axis.get_position()
+        assert text.get_position()[1] == pytest.approx((box.y0 + box.y1) / 2)
+        assert text.get_position()[0] < box.x0
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "error", "words"),
+    [
+        ([np.zeros((1, 8, 8))], ["a"], TypeError, "`rows` of `image_table` must be a mapping"),
+        ({}, ["a"], ValueError, "`rows` of `image_table` must be one or more rows of 1 images"),
+        ({"x": np.zeros((2, 8, 8))}, ["a"], ValueError, "{'x': 2}"),
+        ({"x": np.zeros((1, 8, 8))}, "a", ValueError, "`columns` of `image_table` must be a list"),
+        ({"x": np.full((1, 8, 8), 7.0)}, ["a"], ValueError, "`rows` of `image_table` must be finite floats"),
+    ],
+)
+def test_a_table_that_does_not_fit_is_refused(rows, columns, error, words):
+    with pytest.raises(error, match=words):
+        plotting.image_table(rows, columns)
 
 
 def test_images_of_different_sizes_can_be_given_as_a_list():

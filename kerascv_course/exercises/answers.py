@@ -41,13 +41,13 @@ def number(name: str, answer: Any) -> float:
             f"Python reads a comma between digits as a tuple, `{answer}`: write {plain} without it."
         )
     if callable(answer):
-        raise WrongAnswerError(f"`{name}` is {_kind(answer)}, not a number. Does it lack its parentheses?")
+        raise WrongAnswerError(f"`{name}` is {kind(answer)}, not a number. Does it lack its parentheses?")
     try:
         value = np.asarray(_to_numpy(answer))
     except Exception:  # anything at all may be handed in
         value = np.empty(0)
     if value.size != 1 or value.dtype.kind not in "iuf":
-        raise WrongAnswerError(f"`{name}` must be a number; it is {_kind(answer)}.")
+        raise WrongAnswerError(f"`{name}` must be a number; it is {kind(answer)}.")
     if not np.isfinite(value).all():
         raise WrongAnswerError(f"`{name}` is {value.item()}, which is no number to count with.")
     return float(value.item())
@@ -78,7 +78,7 @@ def choice(name: str, answer: Any, options: Sequence[str]) -> str:
         if wanted == option.lower():
             return option
     listed = " or ".join(f'`"{option}"`' for option in options)
-    received = f"it is {_short(answer)}" if isinstance(answer, str | int | float) else f"it is {_kind(answer)}"
+    received = f"it is {_short(answer)}" if isinstance(answer, str | int | float) else f"it is {kind(answer)}"
     raise WrongAnswerError(f"`{name}` must be {listed}; {received}.")
 
 
@@ -94,7 +94,7 @@ def array(name: str, answer: Any, shape: tuple[int, ...]) -> np.ndarray:
             raise TypeError
         value = np.asarray(_to_numpy(answer)).astype("float64")
     except Exception:  # anything at all may be handed in
-        raise WrongAnswerError(f"`{name}` must be an array of shape {shape}; it is {_kind(answer)}.") from None
+        raise WrongAnswerError(f"`{name}` must be an array of shape {shape}; it is {kind(answer)}.") from None
     if value.shape != shape:
         raise WrongAnswerError(f"`{name}` has shape {value.shape}; it must have {shape}.")
     if not np.isfinite(value).all():
@@ -113,7 +113,7 @@ def outcome(name: str, function: Any, *arguments: Any, **options: Any) -> Any:
         8
     """
     if not callable(function):
-        raise WrongAnswerError(f"`{name}` must be a function; it is {_kind(function)}. Hand it in without ( ).")
+        raise WrongAnswerError(f"`{name}` must be a function; it is {kind(function)}. Hand it in without ( ).")
     call = ", ".join([*map(_short, arguments), *(f"{key}={_short(value)}" for key, value in options.items())])
     try:
         result = function(*arguments, **options)
@@ -143,10 +143,10 @@ def model(name: str, answer: Any, *, input_shape: tuple[int, ...], output_shape:
     if inspect.isclass(answer):
         raise WrongAnswerError(f"`{name}` is the class {answer.__name__} itself: make a model of it with ( ).")
     if isinstance(answer, list | tuple):
-        raise WrongAnswerError(f"`{name}` is a {_kind(answer)}: `keras.Sequential(...)` makes a model of layers.")
+        raise WrongAnswerError(f"`{name}` is a {kind(answer)}: `keras.Sequential(...)` makes a model of layers.")
     if not isinstance(answer, keras.Model):
         call = " Call it, and hand in what it returns." if inspect.isroutine(answer) else ""
-        raise WrongAnswerError(f"`{name}` must be a Keras model; it is {_kind(answer)}.{call}")
+        raise WrongAnswerError(f"`{name}` must be a Keras model; it is {kind(answer)}.{call}")
     if not answer.built:
         raise WrongAnswerError(f"`{name}` does not know its input yet: begin with `keras.Input({input_shape})`.")
     received, returned = _shape(answer, "input_shape"), _shape(answer, "output_shape")
@@ -196,6 +196,22 @@ def first_mistake(cases: Iterable[tuple[Any, ...]], is_right: Callable[..., bool
     return next((case for case in cases if not is_right(*case)), None)
 
 
+def kind(answer: Any) -> str:
+    """Return what an answer is, in a few words, without looking into it.
+
+    Example:
+        >>> kind([1, 2]), kind(np.zeros((2, 3)))
+        ('list of 2', 'an array of shape (2, 3)')
+    """
+    if inspect.isclass(answer):
+        return f"the class {answer.__name__}"
+    if isinstance(answer, list | tuple):
+        return f"{type(answer).__name__} of {len(answer)}"
+    if hasattr(answer, "shape") and hasattr(answer, "dtype"):
+        return f"an array of shape {tuple(answer.shape)}"
+    return f"of the type {type(answer).__name__}"
+
+
 def _values_per_image(network: keras.Model) -> int:
     """Return how many values the layers of a model compute for one image, as far as their shapes are known."""
     total = 0
@@ -228,16 +244,8 @@ def _to_numpy(answer: Any) -> Any:
     return keras.ops.convert_to_numpy(answer) if keras.ops.is_tensor(answer) else answer
 
 
-def _kind(answer: Any) -> str:
-    if inspect.isclass(answer):
-        return f"the class {answer.__name__}"
-    if isinstance(answer, list | tuple):
-        return f"{type(answer).__name__} of {len(answer)}"
-    if hasattr(answer, "shape") and hasattr(answer, "dtype"):
-        return f"an array of shape {tuple(answer.shape)}"
-    return f"of the type {type(answer).__name__}"
-
-
 def _short(value: Any) -> str:
+    if hasattr(value, "shape") and hasattr(value, "dtype") and len(value.shape):
+        return f"array{tuple(value.shape)}"
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -16,7 +16,7 @@ The user's global settings (`matplotlib.rcParams`) are left alone.
 """
 
 from kerascv_course.plotting.curves import confusion_matrix, history_curves
-from kerascv_course.plotting.images import activations, first_layer_filters, image_grid
+from kerascv_course.plotting.images import activations, first_layer_filters, image_grid, image_table
 from kerascv_course.plotting.networks import plot_architecture, plot_comparison
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "first_layer_filters",
     "history_curves",
     "image_grid",
+    "image_table",
     "plot_architecture",
     "plot_comparison",
 ]

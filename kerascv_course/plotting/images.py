@@ -1,6 +1,6 @@
 """Images and what is drawn like them: grids, kernels, feature maps."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -46,6 +46,44 @@ def image_grid(
     pictures = _check_images(images)
     labels = [""] * len(pictures) if titles is None else check_texts("image_grid", "titles", titles, len(pictures))
     return _grid(pictures, labels, _check_columns("image_grid", columns), caption)
+
+
+@styled
+def image_table(rows: Mapping[str, Any], columns: Sequence[str], *, caption: str | None = None) -> Figure:
+    """Show images in a table with named rows and columns, for example transformations and their strengths.
+
+    Args:
+        rows: By the name of each row its images, as `image_grid` takes them, as many as there are columns.
+        columns: One text per column, shown above the first row; at most 12.
+        caption: A sentence above the figure, for example the data that it shows.
+
+    Returns:
+        The figure: one axis per image, row by row.
+
+    Raises:
+        ValueError: Where rows and columns do not fit, or images are not as `image_grid` wants them.
+        TypeError: Where `rows` is no mapping, or values are neither `uint8` nor floats.
+
+    Example:
+        >>> dark, bright = np.zeros((2, 8, 8), "uint8"), np.full((2, 8, 8), 255, "uint8")
+        >>> figure = image_table({"dark": dark, "bright": bright}, ["first", "second"])
+        >>> len(figure.axes), [text.get_text() for text in figure.texts]
+        (4, ['dark', 'bright'])
+    """
+    if not isinstance(rows, Mapping):
+        rule = "a mapping from names of rows to images"
+        raise input_error("image_table", "rows", rule, rows, error=TypeError)
+    if isinstance(columns, str) or not 1 <= len(columns) <= 12:
+        raise input_error("image_table", "columns", "a list of 1 to 12 texts", columns)
+    pictures = [_check_images(images, "image_table", "rows") for images in rows.values()]
+    if not rows or any(len(row) != len(columns) for row in pictures):
+        rule = f"one or more rows of {len(columns)} images, one for each of `columns`"
+        raise input_error(
+            "image_table", "rows", rule, {name: len(row) for name, row in zip(rows, pictures, strict=True)}
+        )
+    titles = [*map(str, columns), *[""] * (len(columns) * (len(rows) - 1))]
+    flat = [picture for row in pictures for picture in row]
+    return _grid(flat, titles, len(columns), caption, row_names=list(map(str, rows)))
 
 
 @styled
@@ -132,18 +170,20 @@ def _grid(
     caption: str | None,
     scale: tuple[str, float, float] = ("gray", 0.0, 1.0),
     bar_label: str = "",
+    row_names: Sequence[str] = (),
 ) -> Figure:
     """Draw pictures of any size in rows, grey ones on the scale (colour map, lowest, highest value)."""
     color_map, low, high = scale
     columns = min(columns or 8, len(pictures))
     rows = -(-len(pictures) // columns)
     gap, line = 0.08, 0.17  # inches: between two images, and the height of a line of text
-    cell = min(WIDTH / columns, 3.6)
+    margin = 1.15 if row_names else 0.0  # inches for the names of the rows
+    cell = min((WIDTH - margin) / columns, 3.6)
     labels = [wrap(title, cell - gap) for title in titles]
     text_height = line * max(label.count("\n") + bool(label) for label in labels)
     image_height = (cell - gap) * min(3, max(picture.shape[0] / picture.shape[1] for picture in pictures))
     row_height = image_height + text_height + gap
-    width = cell * columns + (1.0 if bar_label else 0)
+    width = margin + cell * columns + (1.0 if bar_label else 0)
     caption_height = line * (wrap(caption, width).count("\n") + 1.5) if caption else 0
     height = rows * row_height + caption_height
     # The places are computed here: Matplotlib's own layout takes seconds for 64 images.
@@ -151,12 +191,16 @@ def _grid(
     for index, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
         row, column = divmod(index, columns)
         bottom = (rows - 1 - row) * row_height + gap / 2
-        place = ((column * cell + gap / 2) / width, bottom / height, (cell - gap) / width, image_height / height)
+        left = margin + column * cell + gap / 2
+        place = (left / width, bottom / height, (cell - gap) / width, image_height / height)
         axis = figure.add_axes(place, xticks=[], yticks=[], title=label, anchor="N")
         axis.spines[:].set_color("0.7")
         # Small images show their pixels; large ones are averaged down, so that no false pattern appears.
         smoothing = "nearest" if max(picture.shape[:2]) <= 64 else "auto"
         image = axis.imshow(picture, cmap=color_map, vmin=low, vmax=high, interpolation=smoothing)
+    for row, name in enumerate(row_names):
+        middle = (rows - 1 - row) * row_height + gap / 2 + image_height / 2
+        figure.text((margin - gap) / width, middle / height, wrap(name, margin), ha="right", va="center")
     if bar_label:
         bar_height = min(rows * row_height - text_height - 2 * gap, 3.0)
         bottom = (rows * row_height - text_height - gap - bar_height) / height
@@ -167,7 +211,7 @@ def _grid(
     return figure
 
 
-def _check_images(images: Any) -> list[np.ndarray]:
+def _check_images(images: Any, function: str = "image_grid", argument: str = "images") -> list[np.ndarray]:
     """Return the images as float arrays (h, w) and (h, w, 3) from 0 to 1, or raise."""
     rule = "an array (n, h, w), (n, h, w, 1) or (n, h, w, 3), or a list of single images"
     if not isinstance(images, list | tuple):
@@ -175,23 +219,23 @@ def _check_images(images: Any) -> list[np.ndarray]:
         # An array (h, w, 3) is one colour image, not h images that are 3 pixels wide.
         single = images.ndim == 3 and images.shape[2] == 3 and images.shape[1] > 3
         if single or images.ndim not in (3, 4):
-            raise input_error("image_grid", "images", rule, images, "Show a single image with `images[None]`.")
+            raise input_error(function, argument, rule, images, "Show a single image with `images[None]`.")
     if not 1 <= len(images) <= _MAX_IMAGES:
         way_out = "Take some of them, for example `images[:64]`."
-        raise input_error("image_grid", "images", f"1 to {_MAX_IMAGES} images", f"{len(images)} images", way_out)
+        raise input_error(function, argument, f"1 to {_MAX_IMAGES} images", f"{len(images)} images", way_out)
     pictures = []
     for image in map(np.asarray, images):
         if image.ndim not in (2, 3) or image.size == 0 or (image.ndim == 3 and image.shape[2] not in (1, 3)):
-            raise input_error("image_grid", "images", rule, image)
+            raise input_error(function, argument, rule, image)
         if image.dtype != np.uint8 and image.dtype.kind != "f":
             way_out = "Convert values from 0 to 255 with `images.astype('uint8')`."
-            raise input_error("image_grid", "images", "`uint8` or floats", image, way_out, TypeError)
+            raise input_error(function, argument, "`uint8` or floats", image, way_out, TypeError)
         low, high = float(image.min()), float(image.max())  # NaN where one of the values is NaN
         tolerance = 1e-5  # resizing may leave 0..1 by a rounding error
         if image.dtype.kind == "f" and not (low >= -tolerance and high <= 1 + tolerance):
             way_out = "Divide pixel values by 255; draw the output of a layer with `activations`."
             received = f"floats from {low:.6g} to {high:.6g}"
-            raise input_error("image_grid", "images", "finite floats from 0 to 1", received, way_out)
+            raise input_error(function, argument, "finite floats from 0 to 1", received, way_out)
         scaled = image / 255 if image.dtype == np.uint8 else np.clip(image.astype("float64"), 0, 1)
         pictures.append(scaled[..., 0] if image.ndim == 3 and image.shape[2] == 1 else scaled)
     return pictures

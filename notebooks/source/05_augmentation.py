@@ -1,0 +1,577 @@
+# %% [markdown]
+# # 5. Augmentation
+#
+# **The question.** A small training set can be made larger with changed copies of its images. Which changes leave
+# the label alone? Do they help, one by one and all together? And what do they cost?
+#
+# *Follows Boracchi (augmentation layers), Manco (Architectures) and Lorente, who finds on a tiny set that each
+# change alone helps, that all together are no better, and that mirroring is enough. On mixing: Zhang et al. (2018)
+# and Yun et al. (2019).*
+
+# %%
+import importlib.util
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+from skimage import data as photographs
+from skimage.draw import line
+from skimage.transform import resize
+
+from kerascv_course import plotting, runtime
+from kerascv_course.augmentation import (
+    AffineBatches,
+    RandomAffine,
+    augment_by_class,
+    balanced_indices,
+    cutmix,
+    label_preserved,
+    mixup,
+    pipeline,
+    warp,
+)
+from kerascv_course.datasets import colour_baseline, load
+from kerascv_course.exercises import augmentation as ex
+from kerascv_course.models import build_tinynet
+
+device = runtime.setup(seed=0)
+print(device)
+
+# %% [markdown]
+# ## Knobs
+
+# %%
+knobs = runtime.by_profile(
+    smoke={"per_class": 10, "test_per_class": 5, "epochs": 2, "seeds": 1, "clock_epochs": 2},
+    lite={"per_class": 50, "test_per_class": 50, "epochs": 15, "seeds": 2, "clock_epochs": 15},
+    full={"per_class": 50, "test_per_class": 500, "epochs": 60, "seeds": 5, "clock_epochs": 30},
+)
+knobs
+
+# %% [markdown]
+# ## The data, and a photograph to look at
+#
+# For training CIFAR-10 where it is at hand; otherwise, except in the full profile, *patches*: crops of ten
+# photographs that scikit-image carries.
+
+# %%
+small = load("cifar10", fallback=None if device.profile == "full" else "patches")
+small = small.subset(knobs["per_class"], test_per_class=min(knobs["test_per_class"], len(small.x_test) // 10))
+print(
+    f"{small.name}: {len(small.x_train):,} training images, {len(small.x_test):,} test images, from {small.source}"
+)
+print(f"colour alone names {colour_baseline(small):.0%} of the test images")
+
+photo = resize(photographs.astronaut()[:400, 60:460], (160, 160), anti_aliasing=True)
+photo = (255 * photo).astype("uint8")
+plotting.image_grid(
+    [photo], titles=["the photograph"], caption="NASA's portrait of Eileen Collins, by scikit-image"
+)
+
+# %% [markdown]
+# ## Every transformation, at several strengths
+#
+# `pipeline` puts Keras' own layers in a row. A number s stands for the range from -s to s; a pair such as
+# `(0.1, 0.1)` for itself, and so for a fixed strength.
+
+
+# %%
+def seen(augment, image=photo):
+    """Return what a pipeline makes of one image, as bytes."""
+    return keras.ops.convert_to_numpy(augment(image[None], training=True))[0].round().clip(0, 255).astype("uint8")
+
+
+geometric = {
+    "translation": [0.05, 0.1, 0.2, 0.4],
+    "rotation": [0.02, 0.05, 0.1, 0.25],
+    "zoom": [-0.5, -0.2, 0.2, 0.5],
+    "shear": [0.1, 0.2, 0.4, 0.8],
+}
+rows = {
+    f"{name} {', '.join(map(str, strengths))}": [
+        seen(pipeline(**{name: (value, value)}, seed=1)) for value in strengths
+    ]
+    for name, strengths in geometric.items()
+}
+rows["perspective 0.2, 0.4, 0.6, 0.8"] = [seen(pipeline(perspective=s, seed=1)) for s in (0.2, 0.4, 0.6, 0.8)]
+rows["flip; crop to 2/3"] = [
+    photo,
+    seen(pipeline(flip="horizontal", seed=0)),
+    *(resize(seen(pipeline(crop=(107, 107), seed=s)), (160, 160)) for s in (1, 2)),
+]
+plotting.image_table(rows, ["", "", "", ""], caption="Geometric: where the pixels are")
+
+# %%
+photometric = {
+    "brightness": [-0.4, -0.2, 0.2, 0.4],
+    "saturation": [-1.0, -0.5, 0.3, 0.6],
+    "hue": [0.1, 0.2, 0.5, 1.0],
+}
+rows = {
+    f"{name} {', '.join(map(str, strengths))}": [
+        seen(pipeline(**{name: (value, value)}, seed=1)) for value in strengths
+    ]
+    for name, strengths in photometric.items()
+}
+for name in ("contrast", "noise"):
+    strengths = (0.1, 0.2, 0.4, 0.8) if name == "contrast" else (0.02, 0.05, 0.1, 0.2)
+    rows[f"{name} {', '.join(map(str, strengths))}"] = [seen(pipeline(**{name: s}, seed=2)) for s in strengths]
+rows["erasing"] = [seen(pipeline(erasing=1.0, seed=s)) for s in range(4)]
+plotting.image_table(rows, ["", "", "", ""], caption="Photometric: what values the pixels have")
+
+# %% [markdown]
+# ## Where it acts
+#
+# The same `pipeline` is a function on a batch, a step of `tf.data`, and a layer of a model. In a model
+# augmentation layers act **in training alone**, while preprocessing layers (`Rescaling`, `Resizing`,
+# `CenterCrop`) always act: the model then takes raw images, at inference too.
+
+# %%
+augment = pipeline("flip", rotation=0.1, seed=0)
+batch = np.repeat(photo[None], 4, axis=0)
+
+model = keras.Sequential([keras.Input(photo.shape), layers.Resizing(40, 40), augment])
+in_training = np.asarray(model(batch, training=True))
+at_inference = np.asarray(model(batch, training=False))
+(mapped,) = tf.data.Dataset.from_tensor_slices(batch).batch(4).map(lambda images: augment(images, training=True))
+
+plotting.image_table(
+    {
+        "in a model, training": in_training.clip(0, 255).astype("uint8"),
+        "in a model, inference": at_inference.astype("uint8"),
+        "in tf.data": np.asarray(mapped).clip(0, 255).astype("uint8"),
+    },
+    ["copy 1", "copy 2", "copy 3", "copy 4"],
+    caption="Resized in any case; mirrored and turned in training alone",
+)
+
+# %% [markdown]
+# In the model the GPU does the work, and it is saved with the model; in `tf.data` the CPU does it beside the
+# training. On a CPU both are slow, since each layer of a chain computes all pixels anew, and blurs them a
+# little. Mirroring, shifting, turning, zooming and shearing are **affine**: their matrices can be multiplied
+# first, and the pixels be computed once. `RandomAffine` does that; `AffineBatches` does it on bytes with
+# OpenCV, where that is installed.
+
+# %%
+engine = "opencv" if importlib.util.find_spec("cv2") else "keras"
+chain = pipeline(flip="horizontal", translation=0.1, rotation=0.05)
+one_warp = RandomAffine(flip="horizontal", translation=0.1, rotation=0.05)
+count = 64 * (2 if device.profile == "smoke" else 40)
+images = np.resize(small.x_train, (count, *small.input_shape))
+
+
+def images_per_second(batches):
+    """Return how many images come out in a second, the last batch included."""
+    started = time.perf_counter()
+    total = sum(len(batch) for batch in batches)
+    return total / (time.perf_counter() - started)
+
+
+def in_tf_data(change):
+    """Return batches that `tf.data` changes, with its parallelism fixed."""
+    return tf.data.Dataset.from_tensor_slices(images).batch(64).map(change, num_parallel_calls=2)
+
+
+speeds = {
+    "a chain of three layers in tf.data": images_per_second(in_tf_data(lambda x: chain(x, training=True))),
+    "RandomAffine in tf.data": images_per_second(in_tf_data(one_warp)),
+    f"AffineBatches ({engine})": images_per_second(AffineBatches(images, None, one_warp, engine=engine)),
+}
+for name, speed in speeds.items():
+    print(f"{name:36s}{speed:9,.0f} images/s")
+print(f"{len(images):,} images of {small.input_shape}, one run each, start included. {device}")
+
+# %% [markdown]
+# ## Mixed images, mixed labels
+#
+# **Mixup** adds two images and their labels: $x = l \, x_i + (1 - l) \, x_j$, $y = l \, y_i + (1 - l) \, y_j$.
+# **CutMix** pastes a rectangle of one image into the other and mixes the labels by its area. Both need one-hot
+# labels.
+
+# %%
+pick = balanced_indices(small.y_train, per_class=1, seed=3)[:6]
+some, their_labels = small.x_train[pick], keras.utils.to_categorical(small.y_train[pick], 10)
+
+
+def described(share):
+    """Name the two largest shares of a mixed label."""
+    first, second = np.argsort(share)[::-1][:2]
+    return f"{share[first]:.2f} {small.class_names[first]}, {share[second]:.2f} {small.class_names[second]}"
+
+
+shown, titles = [], []
+for mix in (mixup(1.0, seed=1), cutmix(seed=2)):
+    both, shares = (np.asarray(part) for part in mix(some, their_labels))
+    shown.extend(both.round().astype("uint8"))
+    titles.extend(map(described, shares))
+plotting.image_grid(shown, titles=titles, columns=6, caption=f"Above mixup, below CutMix. Data: {small.name}")
+
+# %% [markdown]
+# ## Does it keep the label?
+#
+# A clock without digits: the hand says the hour, so turning the picture changes the label. Shifting does not. We
+# draw clocks, train a small network to read them and ask `label_preserved` how often it changes its mind.
+
+
+# %%
+def clock(hour, rng):
+    """Draw a clock of 32 x 32 pixels with one hand, not quite in the middle, in grey noise."""
+    image = rng.normal(200, 8, (32, 32))
+    row, column = rng.integers(14, 18, 2)
+    for turn in np.arange(12) * np.pi / 6:  # marks
+        image[int(row - 13 * np.cos(turn)), int(column + 13 * np.sin(turn))] = 60
+    angle = hour * np.pi / 6 + rng.normal(0, 0.08)
+    rows, columns = line(row, column, round(row - 11 * np.cos(angle)), round(column + 11 * np.sin(angle)))
+    for shift in (0, 1):
+        image[np.clip(rows + shift, 0, 31), columns] = 20
+    return image.clip(0, 255).astype("uint8")[..., None]
+
+
+rng = np.random.default_rng(0)
+hours = rng.integers(0, 12, 1200)
+clocks = np.stack([clock(hour, rng) for hour in hours])
+reader = keras.Sequential(
+    [
+        keras.Input((32, 32, 1)),
+        layers.Rescaling(1 / 127.5, offset=-1),
+        layers.Conv2D(16, 5, strides=2, activation="relu"),
+        layers.Conv2D(32, 3, strides=2, activation="relu"),
+        layers.Flatten(),
+        layers.Dense(12, activation="softmax"),
+    ]
+)
+reader.compile(keras.optimizers.Adam(2e-3), "sparse_categorical_crossentropy", metrics=["accuracy"])
+reader.fit(clocks[:1000], hours[:1000], epochs=knobs["clock_epochs"], batch_size=50, verbose=0)
+print(f"reads {reader.evaluate(clocks[1000:], hours[1000:], verbose=0)[1]:.0%} of 200 further clocks")
+
+transformations = {
+    "translation 0.06": pipeline(translation=0.06, fill_mode="nearest", seed=0),
+    "brightness 0.1": pipeline(brightness=0.1, seed=0),
+    "rotation 0.01": pipeline(rotation=0.01, fill_mode="nearest", seed=0),
+    "rotation 0.1": pipeline(rotation=0.1, fill_mode="nearest", seed=0),
+    "flip": pipeline("flip", seed=0),
+}
+for record in label_preserved(reader, clocks[1000:], transformations, labels=hours[1000:]):
+    print(f"{record.name:20s} answer kept for {record.preserved:4.0%}, true hour read on {record.accuracy:4.0%}")
+
+three = clock(3, rng)
+shown = [three, seen(pipeline(translation=(0.06, 0.06)), three), np.rot90(three), three[:, ::-1]]
+plotting.image_grid(
+    shown,
+    titles=["3 o'clock", "shifted: still 3", "turned: 12", "mirrored: 9"],
+    caption="What does the label say?",
+)
+
+# %% [markdown]
+# Half of the mirrored clocks keep their answer only if the hand points up or down. Note what such a check can and
+# cannot say: where the answer is *kept*, the label is; where it is not, either the label has changed, or the model
+# has never seen such images.
+#
+# ### The label must move, too
+#
+# In regression (where is the eye?) each geometric transformation changes the label. The matrix says how: it leads
+# from a pixel of the result back to the image, so the label moves with its inverse.
+
+# %%
+eye = np.array([78.0, 56.0])  # column and row
+layer = RandomAffine(flip="horizontal", translation=0.15, rotation=0.08, zoom=0.2)
+matrices = layer.matrices(4, photo.shape[:2], seed=5)
+moved = warp(np.repeat(photo[None], 4, axis=0), matrices)
+points = []
+for a0, a1, a2, b0, b1, b2, _, _ in matrices:
+    points.append(np.linalg.solve([[a0, a1], [b0, b1]], eye - [a2, b2]))
+
+
+def marked(image, point):
+    """Draw a cross at (column, row)."""
+    image = np.array(image).round().clip(0, 255).astype("uint8")
+    column, row = np.round(point).astype(int)
+    if 4 <= column < 156 and 4 <= row < 156:
+        image[row - 4 : row + 5, column - 1 : column + 2] = image[row - 1 : row + 2, column - 4 : column + 5] = (
+            255, 40, 40,
+        )  # fmt: skip
+    return image
+
+
+plotting.image_grid(
+    [marked(photo, eye), *map(marked, np.asarray(moved), points)],
+    titles=["label (78, 56)", *(f"({column:.0f}, {row:.0f})" for column, row in points)],
+    caption="The label moves with the image",
+)
+
+# %% [markdown]
+# ### What happens in front of a camera
+#
+# Other backgrounds, bad exposure, lost focus, something in front of the target: what the model will meet should be
+# among the augmentations, and what it will not meet need not be.
+
+# %%
+scene = resize(photographs.coffee()[:400, 100:500], (160, 160), anti_aliasing=True)
+mask = np.linalg.norm(np.mgrid[:160, :160] - np.array([70, 80])[:, None, None], axis=0) < 62
+over = photo.copy()
+over[100:150, 20:140] = (255 * scene[60:110, 20:140]).astype("uint8")
+blurred = keras.ops.image.gaussian_blur(photo[None].astype("float32"), kernel_size=(13, 13), sigma=(3.0, 3.0))
+plotting.image_grid(
+    [
+        np.where(mask[..., None], photo / 255, scene),
+        seen(pipeline(brightness=(0.5, 0.5))),
+        seen(pipeline(brightness=(-0.6, -0.6))),
+        np.asarray(blurred)[0].clip(0, 255).astype("uint8"),
+        over,
+        (0.5 * photo / 255 + 0.5 * scene),
+    ],
+    titles=["background", "over-exposed", "under-exposed", "out of focus", "covered", "superimposed"],
+    columns=6,
+)
+
+# %% [markdown]
+# ### By class, and balanced
+#
+# `augment_by_class` gives each class its own augmentation: turn the 0, not the 6. `balanced_indices` takes
+# images of small classes several times, and augmentation makes the copies differ.
+
+# %%
+only_some = augment_by_class({0: RandomAffine(rotation=(0.5, 0.5))})
+uneven = np.array([0] * 8 + [1] * 2)
+print("images per class:", np.bincount(uneven), "balanced:", np.bincount(uneven[balanced_indices(uneven)]))
+changed, _ = only_some(np.repeat(three[None], 2, axis=0), np.array([0, 1]))
+print(
+    "class 0 was turned:",
+    bool(np.any(changed[0] != three)),
+    "- class 1 was turned:",
+    bool(np.any(changed[1] != three)),
+)
+
+# %% [markdown]
+# ## Does it help? 50 images of each class
+#
+# The same small network, the same number of epochs, with each augmentation alone, with all together and with
+# mixup. The accuracy is measured on the untouched test images.
+
+
+# %%
+def network():
+    """Build TinyNet, four convolutions that halve the image, for raw pixels."""
+    inside = [layers.Rescaling(1 / 127.5, offset=-1), build_tinynet(input_shape=small.input_shape, num_classes=10)]
+    return keras.Sequential([keras.Input(small.input_shape), *inside])
+
+
+one_hot = keras.utils.to_categorical(small.y_train, 10)
+mirrored, mixed = RandomAffine(flip="horizontal"), mixup(0.2)
+variants = {
+    "none": None,
+    "flip": mirrored,
+    "translation": RandomAffine(translation=0.1),
+    "rotation": RandomAffine(rotation=0.05),
+    "zoom": RandomAffine(zoom=0.15),
+    "contrast": pipeline(contrast=0.3),
+    "all together": keras.Sequential(
+        [
+            RandomAffine(flip="horizontal", translation=0.1, rotation=0.05, zoom=0.15),
+            *pipeline(contrast=0.3).layers,
+        ]
+    ),
+    "mixup": mixed,
+    "flip + mixup": lambda x, y: mixed(mirrored(x), y),
+}
+
+
+def accuracy(change, seed):
+    """Train a network with an augmentation; return its accuracy on the test images."""
+    runtime.seed_everything(seed)
+    model = network()
+    model.compile(keras.optimizers.Adam(2e-3), "categorical_crossentropy", metrics=["accuracy"])
+    batches = (
+        tf.data.Dataset.from_tensor_slices((small.x_train, one_hot)).shuffle(len(one_hot), seed=seed).batch(50)
+    )
+    if isinstance(change, keras.Layer):
+        batches = batches.map(lambda x, y: (change(x, training=True), y))
+    elif change is not None:
+        batches = batches.map(change)
+    model.fit(batches.prefetch(2), epochs=knobs["epochs"], verbose=0)
+    answers = model.predict(small.x_test, batch_size=500, verbose=0).argmax(axis=1)
+    return float(np.mean(answers == small.y_test))
+
+
+results = {}
+for name, change in variants.items():
+    results[name] = [accuracy(change, seed) for seed in range(knobs["seeds"])]
+    spread = np.std(results[name], ddof=1) if knobs["seeds"] > 1 else float("nan")
+    shown = ", ".join(f"{value:.1%}" for value in results[name])
+    print(f"{name:14s}{np.mean(results[name]):7.1%} ± {100 * spread:.1f}  (seeds: {shown})")
+print(f"{small.name}, {knobs['epochs']} epochs; colour alone {colour_baseline(small):.1%}. {device}")
+
+# %% [markdown]
+# The verdict is computed: a difference counts where the means are further apart than twice the standard error of
+# their difference.
+
+
+# %%
+def compared(name, other):
+    """Say which of two variants is better, if the seeds allow it."""
+    a, b = results[name], results[other]
+    if min(len(a), len(b)) < 2:
+        return f"{name} and {other}: one seed says nothing about the difference"
+    error = np.sqrt(np.var(a, ddof=1) / len(a) + np.var(b, ddof=1) / len(b))
+    difference = np.mean(a) - np.mean(b)
+    word = (
+        "better than"
+        if difference > 2 * error
+        else "worse than"
+        if difference < -2 * error
+        else "no different from"
+    )
+    return f"{name}: {word} {other} ({100 * difference:+.1f} points, standard error {100 * error:.1f})"
+
+
+best_alone = max(
+    (name for name in results if name not in ("none", "all together")), key=lambda n: np.mean(results[n])
+)
+verdicts = [compared(name, "none") for name in results if name != "none"]
+verdicts += [compared("all together", "flip"), compared("all together", best_alone)]
+print("\n".join(verdicts))
+
+# %% [markdown]
+# ## Layers that only keras-cv has
+#
+# The development of keras-cv ended in 2024; most of its layers are in Keras itself now, under the same names.
+# Four are not. The extra `kerascv` installs it: `pip install "kerascv_course[kerascv]"`. In `tf.data` it wants
+# tensors in a dictionary. Which of its layers still work where, and what replaces them, is in
+# `keras_cv_today.md` beside this notebook.
+
+# %%
+if importlib.util.find_spec("keras_cv") is None:
+    print('keras-cv is not installed: pip install "kerascv_course[kerascv]" shows this section.')
+else:
+    import keras_cv
+
+    only_there = {
+        "GridMask": keras_cv.layers.GridMask(rotation_factor=0.1),
+        "Mosaic": keras_cv.layers.Mosaic(),
+        "FourierMix": keras_cv.layers.FourierMix(alpha=0.8),
+        "ChannelShuffle": keras_cv.layers.ChannelShuffle(groups=3),
+    }
+    shown = {}
+    source = {"images": some[:4].astype("float32"), "labels": their_labels[:4]}
+    for name, layer in only_there.items():
+        (made,) = (
+            tf.data.Dataset.from_tensor_slices(source).batch(4).map(lambda x, layer=layer: layer(x, training=True))
+        )
+        shown[name] = made["images"].numpy().clip(0, 255).astype("uint8")
+    display(plotting.image_table(shown, [""] * 4, caption=f"keras-cv {keras_cv.__version__}. Data: {small.name}"))  # noqa: F821
+
+# %% [markdown]
+# ## The old interface
+#
+# Books and slides use `ImageDataGenerator`; Keras 3 has dropped it (`tf.keras` still carries it). The strengths
+# are in other units: degrees and pixels or shares there, shares of a turn and of the side here.
+#
+# | `ImageDataGenerator(...)` | today |
+# |---|---|
+# | `rotation_range=36` (degrees) | `pipeline(rotation=0.1)` (of a turn) |
+# | `width_shift_range=0.1, height_shift_range=0.1` | `pipeline(translation=0.1)` |
+# | `zoom_range=0.2` (each side by its own factor) | `pipeline(zoom=0.2)` (both sides alike) |
+# | `shear_range=10` (degrees) | `pipeline(shear=0.18)` (tangent) |
+# | `horizontal_flip=True` | `pipeline("flip")` |
+# | `brightness_range=(0.8, 1.2)` (factor) | `pipeline(brightness=0.2)` (added) |
+# | `channel_shift_range=20` | `pipeline(brightness=0.08)` |
+# | `fill_mode="nearest"` | `pipeline(..., fill_mode="nearest")` |
+# | `rescale=1/255` | `keras.layers.Rescaling(1/255)` |
+# | `featurewise_center`, `featurewise_std_normalization` | `keras.layers.Normalization` |
+# | `samplewise_center`, `samplewise_std_normalization`, `zca_whitening` | none in Keras |
+# | `preprocessing_function=f` | `dataset.map(f)` |
+# | `validation_split=0.2` | `kerascv_course.datasets.split_validation` |
+# | `flow(x, y, batch_size=32)` | `tf.data.Dataset.from_tensor_slices((x, y)).batch(32)` |
+# | `flow_from_directory("photos")` | `keras.utils.image_dataset_from_directory("photos")` |
+# | its `target_size=`, `class_mode=` | its `image_size=`, `label_mode=` |
+#
+# Further lines of the courses that Keras 3 refuses are in `slide_code_today.md` beside this notebook.
+#
+# ## What we saw
+#
+# - An augmentation is right for a task, not in itself: mirroring helps with photographs and ruins clocks.
+# - Whether each one helps here, and whether all together are better than one, is printed above, with its seeds.
+# - Affine changes can be multiplied before the pixels are computed: less time and less blur.
+#
+# ## Exercises
+#
+# Fill in a cell, run it, then run the check below it: it says "Right", or what is wrong.
+
+# %% tags=["exercise"]
+# ### Which keep the label?
+#
+# A network shall read handwritten digits. Put into the set the names of the augmentations that leave the label of
+# *every* digit alone: "small shift", "half a turn", "mirror", "brightness", "small rotation".
+
+# student: harmless = None
+# solution
+harmless = {"small shift", "brightness", "small rotation"}
+# end solution
+
+ex.harmless.check(harmless)
+
+# %% tags=["exercise"]
+# ### Mixup by hand
+#
+# Write the formula of mixup for two images and two one-hot labels.
+
+
+def mix_two(image_i, label_i, image_j, label_j, share):
+    # student: return None
+    # solution
+    image = share * image_i + (1 - share) * image_j
+    label = share * label_i + (1 - share) * label_j
+    return image, label
+    # end solution
+
+
+ex.mix_two.check(mix_two)
+
+# %% tags=["exercise"]
+# ### Mirror the label, too
+#
+# The label is the place (column, row) of an eye, in pixels, counted from 0. Complete the function: it returns the
+# mirrored image and the label that fits it.
+
+
+def mirror_with_label(image, column, row):
+    mirrored = image[:, ::-1]
+    # student: return mirrored, column, row  # repair me
+    # solution
+    width = image.shape[1]
+    return mirrored, width - 1 - column, row
+    # end solution
+
+
+ex.mirror_with_label.check(mirror_with_label)
+
+# %% tags=["exercise"]
+# ### The old units
+#
+# A slide has `ImageDataGenerator(rotation_range=30, height_shift_range=0.2, width_shift_range=0.2)`. Which
+# arguments of `pipeline` are the same?
+
+# student: rotation = None
+# student: translation = None
+# solution
+rotation = 30 / 360
+translation = 0.2
+# end solution
+
+ex.old_units.check(rotation, translation)
+
+# %% [markdown]
+# ## Where to go on
+#
+# - Train with 10 or with 500 images of each class. Where does augmentation matter more?
+# - `06_test_time_augmentation` asks a trained model about several views of an image.
+
+# %% tags=["summary"]
+print(f"Data: {small.name}, {len(small.x_train):,} training images ({small.source})")
+for name, values in results.items():
+    print(f"Accuracy with {name}: {np.mean(values):.1%} ({len(values)} seed{'s' if len(values) > 1 else ''})")
+print("\n".join(verdicts))
+print(device)
+ex.summary()
