@@ -8,6 +8,7 @@ from exercise_answers import augmentation as augmentation_answers
 from exercise_answers import convolution as convolution_answers
 from exercise_answers import lenet_cifar10 as lenet_cifar10_answers
 from exercise_answers import residual_learning as residual_learning_answers
+from exercise_answers import test_time_augmentation as test_time_augmentation_answers
 from keras import layers
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -15,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from kerascv_course import load_digits
 from kerascv_course.exercises import architectures, augmentation, convolution, lenet_cifar10, residual_learning
+from kerascv_course.exercises import test_time_augmentation as tta
 
 SHEETS = [
     (convolution.sheet, convolution_answers),
@@ -22,6 +24,7 @@ SHEETS = [
     (architectures.sheet, architectures_answers),
     (residual_learning.sheet, residual_learning_answers),
     (augmentation.sheet, augmentation_answers),
+    (tta.sheet, test_time_augmentation_answers),
 ]
 EXERCISES = [(exercise, table) for sheet, table in SHEETS for exercise in sheet.exercises.values()]
 

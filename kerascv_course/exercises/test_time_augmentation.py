@@ -1,0 +1,99 @@
+"""The exercises of the notebook 06_test_time_augmentation."""
+
+from typing import Any
+
+import numpy as np
+
+from kerascv_course.exercises import answers
+from kerascv_course.exercises.sheet import Sheet, WrongAnswerError
+
+sheet = Sheet("06_test_time_augmentation")
+summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
+
+
+@sheet.exercise(
+    to_do="Put your number in place of None, run that cell, and then this one.",
+    hints=[
+        "Every image gets the first view. How many get the others?",
+        "700 images get one view, 300 get ten.",
+    ],
+)
+def predictions(predictions: Any) -> str:
+    """Count the predictions where only unsure images get all views."""
+    given = answers.whole_number("predictions", predictions)
+    mistakes = {
+        10_000: "that is without `sure_from`: all images get all views.",
+        4_000: "the first of the ten views has been seen already: an unsure image gets ten in all, not eleven.",
+        3_000: "the images of which the model is sure are looked at, too: once.",
+        7_300: "those are the views if the model were sure of 30 %.",
+        1_000: "that is one view for each image.",
+        3_007: "700 images get one view each, not 7 of them.",
+    }
+    if given != 3_700:
+        raise WrongAnswerError(
+            f"`predictions` is {given:,}: {mistakes.get(given, 'count 700 and 300 images apart.')}"
+        )
+    return "700 images once, 300 images ten times: 3.7 predictions an image."
+
+
+@sheet.exercise(
+    to_do="Replace the line with `return None` by your own, run that cell, and then this one.",
+    hints=[
+        "First the mean over the views, then the largest of the classes.",
+        "The views are the first axis, number 0. After the mean the shape is (images, classes).",
+        "posteriors.mean(axis=0).argmax(axis=1)",
+    ],
+)
+def averaged(averaged: Any) -> str:
+    """Average the posteriors of several views."""
+    rng = np.random.default_rng(1)
+    for views, images, classes in ((3, 5, 4), (7, 40, 3)):
+        posteriors = rng.dirichlet(np.full(classes, 0.5), (views, images))
+        result = answers.outcome("averaged", averaged, posteriors)
+        if hasattr(result, "shape") and tuple(result.shape) == (images, classes):
+            raise WrongAnswerError("`averaged` returns probabilities: name the class of each image with `argmax`.")
+        if hasattr(result, "shape") and tuple(result.shape) in ((views,), (views, classes), (classes,)):
+            raise WrongAnswerError(
+                f"`averaged` returns the shape {tuple(result.shape)} for {views} views of {images} images: "
+                "the mean goes over the views, which are the first axis."
+            )
+        given = answers.array("the result of averaged", result, (images,))
+        votes = np.stack([np.bincount(column, minlength=classes) for column in posteriors.argmax(axis=2).T])
+        right = posteriors.mean(axis=0).argmax(axis=1)
+        if np.array_equal(given, right):
+            continue
+        mistakes = {
+            "That is a vote: each view names a class, and how sure it is gets lost. Average first.": votes.argmax(
+                1
+            ),
+            "That is the class of the first view alone.": posteriors[0].argmax(axis=1),
+            "That is the class that any one view is surest of, not the mean.": posteriors.max(axis=0).argmax(
+                axis=1
+            ),
+            "That is the geometric mean; the arithmetic one is asked for.": np.log(posteriors).mean(0).argmax(1),
+            "Those are the least probable classes.": posteriors.mean(axis=0).argmin(axis=1),
+        }
+        close = (text for text, wrong in mistakes.items() if np.array_equal(given, wrong))
+        raise WrongAnswerError(next(close, "Some classes are not those of the largest mean probability."))
+    return "the mean over the views, then the largest class."
+
+
+@sheet.exercise(
+    to_do="Put a class, 0 or 1, in place of each None, run that cell, and then this one.",
+    hints=[
+        "Arithmetic: add the three probabilities of each class.",
+        "Geometric: multiply them. What does a factor of 0.001 do?",
+    ],
+)
+def veto(arithmetic: Any, geometric: Any) -> str:
+    """Compare the arithmetic and the geometric mean of three views."""
+    for name, given, right, reason in (
+        ("arithmetic", arithmetic, 0, "the sums are 0.9 + 0.9 + 0.001 = 1.801 and 0.1 + 0.1 + 0.999 = 1.199."),
+        ("geometric", geometric, 1, "the products are 0.9 · 0.9 · 0.001 = 0.0008 and 0.1 · 0.1 · 0.999 = 0.01."),
+    ):
+        value = answers.whole_number(name, given)
+        if value not in (0, 1):
+            raise WrongAnswerError(f"`{name}` is {value}; there are the classes 0 and 1.")
+        if value != right:
+            raise WrongAnswerError(f"`{name}` is {value}: {reason}")
+    return "in a product one view can veto a class, in a sum it cannot."
