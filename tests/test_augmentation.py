@@ -5,7 +5,6 @@ import itertools
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from keras import layers, ops
 from scipy import ndimage
 
@@ -23,6 +22,14 @@ from kerascv_course.augmentation import (
     warp,
 )
 from kerascv_course.datasets import load_patches
+
+
+@pytest.fixture
+def tf():
+    """Return TensorFlow, for tests of what works in `tf.data` on this backend alone."""
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("in tf.data own layers work on the TensorFlow backend")
+    return pytest.importorskip("tensorflow")
 
 
 def array(tensor) -> np.ndarray:
@@ -205,7 +212,7 @@ def test_own_layers_act_in_training_alone_and_survive_saving(layer, tmp_path):
 @pytest.mark.parametrize(
     "layer", [RandomAffine(rotation=0.2, seed=1), RandomNoise(0.2, seed=1)], ids=["affine", "noise"]
 )
-def test_own_layers_work_in_tf_data_and_change_each_epoch(layer):
+def test_own_layers_work_in_tf_data_and_change_each_epoch(tf, layer):
     images = rgb(5).astype("uint8")
     batches = tf.data.Dataset.from_tensor_slices(images).batch(2).map(layer)
     first, second = (np.concatenate([batch.numpy() for batch in batches]) for _ in range(2))
@@ -275,7 +282,7 @@ STRENGTHS = {
 
 
 @pytest.mark.parametrize("name", STRENGTHS)
-def test_each_strength_changes_images_alone_in_a_model_and_in_tf_data(name):
+def test_each_strength_changes_images_alone_in_a_model_and_in_tf_data(tf, name):
     images = photographs(8)[:, 4:12, 4:12]
     augment = pipeline(**{name: STRENGTHS[name]}, seed=0)
     alone = array(augment(images, training=True))
@@ -388,7 +395,7 @@ def test_cutmix_pastes_pixels_whole_and_labels_follow_their_share():
         assert share.sum() == pytest.approx(1, abs=1e-5)
 
 
-def test_mixing_works_in_tf_data_and_trains_with_the_loss_on_shares():
+def test_mixing_works_in_tf_data_and_trains_with_the_loss_on_shares(tf):
     images, labels = rgb(12), np.eye(3, dtype="float32")[np.arange(12) % 3]
     batches = (
         tf.data.Dataset.from_tensor_slices((images, labels)).batch(5).map(mixup(0.5, seed=0)).map(cutmix(seed=0))
@@ -398,7 +405,7 @@ def test_mixing_works_in_tf_data_and_trains_with_the_loss_on_shares():
     assert np.isfinite(model.fit(batches, verbose=0).history["loss"]).all()
 
 
-def test_only_the_named_classes_are_changed():
+def test_only_the_named_classes_are_changed(tf):
     images, labels = rgb(9), np.arange(9) % 3
     changed, same = augment_by_class({1: lambda batch: 255.0 - batch, 2: RandomAffine(rotation=(0.5, 0.5))})(
         images, labels
