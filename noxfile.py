@@ -1,4 +1,4 @@
-"""Checks on several Python versions: the suite on 3.11, the smoke set on 3.12, and on 3.13 as Colab has it."""
+"""The suite on Python 3.11, the smoke set on 3.12, and on 3.13 as Colab has it; models on other backends."""
 
 import nox
 
@@ -21,3 +21,11 @@ def smoke(session: nox.Session) -> None:
 def colab(session: nox.Session) -> None:
     session.install(".[test]", "-c", "constraints/colab.txt")
     session.run("pytest", "-m", "smoke", *session.posargs)
+
+
+@nox.session(python="3.11")
+@nox.parametrize("backend", ["jax", "torch"])
+def backends(session: nox.Session, backend: str) -> None:
+    session.install(".[test]", backend, "-c", "constraints/python311.txt")
+    tests = [f"tests/test_{name}.py" for name in ("models", "lenet", "normalization", "augmentation")]
+    session.run("pytest", *tests, *session.posargs, env={"KERAS_BACKEND": backend})

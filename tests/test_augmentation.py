@@ -153,8 +153,8 @@ def test_the_mean_over_many_draws_is_that_of_the_chain_of_keras_layers():
     images = np.repeat(image[None], count, axis=0)
     ours = RandomAffine(flip="horizontal", translation=0.1, rotation=0.05, zoom=0.1, seed=0)(images)
     theirs = images
-    for layer in (layers.RandomFlip("horizontal", seed=1), layers.RandomTranslation(0.1, 0.1, seed=2),
-                  layers.RandomRotation(0.05, seed=3), layers.RandomZoom(0.1, seed=4)):  # fmt: skip
+    for layer in (layers.RandomFlip("horizontal", seed=1), layers.RandomTranslation(0.1, 0.1, seed=2000),
+                  layers.RandomRotation(0.05, seed=3000), layers.RandomZoom(0.1, seed=4000)):  # fmt: skip
         theirs = layer(theirs)
     ours, theirs = array(ours)[:, 4:8, 4:8], array(theirs)[:, 4:8, 4:8]  # the middle: borders are filled once
     error = np.sqrt((ours.var(axis=0) + theirs.var(axis=0)) / count)
@@ -314,7 +314,9 @@ def test_the_steps_come_in_the_order_of_the_arguments_and_keywords_replace_a_pre
         "RandomNoise",
     ]
     assert augment.layers[2].factor == (0.25, 0.25)
-    assert [layer.seed for layer in augment.layers] == [5, 6, 7, 8, 9, 10]
+    seeds = [layer.seed for layer in augment.layers]
+    assert seeds == [layer.seed for layer in pipeline("lorente", noise=0.1, seed=5).layers]
+    assert min(abs(a - b) for a, b in itertools.combinations(seeds, 2)) > 1000  # neighbours would draw alike
 
 
 def test_the_same_seed_gives_the_same_pipeline():

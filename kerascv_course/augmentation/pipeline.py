@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 from kerascv_course._validation import check_choice, check_int, check_number, input_error
@@ -131,7 +132,7 @@ def pipeline(
         erasing: Probability, from 0 to 1, that a rectangle is replaced by noise.
         value_range: Lowest and highest value of the images.
         fill_mode: What is seen beyond the border: "reflect", "nearest" or "constant" (the lowest value).
-        seed: Seed of the first layer, the next ones follow; None for another result in each run.
+        seed: Seed from which those of the layers are made, 0 or more; None for another result in each run.
 
     Returns:
         An unbuilt model of at least one layer; images (batch, height, width, channels) in and out, `float32`.
@@ -166,7 +167,7 @@ def pipeline(
     for name, (check, build) in _STEPS.items():
         if name in chosen:
             value = check(function, name, chosen[name])
-            own_seed = {"seed": None if seed is None else seed + len(stack)}
+            own_seed = {"seed": None if seed is None else _seed_of(seed, len(stack))}
             made = build(value, fill, {"value_range": (low, high)}, own_seed)
             stack += made if isinstance(made, list) else [made]
     return keras.Sequential(stack, name="augmentation")
@@ -229,6 +230,11 @@ class RandomNoise(layers.Layer):
         """Return the arguments, from which the layer can be made again."""
         own = {"deviation": self.deviation, "value_range": self.value_range, "seed": self.seed}
         return {**super().get_config(), **own}
+
+
+def _seed_of(seed: int, place: int) -> int:
+    """Return a seed for each layer, far from the others: on PyTorch neighbouring seeds draw the same numbers."""
+    return int(np.random.SeedSequence([seed, place]).generate_state(1)[0] % 2**31)
 
 
 def _value_range(function: str, value: Any) -> tuple[float, float]:
