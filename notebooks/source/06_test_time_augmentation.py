@@ -26,9 +26,9 @@ print(device)
 
 # %%
 knobs = runtime.by_profile(
-    smoke={"per_class": 20, "epochs": 1, "seeds": 1, "filters": 8},
-    lite={"per_class": 150, "epochs": 15, "seeds": 2, "filters": 16},
-    full={"per_class": 1000, "epochs": 20, "seeds": 3, "filters": 32},
+    smoke={"per_class": 20, "test_per_class": 4, "epochs": 1, "seeds": 1, "filters": 8},
+    lite={"per_class": 150, "test_per_class": 50, "epochs": 15, "seeds": 2, "filters": 16},
+    full={"per_class": 1000, "test_per_class": 500, "epochs": 20, "seeds": 3, "filters": 32},
 )
 knobs
 
@@ -39,7 +39,8 @@ knobs
 # scikit-image carries.
 
 # %%
-photos = load("cifar10", fallback=None if device.profile == "full" else "patches").subset(knobs["per_class"])
+photos = load("cifar10", fallback=None if device.profile == "full" else "patches")
+photos = photos.subset(knobs["per_class"], test_per_class=knobs["test_per_class"])
 print(
     f"{photos.name}: {len(photos.x_train):,} training images, {len(photos.x_test):,} test images, {photos.source}"
 )
