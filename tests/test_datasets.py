@@ -372,6 +372,16 @@ def test_unpacked_folder_is_found_beside_the_archive(tmp_path):
     assert_holds(load_cifar10(tmp_path), arrays)
 
 
+def test_the_source_names_the_setting_and_no_folder_of_the_machine(tmp_path, monkeypatch):
+    write_class_folders(tmp_path / "cifar10", train=3, test=2)
+    for setting, source in (
+        (tmp_path, "$KERASCV_COURSE_DATA/cifar10"),
+        (tmp_path / "cifar10", "$KERASCV_COURSE_DATA"),
+    ):
+        monkeypatch.setenv("KERASCV_COURSE_DATA", str(setting))
+        assert load_cifar10().source == f"the class folders {source}"
+
+
 @pytest.mark.smoke
 @pytest.mark.parametrize("named", ["", "cifar10"])
 def test_png_class_folders_are_read_exactly_in_sorted_order(tmp_path, named):

@@ -1018,3 +1018,11 @@ def test_the_lenet_notebook_runs_on_real_cifar10_where_it_is_at_hand(tmp_path, w
     assert_ran_clean(done)
     assert "On cifar10 (20 per class" in done.summary
     assert "patches" not in done.summary
+
+
+def test_no_notebook_names_a_folder_of_the_machine_that_ran_it():
+    repository = Path(__file__).parent.parent
+    for path in [*repository.glob("notebooks/*.ipynb"), *repository.glob("notebooks/solutions/*.ipynb")]:
+        text = re.sub(r'"image/png": "[^"]*"', "", path.read_text(encoding="utf-8"))
+        found = re.findall(r"(?<![\w.$])/(?:tmp|home|root|Users|work|mnt|var)/[\w./-]+", text)
+        assert found == [], path.name

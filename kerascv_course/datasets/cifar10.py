@@ -81,10 +81,10 @@ def load_cifar10(path: str | os.PathLike[str] | None = None) -> ImageDataset:
         found = _download()
     if found.form == "classes":
         x_train, y_train, x_test, y_test = _load_class_folders(found)
-        source = f"the class folders {found.path}"
+        source = f"the class folders {_shown(found)}"
     else:
         x_train, y_train, x_test, y_test = _load_batches(found)
-        source = f"the {'archive' if found.form == 'archive' else 'batch files'} {found.path}"
+        source = f"the {'archive' if found.form == 'archive' else 'batch files'} {_shown(found)}"
     return ImageDataset(x_train, y_train, x_test, y_test, _CLASS_NAMES, "cifar10", source)
 
 
@@ -138,6 +138,14 @@ def _find(function: str, path: str | os.PathLike[str] | None) -> _Found | None:
             return found
     in_keras_cache = _look_at(keras_home() / "datasets", "KERAS_HOME")
     return in_keras_cache or _look_at(downloads_folder(), "KERASCV_COURSE_CACHE")
+
+
+def _shown(found: _Found) -> str:
+    """Return a path for the source of a record: below the user's setting without the folders above it."""
+    if found.argument != "KERASCV_COURSE_DATA":
+        return str(found.path)
+    below = found.path.relative_to(Path(os.environ["KERASCV_COURSE_DATA"]).expanduser().absolute())
+    return Path("$KERASCV_COURSE_DATA", below).as_posix()
 
 
 def _look_at(place: Path, argument: str) -> _Found | None:
