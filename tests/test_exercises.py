@@ -10,13 +10,22 @@ import pytest
 from keras import layers
 
 from kerascv_course import __version__
-from kerascv_course.exercises import answers, architectures, convolution, lenet_cifar10, residual_learning
+from kerascv_course.exercises import (
+    answers,
+    architectures,
+    augmentation,
+    convolution,
+    lenet_cifar10,
+    residual_learning,
+    test_time_augmentation,
+)
 from kerascv_course.exercises.sheet import Feedback, Sheet, WrongAnswerError
 from kerascv_course.notebooks.marks import read_exercise, solution_of
 from kerascv_course.notebooks.source import list_sources, solved_notebook, student_notebook
 
 REPOSITORY = Path(__file__).parent.parent
-SHEETS = [convolution.sheet, lenet_cifar10.sheet, architectures.sheet, residual_learning.sheet]
+MODULES = [convolution, lenet_cifar10, architectures, residual_learning, augmentation, test_time_augmentation]
+SHEETS = [module.sheet for module in MODULES]
 EXERCISES = [exercise for sheet in SHEETS for exercise in sheet.exercises.values()]
 
 

@@ -564,6 +564,10 @@ def mirror_with_label(image, column, row):
 
 ex.mirror_with_label.check(mirror_with_label)
 
+# %% [markdown] tags=["solution"]
+# Columns are counted from 0: in an image of 10 columns the first one, 0, becomes the last one, 9. The row stays. A
+# label that is forgotten is no error that anybody reports: the network merely learns a mixture of both places.
+
 # %% tags=["exercise"]
 # ### The old units
 #
