@@ -240,8 +240,9 @@ geometric = 1  # 0.9 * 0.9 * 0.001 is less than 0.1 * 0.1 * 0.999
 ex.veto.check(arithmetic, geometric)
 
 # %% [markdown] tags=["solution"]
-# A sum is hardly changed by one small number, a product is: the geometric mean lets a view that is certain against a
-# class have its way. That helps where views are right when they are certain, and hurts where one of them is spoilt.
+# A sum is hardly changed by one small number, a product is: the geometric mean lets a view that is certain
+# against a class have its way. That helps where views are right when they are certain, and hurts where one of
+# them is spoilt.
 
 # %% [markdown]
 # ## Where to go on
