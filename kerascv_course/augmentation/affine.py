@@ -187,6 +187,7 @@ def warp(
 
     Returns:
         The moved images: from "keras" a `float32` tensor, from "opencv" an array of the dtype of `images`.
+        OpenCV 4 looks places up to 1/32 of a pixel: at edges it may be some grey levels off, OpenCV 5 is not.
 
     Raises:
         TypeError: If the images for OpenCV are no array of these dtypes.
