@@ -187,7 +187,7 @@ def test_both_engines_agree_to_one_grey_level_on_photographs(fill_mode):
     if int(cv2.__version__.split(".")[0]) >= 5:
         assert off.max() <= 1.0
     else:  # it looks places up to 1/32 of a pixel, which shows at edges, such as that to a constant border
-        assert np.percentile(off, 99) <= 1.0
+        assert off.mean() <= 0.5
         assert off.max() <= 255 / 32
 
 
