@@ -178,15 +178,14 @@ def test_the_draws_fill_their_ranges_evenly():
 @pytest.mark.parametrize("fill_mode", ["reflect", "nearest", "constant"])
 def test_both_engines_agree_to_one_grey_level_on_photographs(fill_mode):
     cv2 = pytest.importorskip("cv2")
-    smooth = ndimage.gaussian_filter(photographs(40).astype("float32"), (0, 1, 1, 0)).round().astype("uint8")
+    images = photographs(40)
     matrices = RandomAffine(**EVERYTHING).matrices(40, (32, 32), seed=2)
-    fast = warp(smooth, matrices, fill_mode=fill_mode, engine="opencv")
+    fast = warp(images, matrices, fill_mode=fill_mode, engine="opencv")
     assert fast.dtype == np.uint8
-    exact = array(warp(smooth, matrices, fill_mode=fill_mode))
-    off = np.abs(exact - fast)
+    off = np.abs(array(warp(images, matrices, fill_mode=fill_mode)) - fast)
     if int(cv2.__version__.split(".")[0]) >= 5:
-        assert off.max() <= 1.0
-    else:  # it looks places up to 1/32 of a pixel, which shows at edges, such as that to a constant border
+        assert off.max() <= 0.51  # nothing but the rounding to whole grey levels
+    else:  # it looks places up to 1/32 of a pixel, which shows at edges
         assert off.mean() <= 0.5
         assert off.max() <= 255 / 32
 
@@ -567,6 +566,7 @@ def bad_cases():
         (lambda: RandomAffine(shear=float("nan")), ValueError, ["`shear`", "nan"]),
         (lambda: RandomAffine(fill_mode="wrap"), ValueError, ["`fill_mode`", "'reflect'", "'wrap'"]),
         (lambda: RandomAffine(seed=-1), ValueError, ["`seed`", "seed=-1"]),
+        (lambda: RandomAffine()(image[0]), ValueError, ["`images` of `RandomAffine`", "a batch", "image[None]"]),
         (lambda: RandomAffine().matrices(0, (8, 8)), ValueError, ["`count` of `matrices`", "count=0"]),
         (lambda: RandomAffine().matrices(1, 8), ValueError, ["`image_size` of `matrices`", "(height, width)"]),
         (lambda: warp(image[0], eight), ValueError, ["`images` of `warp`", "(8, 8, 3)"]),
@@ -610,13 +610,14 @@ def bad_cases():
         (lambda: test_time_augmentation(model, image, count=1), ValueError, ["`count`", "count=1"]),
         (lambda: test_time_augmentation(model, image, mean="median"), ValueError, ["`mean`", "'geometric'"]),
         (lambda: test_time_augmentation(model, image, sure_from=50), ValueError, ["`sure_from`", "from 0 to 1"]),
+        (lambda: label_preserved(no_softmax, image + 1, {}), ValueError, ["`model` of `label_preserved`"]),
         (lambda: label_preserved(model, image, [RandomAffine()]), TypeError, ["`transformations`", "a mapping"]),
         (lambda: label_preserved(model, image, {}, labels=[1]), ValueError, ["`labels`", "2 numbers"]),
         (lambda: label_preserved(model, image, {"cut": lambda x: x[:, 1:]}), ValueError, ["'cut'", "(2, 7"]),
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("number", range(58))
+@pytest.mark.parametrize("number", range(60))
 def test_bad_input_names_the_argument_and_the_rule(number):
     call, error, words = bad_cases()[number]
     with pytest.raises(error) as caught:
@@ -626,7 +627,7 @@ def test_bad_input_names_the_argument_and_the_rule(number):
 
 
 def test_all_bad_cases_are_tried():
-    assert len(bad_cases()) == 58
+    assert len(bad_cases()) == 60
 
 
 def test_without_opencv_the_error_says_how_to_get_it(monkeypatch):

@@ -91,6 +91,9 @@ class RandomAffine(keras.layers.Layer):
 
     def call(self, images: Any, training: bool = True) -> Any:
         """Return the moved images (batch, height, width, channels), in the layer's dtype."""
+        if len(images.shape) != 4:
+            rule = "a batch (images, height, width, channels)"
+            raise input_error("RandomAffine", "images", rule, images, "A single image is `image[None]`.")
         images = ops.cast(images, self.compute_dtype)
         if not training:
             return images

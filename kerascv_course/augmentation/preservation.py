@@ -79,7 +79,7 @@ def label_preserved(
         raise input_error(function, "labels", f"None or {len(images)} numbers of classes", labels)
     starts = range(0, len(images), batch_size)
     plain = np.concatenate(
-        [probabilities(model, images[start : start + batch_size]).argmax(axis=1) for start in starts]
+        [probabilities(function, model, images[start : start + batch_size]).argmax(axis=1) for start in starts]
     )
     records = []
     for name, change in transformations.items():
@@ -87,11 +87,11 @@ def label_preserved(
         for _ in range(repeats):
             for start in starts:
                 batch = images[start : start + batch_size]
-                changed = change(batch, training=True) if isinstance(change, keras.Model) else change(batch)
+                changed = change(batch)
                 if tuple(ops.shape(changed)) != batch.shape:
                     rule = f"functions that keep the shape of the images, as {name!r} does not"
                     raise input_error(function, "transformations", rule, tuple(ops.shape(changed)))
-                answers = probabilities(model, changed).argmax(axis=1)
+                answers = probabilities(function, model, changed).argmax(axis=1)
                 kept += int((answers == plain[start : start + batch_size]).sum())
                 if labels is not None:
                     right += int((answers == np.asarray(labels)[start : start + batch_size]).sum())

@@ -100,14 +100,16 @@ def _answer(
     model: keras.Model, images: np.ndarray, views: Views, count: int, mean: str, sure_from: float | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     size = model.input_shape[1:3]
-    first = probabilities(model, next(_views(images, views, count, size)))
+    first = probabilities("test_time_augmentation", model, next(_views(images, views, count, size)))
     posterior, spread = first.copy(), np.zeros(len(images))
     used = np.ones(len(images), "int64")
     unsure = np.arange(len(images)) if sure_from is None else np.flatnonzero(first.max(axis=1) < sure_from)
     if len(unsure):
         rest = _views(images[unsure], views, count, size)
         next(rest)  # the first view has been seen
-        seen = np.stack([first[unsure], *(probabilities(model, view) for view in rest)]).astype("float64")
+        seen = np.stack(
+            [first[unsure], *(probabilities("test_time_augmentation", model, view) for view in rest)]
+        ).astype("float64")
         if mean == "arithmetic":
             average = seen.mean(axis=0)
         else:
@@ -125,8 +127,7 @@ def _views(images: np.ndarray, views: Views, count: int, size: tuple[int, int]) 
     if callable(views):
         yield images
         for _ in range(count - 1):
-            # A `Sequential` passes `training` on; a layer alone, or a function, acts when it is called.
-            yield views(images, training=True) if isinstance(views, keras.Model) else views(images)
+            yield views(images)
         return
     if views == "flip":
         crops = [images]
@@ -140,7 +141,7 @@ def _views(images: np.ndarray, views: Views, count: int, size: tuple[int, int]) 
         yield crop[:, :, ::-1]
 
 
-def probabilities(model: keras.Model, images: Any) -> np.ndarray:
+def probabilities(function: str, model: keras.Model, images: Any) -> np.ndarray:
     """Return a model's probabilities for a batch, `float32`, without the notes that `predict` prints.
 
     Raises:
@@ -154,7 +155,7 @@ def probabilities(model: keras.Model, images: Any) -> np.ndarray:
     sums = answers.sum(axis=-1)
     if answers.ndim != 2 or answers.min() < -1e-6 or not np.allclose(sums, 1, atol=1e-3):
         rule = "a classifier that ends in probabilities, as softmax gives them"
-        raise input_error("test_time_augmentation", "model", rule, f"answers of shape {answers.shape}")
+        raise input_error(function, "model", rule, f"answers of shape {answers.shape}")
     return answers
 
 

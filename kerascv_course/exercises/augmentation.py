@@ -132,9 +132,9 @@ def old_units(rotation: Any, translation: Any) -> str:
     """Translate the strengths of `ImageDataGenerator` (Boracchi)."""
     turn = answers.number("rotation", rotation)
     mistakes = {
-        30: "that are degrees. `pipeline` counts shares of a full turn.",
+        30: "those are degrees. `pipeline` counts shares of a full turn.",
         30 / 180: "that is a share of half a turn.",
-        math.radians(30): "that are radians. `pipeline` counts shares of a full turn.",
+        math.radians(30): "those are radians. `pipeline` counts shares of a full turn.",
         30 / 100: "that is a hundredth of the degrees. A full turn has 360.",
     }
     if not math.isclose(turn, 30 / 360, abs_tol=2e-3):

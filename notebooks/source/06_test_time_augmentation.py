@@ -98,6 +98,9 @@ models[0].name, models[0].count_params()
 # %% [markdown]
 # ## Does it help?
 #
+# The answers $p_v$ of $n$ views are averaged: arithmetic, $\bar{p} = \frac{1}{n} \sum_v p_v$, or geometric,
+# $\bar{p} \propto \prod_v p_v^{1/n}$, where a single view that is certain against a class can veto it.
+#
 # Each of the models is asked in five ways. What counts is the difference on the *same* model, so the spread is
 # that of the differences.
 

@@ -57,9 +57,9 @@ WRONG = {
         (lambda: (lambda i, c, r: i[:, ::-1],), "must return three things"),
     ],
     "old_units": [
-        (lambda: (30, 0.2), "that are degrees"),
+        (lambda: (30, 0.2), "those are degrees"),
         (lambda: (30 / 180, 0.2), "that is"),
-        (lambda: (np.radians(30), 0.2), "that are radians"),
+        (lambda: (np.radians(30), 0.2), "those are radians"),
         (lambda: (0.3, 0.2), "that is a hundredth of the degrees"),
         (lambda: (1 / 12, 0.4), "to both sides"),
         (lambda: (1 / 12, 20), "not a percentage"),
