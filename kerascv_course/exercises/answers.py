@@ -121,7 +121,9 @@ def outcome(name: str, function: Any, *arguments: Any, **options: Any) -> Any:
         what = f"`{type(error).__name__}: {first_line(error)}`"
         raise WrongAnswerError(f"`{name}({call})` stops with {what}.") from None
     if result is None:
-        raise WrongAnswerError(f"`{name}({call})` returns nothing: does it lack a `return`?")
+        raise WrongAnswerError(
+            f"`{name}({call})` returns nothing: does it lack a `return`? Put your own line in place of `return None`."
+        )
     return result
 
 
