@@ -121,9 +121,8 @@ def outcome(name: str, function: Any, *arguments: Any, **options: Any) -> Any:
         what = f"`{type(error).__name__}: {first_line(error)}`"
         raise WrongAnswerError(f"`{name}({call})` stops with {what}.") from None
     if result is None:
-        raise WrongAnswerError(
-            f"`{name}({call})` returns nothing: does it lack a `return`? Put your own line in place of `return None`."
-        )
+        way_out = "Put your own line in place of `return None`."
+        raise WrongAnswerError(f"`{name}({call})` returns nothing: does it lack a `return`? {way_out}")
     return result
 
 
