@@ -9,7 +9,18 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_MODULES = ("architecture", "augmentation", "datasets", "models", "plotting", "runtime", "training")
+_MODULES = (
+    "architecture",
+    "augmentation",
+    "datasets",
+    "explain",
+    "latent",
+    "models",
+    "plotting",
+    "runtime",
+    "training",
+    "transfer",
+)
 
 _NAMES = {
     "conv_output_size": "architecture",
@@ -18,8 +29,11 @@ _NAMES = {
     "ImageDataset": "datasets",
     "load_cifar10": "datasets",
     "load_digits": "datasets",
+    "grad_cam": "explain",
     "build_lenet5": "models",
     "fit": "training",
+    "Stage": "transfer",
+    "TransferModel": "transfer",
 }
 
 __all__ = ["__version__", *_MODULES, *_NAMES]

@@ -1,6 +1,7 @@
 """The command line of the data layer: `kerascv-course data list | fetch | verify | bundle | serve`."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,7 +50,7 @@ def _megabytes(size: int) -> str:
 
 def _list(options: argparse.Namespace) -> int:
     from kerascv_course.datasets import find_cifar10
-    from kerascv_course.datasets.bundle import find_weights
+    from kerascv_course.datasets.bundle import WEIGHT_FOLDER, find_weights
     from kerascv_course.datasets.catalogue import REMOTE_FILES, find_copies
 
     for name, remote in REMOTE_FILES.items():
@@ -72,6 +73,9 @@ def _list(options: argparse.Namespace) -> int:
     )
     for path in weights:
         print(f"  {path}, {_megabytes(path.stat().st_size)}")
+    setting = os.environ.get("KERASCV_COURSE_DATA")
+    for path in sorted(Path(setting).expanduser().glob(f"{WEIGHT_FOLDER}/*.h5")) if setting else ():
+        print(f"weights in KERASCV_COURSE_DATA: {path}, {_megabytes(path.stat().st_size)}")
     return OK
 
 

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -212,6 +212,62 @@ def by_profile(**choices: Value) -> Value:
         received: Mapping[str, Any] = choices
         raise input_error("by_profile", "choices", "one value for each of smoke, lite and full", dict(received))
     return choices[profile()]
+
+
+def gradient(function: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
+    """Return the value of a scalar function of one tensor, and its gradient, on any backend.
+
+    Args:
+        function: Takes a tensor and returns a scalar tensor; it may call Keras layers and models.
+        x: Tensor, array or number of floats: where the gradient is taken.
+
+    Returns:
+        The value and the gradient, both tensors of the backend; the gradient has the shape of `x`, and is 0 where
+        the value does not depend on it.
+
+    Raises:
+        TypeError: If `x` does not hold floats.
+        ValueError: If the function returns no scalar.
+        RuntimeError: If the backend is not TensorFlow, JAX or PyTorch.
+
+    Example:
+        >>> value, slope = gradient(lambda x: x**2, 3.0)
+        >>> float(value), float(slope)
+        (9.0, 6.0)
+    """
+    import keras
+
+    backend = keras.config.backend()
+    x = keras.ops.convert_to_tensor(x)
+    if "float" not in keras.backend.standardize_dtype(x.dtype):
+        raise input_error("gradient", "x", "floats", x, error=TypeError)
+
+    def scalar(x: Any) -> Any:
+        value = function(x)
+        if not hasattr(value, "shape") or tuple(value.shape):
+            raise input_error("gradient", "function", "one that returns a scalar tensor", value)
+        return value
+
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(x)
+            value = scalar(x)
+        return value, tape.gradient(value, x, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    if backend == "jax":
+        import jax
+
+        return jax.value_and_grad(scalar)(x)
+    if backend == "torch":
+        import torch
+
+        x = x.detach().clone().requires_grad_()
+        with torch.enable_grad():
+            value = scalar(x)
+        slope = torch.autograd.grad(value, x, allow_unused=True)[0] if value.requires_grad else None
+        return value.detach(), torch.zeros_like(x) if slope is None else slope
+    raise RuntimeError(f"`gradient` needs the TensorFlow, JAX or PyTorch backend of Keras, not {backend!r}.")
 
 
 def _backend_version() -> str:

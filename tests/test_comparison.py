@@ -72,7 +72,7 @@ def test_a_comparison_is_a_table_in_text_and_html_and_rows_for_pandas():
     assert text[0].split()[:3] == ["Model", "Parameters", "MACs"]
     assert text[2].split()[:3] == ["lenet5", "61,706", "0.4"]
     assert "32 images" in text[-1]
-    assert '<td style="text-align: right">61,706</td>' in comparison._repr_html_()
+    assert '<td style="text-align: right; white-space: nowrap">61,706</td>' in comparison._repr_html_()
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,12 @@ PACKAGE = REPOSITORY / "kerascv_course"
 NOTEBOOK_SOURCES = REPOSITORY / "notebooks" / "source"
 
 # Which module may import which other of this package. A new module needs a line here.
-BASE = {"_validation", "runtime"}
+BASE = {"_digests", "_tables", "_validation", "runtime"}
 CORE = {"datasets", "models", "architecture", "augmentation"}
 MAY_IMPORT = {
     "__init__": set(),  # it fetches names when they are used
+    "_digests": set(),
+    "_tables": set(),
     "_validation": set(),
     "runtime": {"_validation"},
     "datasets": BASE,
@@ -27,6 +29,9 @@ MAY_IMPORT = {
     "architecture": BASE,
     "augmentation": BASE,
     "training": BASE | CORE,
+    "explain": BASE,
+    "latent": BASE | CORE,
+    "transfer": BASE | CORE | {"training", "latent", "explain"},
     "plotting": {"_validation", "architecture"},  # it takes arrays and records; only notebooks import it
     "doctor": BASE | CORE,
     "notebooks": BASE,
@@ -189,7 +194,9 @@ def test_importing_the_package_loads_no_library():
 def test_one_name_loads_its_own_module_and_nothing_beside_it():
     others = [f"kerascv_course.{name}" for name in MAY_IMPORT if name != "__init__"]
     loaded = loaded_after("from kerascv_course import layer_table", *others, "kerascv_course.architecture.graph")
-    assert loaded == {f"kerascv_course.{name}" for name in ("_validation", "architecture", "architecture.graph")}
+    assert loaded == {
+        f"kerascv_course.{name}" for name in ("_tables", "_validation", "architecture", "architecture.graph")
+    }
 
 
 def test_the_help_of_the_command_line_loads_no_library():

@@ -32,6 +32,9 @@ FIGURES = {
         np.full((5, 5, 1, 6), 0.071), caption="long tick labels"
     ),
     "activations": lambda: plotting.activations(np.ones((8, 8, 16)), caption="ones"),
+    "heatmap_overlays": lambda: plotting.heatmap_overlays(
+        np.ones((9, 8, 8)), np.zeros((9, 8, 8)), titles=["two words"] * 9, caption="nine"
+    ),
     "plot_architecture": lambda: plotting.plot_architecture(layer_table(build_lenet5()), caption="LeNet-5"),
     "plot_comparison": lambda: plotting.plot_comparison(compare([build_lenet5()]).records, caption="one"),
 }
@@ -364,6 +367,32 @@ def test_maps_of_a_keras_layer_can_be_passed_as_they_are():
     assert len(plotting.activations(maps).axes) == 4
 
 
+# ------------------------------------------------------------------------------------------------- heatmaps
+@pytest.mark.smoke
+@pytest.mark.parametrize("shape", [(2, 6, 7), (2, 6, 7, 1), (2, 6, 7, 3)])
+def test_a_heatmap_leaves_the_image_where_it_is_zero_and_colours_it_the_more_the_hotter_it_is(shape):
+    images = np.full(shape, 0.5)
+    heatmaps = np.zeros(shape[:3], "float32")
+    heatmaps[:, 1, 2], heatmaps[:, 3, 3] = 0.5, 1
+    figure = plotting.heatmap_overlays(images, heatmaps, titles=["one", "two"])
+    *axes, bar = figure.axes
+    assert [axis.get_title() for axis in axes] == ["one", "two"]
+    for axis in axes:
+        picture = np.asarray(axis.images[0].get_array())
+        for place, value in (((0, 0), 0.0), ((1, 2), 0.5), ((3, 3), 1.0)):
+            color = np.array(axis.images[0].cmap(value)[:3])
+            np.testing.assert_allclose(picture[place], 0.5 + 0.7 * value * (color - 0.5), atol=1e-6)
+    assert bar.get_ylim() == (0, 1)
+    assert "heat" in bar.get_ylabel()
+
+
+def test_heatmaps_of_images_of_different_sizes_can_be_given_as_lists():
+    images = [np.zeros((4, 6)), np.ones((8, 3, 3))]
+    drawn = pictures(plotting.heatmap_overlays(images, [np.ones((4, 6)), np.zeros((8, 3))]))
+    assert [picture.shape for picture in drawn] == [(4, 6, 3), (8, 3, 3)]
+    np.testing.assert_array_equal(drawn[1], images[1])
+
+
 # ------------------------------------------------------------------------------------------------- networks
 
 
@@ -435,6 +464,21 @@ GREY = np.zeros((2, 8, 8))
         (lambda: plotting.image_grid(GREY, titles="ab"), ValueError, ["titles", "'ab'"]),
         (lambda: plotting.image_grid(GREY, columns=0), ValueError, ["columns", "image_grid", "at least 1", "0"]),
         (lambda: plotting.image_grid(GREY, columns=2.0), TypeError, ["columns", "whole number", "2.0"]),
+        (
+            lambda: plotting.heatmap_overlays(GREY, GREY[:1]),
+            ValueError,
+            ["`heatmaps` of `heatmap_overlays`", "one map", "[(8, 8)] for images [(8, 8), (8, 8)]"],
+        ),
+        (
+            lambda: plotting.heatmap_overlays(GREY, GREY[:, :4]),
+            ValueError,
+            ["heatmaps", "of its size", "(4, 8)"],
+        ),
+        (lambda: plotting.heatmap_overlays(GREY, GREY + 2.0), ValueError, ["`heatmaps`", "from 0 to 1", "2"]),
+        (lambda: plotting.heatmap_overlays(GREY, GREY + np.nan), ValueError, ["`heatmaps`", "finite", "nan"]),
+        (lambda: plotting.heatmap_overlays(GREY + 9.0, GREY), ValueError, ["`images` of `heatmap_overlays`", "9"]),
+        (lambda: plotting.heatmap_overlays(GREY, GREY, titles=["a"]), ValueError, ["titles", "2 texts"]),
+        (lambda: plotting.heatmap_overlays(GREY, GREY, columns=0), ValueError, ["columns", "heatmap_overlays"]),
         (lambda: plotting.history_curves([1, 2]), TypeError, ["history", "history_curves", "[1, 2]"]),
         (lambda: plotting.history_curves({}), ValueError, ["history", "at least one epoch", "{}"]),
         (lambda: plotting.history_curves({"loss": []}), ValueError, ["at least one epoch", "'loss': 0"]),

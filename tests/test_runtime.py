@@ -195,6 +195,30 @@ def test_other_backends_are_asked_for_their_gpus(monkeypatch):
         assert runtime.find_gpus() == expected
 
 
+# Gradients
+
+
+@pytest.mark.smoke
+def test_the_gradient_is_the_one_of_the_calculus_and_has_the_shape_of_its_argument():
+    x = np.array([[1.0, -2.0, 3.0], [0.0, 0.5, 4.0]], "float32")
+    value, slope = runtime.gradient(lambda x: keras.ops.sum(x**3), x)
+    assert float(value) == pytest.approx((x**3).sum())
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(slope), 3 * x**2, rtol=1e-6)
+
+
+def test_the_gradient_goes_through_a_model_and_changes_no_weight():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    weights = model.get_weights()
+    _, slope = runtime.gradient(lambda x: keras.ops.sum(model(x)[:, 1]), np.ones((4, 3), "float32"))
+    np.testing.assert_allclose(slope, np.tile(weights[0][:, 1], (4, 1)), rtol=1e-6)
+    np.testing.assert_equal(model.get_weights(), weights)
+
+
+def test_where_the_value_does_not_depend_on_the_argument_the_gradient_is_zero():
+    value, slope = runtime.gradient(lambda x: keras.ops.convert_to_tensor(7.0), np.ones(3, "float32"))
+    assert (float(value), slope.numpy().tolist()) == (7, [0, 0, 0])
+
+
 # Bad input
 
 
@@ -221,12 +245,24 @@ def test_other_backends_are_asked_for_their_gpus(monkeypatch):
         (lambda: runtime.by_profile(), ValueError, "Received: choices={}."),
         (lambda: runtime.by_profile(smoke=1, lite=2, full=3, huge=4), ValueError, "'huge': 4}."),
         (lambda: runtime.by_profile(smoke=1, light=2, full=3), ValueError, "'light': 2"),
+        (lambda: runtime.gradient(lambda x: x, np.ones(2, int)), TypeError, "`x` of `gradient` must be floats"),
+        (
+            lambda: runtime.gradient(lambda x: x, np.ones(2, "float32")),
+            ValueError,
+            "`function` of `gradient` must be one that returns a scalar tensor",
+        ),
     ],
 )
 def test_bad_input_is_refused_with_a_specific_error(call, error, message):
     with pytest.raises(error) as caught:
         call()
     assert message in str(caught.value)
+
+
+def test_a_backend_without_gradients_is_named(monkeypatch):
+    monkeypatch.setattr(keras.config, "backend", lambda: "numpy")
+    with pytest.raises(RuntimeError, match="not 'numpy'"):
+        runtime.gradient(lambda x: x**2, 3.0)
 
 
 @pytest.mark.parametrize("name", ["huge", "LITE", "lite "])

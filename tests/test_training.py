@@ -345,7 +345,7 @@ def test_tensorboard_log_is_written_into_the_folder(tmp_path):
         (
             {"validation_data": None, "validation_split": 0.001},
             ValueError,
-            ["`share` of `split_validation`", "every class"],
+            ["`validation_split` of `fit`", "every class"],
         ),
         ({"patience": -1}, ValueError, ["`patience` of `fit`", "-1"]),
         (

@@ -1,6 +1,5 @@
 """Several models side by side: what each costs, and where it changes the resolution."""
 
-import html
 import statistics
 import time
 from collections.abc import Sequence
@@ -10,9 +9,10 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerascv_course._tables import as_frame, html_table, text_table
 from kerascv_course._validation import check_int, input_error
 from kerascv_course.architecture.graph import layer_table
-from kerascv_course.architecture.table import LayerTable, as_frame
+from kerascv_course.architecture.table import LayerTable
 
 _BYTES = 4  # of a weight or gradient in float32
 
@@ -65,24 +65,10 @@ class Comparison:
         return as_frame(self.to_dict())
 
     def __str__(self) -> str:
-        lines = [_HEADER, *map(_cells, self.records)]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        text = [
-            "  ".join(
-                f"{cell:{'<' if place == 0 else '>'}{width}}"
-                for place, (cell, width) in enumerate(zip(line, widths, strict=True))
-            )
-            for line in lines
-        ]
-        return "\n".join([text[0], "-" * len(text[0]), *text[1:], self._note])
+        return text_table(_HEADER, [_cells(record) for record in self.records], notes=[self._note])
 
     def _repr_html_(self) -> str:
-        head = _html_row(_HEADER, "th")
-        body = "".join(_html_row(_cells(record), "td") for record in self.records)
-        return (
-            f"<table><thead>{head}</thead><tbody>{body}</tbody></table>"
-            f"<p><small>{html.escape(self._note)}</small></p>"
-        )
+        return html_table(_HEADER, [_cells(record) for record in self.records], notes=[self._note])
 
     @property
     def _note(self) -> str:
@@ -185,19 +171,12 @@ class StageTable:
         return [[column[row] if row < len(column) else "" for column in columns] for row in range(height)]
 
     def __str__(self) -> str:
-        lines = self._lines()
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        text = [
-            "  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip()
-            for line in lines
-        ]
-        return "\n".join([text[0], "-" * len(max(text, key=len)), *text[1:]])
+        head, *body = self._lines()
+        return text_table(head, body, left=len(head))
 
     def _repr_html_(self) -> str:
         head, *body = self._lines()
-        rows = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in line)}</tr>" for line in body)
-        titles = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
-        return f"<table><thead><tr>{titles}</tr></thead><tbody>{rows}</tbody></table>"
+        return html_table(head, body, left=len(head))
 
 
 def stage_table(models: Sequence[keras.Model]) -> StageTable:
@@ -285,16 +264,6 @@ def _cells(record: ModelRecord) -> tuple[str, ...]:
         "-" if field is None else " x ".join(map(str, field)) if isinstance(field, tuple) else str(field),
         "-" if record.step_ms is None else f"{record.step_ms:,.1f}",
     )
-
-
-def _html_row(cells: Sequence[str], tag: str) -> str:
-    """Return a row of a table: the name at the left, numbers at the right."""
-    sides = ["left", *["right"] * (len(cells) - 1)]
-    inner = (
-        f'<{tag} style="text-align: {side}">{html.escape(cell)}</{tag}>'
-        for cell, side in zip(cells, sides, strict=True)
-    )
-    return f"<tr>{''.join(inner)}</tr>"
 
 
 def _check_models(function: str, models: Any) -> list[keras.Model]:

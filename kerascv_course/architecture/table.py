@@ -4,6 +4,8 @@ import html
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from kerascv_course._tables import as_frame, html_line
+
 _LEGEND = (
     "Only convolutions and matrix products count as MACs (multiply-accumulates); FLOPs = 2 × MACs.",
     "MACs, FLOPs, activations and bytes are for one image.",
@@ -118,32 +120,14 @@ class LayerTable:
         return "\n".join([self.model_name, head, rule, *body, rule, total, *_notes(self)])
 
     def _repr_html_(self) -> str:
-        total = _html_line(_total_cells(self), "th")
-        body = "".join(_html_line(_cells(row), "td") for row in self.rows)
+        total = html_line(_total_cells(self), "th", _LEFT)
+        head = html_line(_HEADER, "th", _LEFT)
+        body = "".join(html_line(_cells(row), "td", _LEFT) for row in self.rows)
         notes = "<br>".join(html.escape(note) for note in _notes(self))
         return (
-            f"<table><caption>{html.escape(self.model_name)}</caption><thead>{_html_line(_HEADER, 'th')}</thead>"
+            f"<table><caption>{html.escape(self.model_name)}</caption><thead>{head}</thead>"
             f"<tbody>{body}</tbody><tfoot>{total}</tfoot></table><p><small>{notes}</small></p>"
         )
-
-
-def as_frame(records: list[dict[str, Any]]) -> Any:
-    """Return records as a `pandas.DataFrame`; pandas is imported only where somebody asks for it."""
-    try:
-        import pandas
-    except ImportError:
-        way_out = 'pip install "kerascv_course[pandas]". `to_dict` gives the same without it.'
-        raise ImportError(f"`to_frame` needs a package: {way_out}") from None
-    return pandas.DataFrame(records)
-
-
-def _html_line(cells: tuple[str, ...], tag: str) -> str:
-    sides = ["left"] * _LEFT + ["right"] * (len(cells) - _LEFT)
-    line = (
-        f'<{tag} style="text-align: {side}; white-space: nowrap">{html.escape(cell)}</{tag}>'
-        for cell, side in zip(cells, sides, strict=True)
-    )
-    return f"<tr>{''.join(line)}</tr>"
 
 
 def _cells(row: LayerRow) -> tuple[str, ...]:

@@ -12,8 +12,10 @@ from kerascv_course.datasets.record import ImageDataset
 from kerascv_course.datasets.registry import load
 from kerascv_course.datasets.scenes import load_scenes
 from kerascv_course.datasets.split import split_validation
+from kerascv_course.datasets.weights import BackboneWeights, find_backbone_weights
 
 __all__ = [
+    "BackboneWeights",
     "Duplicate",
     "ImageDataset",
     "ImagePipeline",
@@ -23,6 +25,7 @@ __all__ = [
     "downloads_folder",
     "duplicates_across",
     "fetch",
+    "find_backbone_weights",
     "find_cifar10",
     "image_folder_pipeline",
     "load",

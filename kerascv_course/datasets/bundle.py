@@ -129,7 +129,7 @@ def list_mirrored_weights() -> list[MirroredWeights]:
         raise input_error("fetch", "KERASCV_COURSE_MIRRORS", rule, setting, "Set this environment variable.")
     for mirror in mirrors:
         try:
-            found = _weights_of(mirror)
+            found = weights_of(mirror)
         except ConnectionError as error:
             faults.append(str(error))
         else:
@@ -142,7 +142,7 @@ def list_mirrored_weights() -> list[MirroredWeights]:
     )
 
 
-def _weights_of(mirror: str) -> list[MirroredWeights]:
+def weights_of(mirror: str) -> list[MirroredWeights]:
     found = []
     for line in ask(mirror + CHECKSUMS)[1].decode("utf-8", "replace").splitlines():
         checksum, name = _read_line(line)

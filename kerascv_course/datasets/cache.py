@@ -39,9 +39,12 @@ def cache_folder() -> Path:
 
 
 def cached_arrays(
-    name: str, shapes: Mapping[str, tuple[int, ...]], build: Callable[[], dict[str, np.ndarray]]
+    name: str,
+    shapes: Mapping[str, tuple[int, ...]],
+    build: Callable[[], dict[str, np.ndarray]],
+    dtype: str = "uint8",
 ) -> dict[str, np.ndarray]:
-    """Return `uint8` arrays from the cache folder, or build them and keep them there.
+    """Return arrays from the cache folder, or build them and keep them there.
 
     Whenever a file is added, those that were not used for longest are deleted, as far as all together are larger
     than 4 GiB: nobody asks again for the arrays of a class folder that has changed since.
@@ -51,6 +54,7 @@ def cached_arrays(
             whenever the content would. Files of other names are never deleted.
         shapes: Name and shape of each array. A cached file that does not hold exactly these is built again.
         build: Makes the arrays where the cache has none.
+        dtype: That of all arrays.
 
     Returns:
         The arrays by name.
@@ -59,7 +63,7 @@ def cached_arrays(
         OSError: If the arrays must be built and the cache folder cannot be written; raised before building.
     """
     target = cache_folder() / f"{name}.npz"
-    arrays = _read(target, shapes)
+    arrays = _read(target, shapes, dtype)
     if arrays is not None:
         with contextlib.suppress(OSError):  # of a cache that can only be read nothing is deleted either
             os.utime(target)
@@ -86,7 +90,7 @@ def cached_arrays(
     return arrays
 
 
-def _read(file: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray] | None:
+def _read(file: Path, shapes: Mapping[str, tuple[int, ...]], dtype: str) -> dict[str, np.ndarray] | None:
     """Return the arrays of a cached file, or `None` where it is absent, damaged or not what is expected."""
     if not file.is_file():
         return None
@@ -95,7 +99,7 @@ def _read(file: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.nda
             arrays = {name: content[name] for name in shapes}  # zipfile compares the checksums here
     except Exception:  # whatever is wrong with it: it can be made again, and any byte may be damaged
         return None
-    if any(arrays[name].shape != shape or arrays[name].dtype != np.uint8 for name, shape in shapes.items()):
+    if any(arrays[name].shape != shape or arrays[name].dtype != dtype for name, shape in shapes.items()):
         return None
     return arrays
 

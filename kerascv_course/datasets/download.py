@@ -1,6 +1,7 @@
 """Files from the network: resumed where they broke off, checked, and placed whole or not at all."""
 
 import contextlib
+import functools
 import hashlib
 import http.client
 import os
@@ -13,6 +14,7 @@ import urllib.request
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from email.message import Message
 from glob import escape
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -26,6 +28,7 @@ Show = Callable[[int, int], None]
 _CHUNK = 1 << 18
 _LONGEST_PAUSE = 30.0  # seconds
 _LONGEST_TEXT = 1 << 20
+_CHECKSUMS = {"sha256": ("SHA-256", 64), "md5": ("MD5", 32)}  # name for people, hexadecimal digits
 _WORTH_ANOTHER_TRY = {408, 425, 429, 500, 502, 503, 504}
 
 
@@ -70,8 +73,13 @@ def is_web_address(address: str) -> bool:
 
 def sha256_of(file: Path) -> str:
     """Return the SHA-256 of a file, in 64 lower-case digits."""
+    return checksum_of(file, "sha256")
+
+
+def checksum_of(file: Path, kind: str) -> str:
+    """Return the checksum of a file, "sha256" or "md5", in lower-case hexadecimal digits."""
     with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        return hashlib.file_digest(stream, functools.partial(hashlib.new, kind, usedforsecurity=False)).hexdigest()
 
 
 def download(
@@ -79,7 +87,8 @@ def download(
     target: str | os.PathLike[str],
     *,
     size: int,
-    sha256: str,
+    sha256: str | None = None,
+    md5: str | None = None,
     show: Show | None = None,
     patience: Patience | None = None,
 ) -> Path:
@@ -98,6 +107,7 @@ def download(
         target: Where it goes; its folder is made if need be. If it is there already it is only checked.
         size: Its size in bytes.
         sha256: Its SHA-256, 64 hexadecimal digits.
+        md5: Its MD5, 32 hexadecimal digits, where no SHA-256 is known: exactly one of the two is needed.
         show: Called with the bytes that have arrived and `size`, often; for a progress bar.
         patience: Time-outs and rates; those of `Patience` by default.
 
@@ -118,22 +128,33 @@ def download(
     if isinstance(addresses, str) or not addresses or not all(map(is_web_address, addresses)):
         raise input_error("download", "addresses", "one or more http or https addresses", addresses)
     size = check_int("download", "size", size, minimum=1)
-    if not isinstance(sha256, str) or not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
-        raise input_error("download", "sha256", "64 hexadecimal digits", sha256)
+    kind, checksum = _the_checksum(sha256, md5)
     if show is not None and not callable(show):
         raise input_error("download", "show", "a function of two whole numbers, or None", show, error=TypeError)
     target = Path(target).expanduser().absolute()
     if target.exists():
-        if target.is_file() and target.stat().st_size == size and sha256_of(target) == sha256.lower():
+        if target.is_file() and target.stat().st_size == size and checksum_of(target, kind) == checksum:
             return target
-        rule = f"a free place, or the file of {size:,} bytes with SHA-256 {sha256}"
+        rule = f"a free place, or the file of {size:,} bytes with {_CHECKSUMS[kind][0]} {checksum}"
         raise input_error("download", "target", rule, str(target), "What lies there is not it: delete it.")
     patience = patience or Patience()
-    transfer = _Transfer(target, size, sha256.lower(), show or (lambda done, total: None), patience)
+    transfer = _Transfer(target, size, kind, checksum, show or (lambda done, total: None), patience)
     with alone(target, patience.abandoned, transfer.show_others):
         if not target.is_file():  # another process may have placed it meanwhile
             transfer.run(addresses)
     return target
+
+
+def _the_checksum(sha256: str | None, md5: str | None) -> tuple[str, str]:
+    """Return the kind of the checksum that was given, and the checksum in lower case."""
+    if (sha256 is None) == (md5 is None):
+        rule = "64 hexadecimal digits, or `md5` 32, exactly one of the two"
+        raise input_error("download", "sha256", rule, sha256, f"And md5={md5!r}.")
+    kind, value = ("md5", md5) if sha256 is None else ("sha256", sha256)
+    digits = _CHECKSUMS[kind][1]
+    if not isinstance(value, str) or not re.fullmatch(rf"[0-9a-fA-F]{{{digits}}}", value):
+        raise input_error("download", kind, f"{digits} hexadecimal digits", value)
+    return kind, value.lower()
 
 
 def ask(address: str, method: str = "GET", timeout: float = 20.0) -> tuple[int | None, bytes]:
@@ -150,11 +171,32 @@ def ask(address: str, method: str = "GET", timeout: float = 20.0) -> tuple[int |
     Raises:
         ConnectionError: If it cannot be had; says why.
     """
+    headers, content = _answer(address, method, timeout)
+    length = headers.get("Content-Length", "")
+    return (int(length) if length.isdecimal() else None), content
+
+
+def ask_headers(address: str, timeout: float = 20.0) -> Message:
+    """Return what the server states about an address in its answer to HEAD.
+
+    Args:
+        address: An http or https address.
+        timeout: Longest wait for a connection, and between two packets, in seconds.
+
+    Returns:
+        The headers; `get_all` has those that come more than once.
+
+    Raises:
+        ConnectionError: If the server cannot be asked; says why.
+    """
+    return _answer(address, "HEAD", timeout)[0]
+
+
+def _answer(address: str, method: str, timeout: float) -> tuple[Message, bytes]:
     request = urllib.request.Request(address, headers={"User-Agent": "kerascv-course"}, method=method)
     try:
         with _opener().open(request, timeout=timeout) as response:
-            length = response.headers.get("Content-Length", "")
-            return (int(length) if length.isdecimal() else None), response.read(_LONGEST_TEXT)
+            return response.headers, response.read(_LONGEST_TEXT)
     except (OSError, http.client.HTTPException, _TryError) as error:
         raise ConnectionError(f"{address}: {error}") from error
 
@@ -170,11 +212,12 @@ class _TryError(Exception):
 class _Transfer:
     """One file on its way, in a `.part` file that no other process writes."""
 
-    def __init__(self, target: Path, size: int, sha256: str, show: Show, patience: Patience) -> None:
+    def __init__(self, target: Path, size: int, kind: str, checksum: str, show: Show, patience: Patience) -> None:
         self.target = target
         self.part = target.with_name(f"{target.name}.{uuid.uuid4().hex}.part")
         self.size = size
-        self.sha256 = sha256
+        self.kind = kind  # of checksum
+        self.checksum = checksum
         self.show = show
         self.patience = patience
         self.done = 0  # bytes in the part
@@ -354,8 +397,8 @@ class _Transfer:
     def _place(self) -> None:
         with self._writing():
             try:
-                found = sha256_of(self.part)
-                if found == self.sha256:
+                found = checksum_of(self.part, self.kind)
+                if found == self.checksum:
                     os.replace(self.part, self.target)
             except (FileNotFoundError, PermissionError):
                 # Another process took this one for dead and placed the file; Windows does not replace one in use.
@@ -363,11 +406,12 @@ class _Transfer:
                     raise
                 self.part.unlink(missing_ok=True)
                 return
-        if found != self.sha256:
+        if found != self.checksum:
             again = not self.is_of_one_piece  # the earlier piece may be at fault
             os.truncate(self.part, 0)
             self._forget()
-            reason = f"wrong checksum, so what came was deleted (SHA-256 {found} in place of {self.sha256})"
+            kind = _CHECKSUMS[self.kind][0]
+            reason = f"wrong checksum, so what came was deleted ({kind} {found} in place of {self.checksum})"
             raise _TryError(reason, again)
 
     @contextlib.contextmanager

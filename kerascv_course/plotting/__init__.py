@@ -16,6 +16,7 @@ The user's global settings (`matplotlib.rcParams`) are left alone.
 """
 
 from kerascv_course.plotting.curves import confusion_matrix, history_curves
+from kerascv_course.plotting.heatmaps import heatmap_overlays
 from kerascv_course.plotting.images import activations, first_layer_filters, image_grid, image_table
 from kerascv_course.plotting.networks import plot_architecture, plot_comparison
 
@@ -23,6 +24,7 @@ __all__ = [
     "activations",
     "confusion_matrix",
     "first_layer_filters",
+    "heatmap_overlays",
     "history_curves",
     "image_grid",
     "image_table",

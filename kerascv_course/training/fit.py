@@ -15,7 +15,8 @@ import numpy as np
 
 from kerascv_course._validation import check_int, check_number, describe, input_error
 from kerascv_course.datasets import ImageDataset
-from kerascv_course.datasets.split import split_validation
+from kerascv_course.datasets.split import split_indices
+from kerascv_course.training.batches import Batches
 from kerascv_course.training.resume import Arrays, Checkpoint, ResumableEarlyStopping, run_settings
 
 BATCHES_BETWEEN_LOSS_CHECKS = 32  # reading the loss waits for the accelerator: rarely enough not to be felt
@@ -93,11 +94,15 @@ def fit(
     validation_split = check_number("fit", "validation_split", validation_split, 0, 0.99)
     if patience is not None:
         patience = check_int("fit", "patience", patience, 0)
+    training_images = None
     if validation_data is not None:
-        validation_data = _check_data("validation_data", validation_data)
+        validation = Batches(*_check_data("validation_data", validation_data), batch_size, seed=None)
     elif validation_split:
-        (x, y), validation_data = split_validation(x, y, validation_split, seed=seed)
-    if patience is not None and monitor.startswith("val_") and validation_data is None:
+        training_images, held_out = split_indices("fit", "validation_split", y, validation_split, seed)
+        validation = Batches(x, y, batch_size, None, held_out)
+    else:
+        validation = None
+    if patience is not None and monitor.startswith("val_") and validation is None:
         way_out = "Pass `validation_data`, or a `validation_split` above 0."
         raise input_error("fit", "patience", "None where nothing is validated", patience, way_out)
     if folder is not None and Path(folder).exists() and not Path(folder).is_dir():
@@ -109,11 +114,42 @@ def fit(
     if tensorboard and importlib.util.find_spec("tensorboard") is None:
         raise ImportError('`tensorboard` of `fit` needs a package: pip install "kerascv_course[tensorboard]".')
 
+    return fit_batches(
+        model,
+        Batches(x, y, batch_size, seed, training_images),
+        validation,
+        epochs=epochs,
+        seed=seed,
+        patience=patience,
+        monitor=monitor,
+        folder=folder,
+        resume=resume,
+        tensorboard=tensorboard,
+        callbacks=callbacks,
+        verbose=verbose,
+    )
+
+
+def fit_batches(
+    model: keras.Model,
+    batches: Batches,
+    validation: Batches | None,
+    *,
+    epochs: int,
+    seed: int,
+    patience: int | None = None,
+    monitor: str = "val_loss",
+    folder: str | os.PathLike[str] | None = None,
+    resume: bool = True,
+    tensorboard: bool = False,
+    callbacks: Iterable[keras.callbacks.Callback] = (),
+    verbose: int | str = "auto",
+) -> keras.callbacks.History:
+    """Do what `fit` does, with batches and arguments that have been checked."""
     if not model.built:
-        model.build((None, *x.shape[1:]))
+        model.build((None, *batches.x.shape[1:]))
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
-    batches = _EpochBatches(x, y, batch_size, seed)
     early_stopping = None
     if patience is not None:
         early_stopping = ResumableEarlyStopping(monitor=monitor, patience=patience, restore_best_weights=True)
@@ -125,7 +161,7 @@ def fit(
             batches,
             initial_epoch=from_epoch,
             epochs=epochs,
-            validation_data=validation_data,
+            validation_data=validation,
             callbacks=run,
             shuffle=False,  # the batches shuffle themselves; Keras would mix them again, each time differently
             verbose=verbose,
@@ -134,7 +170,7 @@ def fit(
     if folder is None:
         return train(0)
 
-    settings = run_settings(model, (x, y), batch_size, seed, validation_data, patience, monitor)
+    settings = run_settings(model, batches, validation, seed, patience, monitor)
     checkpoint = Checkpoint(Path(folder), settings, early_stopping)
     done = checkpoint.restore(model, epochs) if resume else 0
     if done == 0:
@@ -155,29 +191,10 @@ def fit(
     return history
 
 
-class _EpochBatches(keras.utils.PyDataset):
-    """Batches of arrays in an order that depends on the seed and the epoch alone."""
-
-    def __init__(self, x: np.ndarray, y: np.ndarray, batch_size: int, seed: int) -> None:
-        super().__init__()
-        self.x, self.y, self.batch_size, self.seed = x, y, batch_size, seed
-        self.start_epoch(0)
-
-    def start_epoch(self, epoch: int) -> None:
-        self.order = np.random.default_rng([self.seed, epoch]).permutation(len(self.x))
-
-    def __len__(self) -> int:
-        return -(-len(self.x) // self.batch_size)
-
-    def __getitem__(self, index: int) -> Arrays:
-        chosen = self.order[index * self.batch_size : (index + 1) * self.batch_size]
-        return self.x[chosen], self.y[chosen]
-
-
 class _EpochSeeds(keras.callbacks.Callback):
     """Sets the order of the data and the seeds of the layers at the start of each epoch."""
 
-    def __init__(self, batches: _EpochBatches, seed: int) -> None:
+    def __init__(self, batches: Batches, seed: int) -> None:
         super().__init__()
         self.batches, self.seed = batches, seed
 

@@ -1,16 +1,16 @@
 """The state of a training run on disk: what is kept after each epoch, and when two runs are the same."""
 
-import hashlib
 import json
 import os
-import zlib
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
+from kerascv_course._digests import config_digest
 from kerascv_course._validation import input_error
+from kerascv_course.training.batches import Batches
 
 Arrays = tuple[np.ndarray, np.ndarray]
 
@@ -129,20 +129,19 @@ class Checkpoint(keras.callbacks.Callback):
 
 def run_settings(
     model: keras.Model,
-    training_data: Arrays,
-    batch_size: int,
+    batches: Batches,
+    validation: Batches | None,
     seed: int,
-    validation_data: Arrays | None,
     patience: int | None,
     monitor: str,
 ) -> dict[str, Any]:
     """Return what two runs must have in common for one to go on with the other, by name."""
     return {
-        "model": _digest(_model_config(model)),
-        "compile arguments": _digest(model.get_compile_config()),
-        "training data": _checksums(*training_data),
-        "validation data": None if validation_data is None else _checksums(*validation_data),
-        "batch_size": batch_size,
+        "model": config_digest(_model_config(model)),
+        "compile arguments": config_digest(model.get_compile_config()),
+        "training data": batches.digest(),
+        "validation data": None if validation is None else validation.digest(),
+        "batch_size": batches.batch_size,
         "seed": seed,
         "patience": patience,
         "monitor": monitor if patience is not None else None,
@@ -154,30 +153,3 @@ def _model_config(model: keras.Model) -> Any:
         return model.get_config()
     except NotImplementedError:  # a subclassed model without `get_config`: its weights must do
         return [type(model).__name__, [list(weight.shape) for weight in model.weights]]
-
-
-def _digest(config: Any) -> str:
-    """Return a hash of a Keras config that ignores names: Keras counts them up each time a model is built."""
-    names: dict[str, str] = {}
-
-    def collect(node: Any) -> None:
-        for key, value in node.items() if isinstance(node, dict) else enumerate(node):
-            if key == "name" and isinstance(value, str):
-                names.setdefault(value, f"#{len(names)}")
-            elif isinstance(value, dict | list | tuple):
-                collect(value)
-
-    def rename(node: Any) -> Any:
-        if isinstance(node, dict):
-            return {str(key): rename(value) for key, value in node.items() if key != "shared_object_id"}
-        if isinstance(node, list | tuple):
-            return [rename(value) for value in node]
-        return names.get(node, node) if isinstance(node, str) else node
-
-    collect(config if isinstance(config, dict | list | tuple) else [config])
-    text = json.dumps(rename(config), sort_keys=True, default=lambda value: type(value).__name__)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _checksums(*arrays: np.ndarray) -> list[Any]:
-    return [[list(a.shape), str(a.dtype), zlib.crc32(np.ascontiguousarray(a).data)] for a in arrays]

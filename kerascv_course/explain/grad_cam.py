@@ -1,0 +1,275 @@
+"""Grad-CAM: a heatmap of the places that raise the score of a class, for any Keras model of images."""
+
+import difflib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kerascv_course import runtime
+from kerascv_course._validation import check_int, input_error
+from kerascv_course.explain.probe import Call, Part, parts_of, record, run_changed, without_squashing
+
+Change = Callable[[Any], Any]
+
+# Layers that find nothing in an image, by a part of the name of their class. They are used only when named.
+_FIND_NOTHING = ("Pooling", "Dropout", "Flatten", "Reshape", "Resizing", "Padding", "Crop", "Rescaling", "Random")
+_WRITES_MAPS = "that writes maps (images, height, width, channels) of more than one place"
+
+
+@dataclass(frozen=True, eq=False)
+class GradCam:
+    """What `grad_cam` found.
+
+    Attributes:
+        heatmaps: For each image its map at the size of the image, divided by its own maximum: `float32` from 0 to
+            1, (images, height, width). Where no place speaks for the class it is 0 everywhere.
+        maps: The same at the resolution of the layer, not divided: comparable between images.
+        scores: The score that is explained, before softmax or sigmoid, `float32`, (images,).
+        classes: The class that is explained, `int64`, (images,).
+        layer: Path of the layer whose maps were weighted, for example "mobilenetv2/out_relu".
+    """
+
+    heatmaps: np.ndarray
+    maps: np.ndarray
+    scores: np.ndarray
+    classes: np.ndarray
+    layer: str
+
+
+def grad_cam(
+    model: keras.Model,
+    images: np.ndarray,
+    *,
+    class_index: int | Sequence[int] | np.ndarray | None = None,
+    layer: str | None = None,
+    batch_size: int = 32,
+) -> GradCam:
+    """Show which places of each image raise the score of a class.
+
+    The maps of a convolutional layer are added, each weighted with the mean gradient of the score with respect to
+    it, and what is below 0 is cut off. The score is the one before the softmax or sigmoid that ends the model:
+    after it the gradient vanishes where the model is sure. The model computes as in inference and stays as it was.
+
+    Args:
+        model: A built model of one image, channels last, with one output (images, classes): functional,
+            `Sequential` or subclassed, with or without nested models. One sigmoid unit counts as two classes:
+            class 1 has its logit as score, class 0 the negated logit. One unit without sigmoid is class 0, with
+            its value as score.
+        images: Array (images, height, width, channels) in the range that the model was trained on.
+        class_index: The class to explain: one for all images, or one per image; by default the predicted one.
+        layer: Name of the layer whose maps are used ("block5_conv3"), or its path where nested models share a name
+            ("mobilenetv2/Conv_1"). By default the last one that writes maps of more than one place and is no
+            pooling, dropout, resizing, padding or augmentation. Of a layer that is called several times the last
+            call counts. A custom layer is not opened: only its own output can be used.
+        batch_size: Images in a batch, 1 or more.
+
+    Returns:
+        The heatmaps, the maps before resizing, the scores and classes that they explain, and the layer used.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        ValueError: If the model or the images are not as above, a class is out of range, there is no such layer or
+            it writes no maps, or the output does not depend on it.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(4, 3, name="conv")])
+        >>> model.add(keras.layers.GlobalAveragePooling2D())
+        >>> model.add(keras.layers.Dense(2, activation="softmax"))
+        >>> found = grad_cam(model, np.ones((3, 8, 8, 1), "float32"), class_index=1)
+        >>> found.heatmaps.shape, found.maps.shape, found.layer
+        ((3, 8, 8), (3, 6, 6), 'conv')
+
+    Source: Selvaraju et al. (2017).
+    """
+    parts = _check_model_and_images(model, images)
+    batch_size = check_int("grad_cam", "batch_size", batch_size, 1)
+    if layer is not None and not isinstance(layer, str):
+        raise input_error("grad_cam", "layer", "the name of a layer", layer, error=TypeError)
+    calls, answer = record(model, parts, images[:1])
+    units = _check_answer(answer)
+    target = _choose_layer(calls, parts, layer)
+    number = sum(call.part.operation is target.operation for call in calls)
+    with without_squashing(calls) as squashing:
+        binary = units == 1 and squashing == "sigmoid"
+        classes = _check_classes(class_index, len(images), 2 if binary else units)
+
+        def scores_of(batch: np.ndarray, change: Change) -> Any:
+            """Return the scores of all classes, where the maps of the layer go through `change`."""
+            scores = ops.cast(run_changed(model, batch, target.operation, number, change), "float32")
+            return ops.concatenate([-scores, scores], axis=1) if binary else scores
+
+        batches = [slice(start, start + batch_size) for start in range(0, len(images), batch_size)]
+        found = [_explain(scores_of, images[b], None if classes is None else classes[b]) for b in batches]
+        maps, scores, explained, slopes = (np.concatenate(column) for column in zip(*found, strict=True))
+        if not squashing:
+            _check_scores(scores)
+        if not slopes.any() and not _has_influence(scores_of, images[:1]):
+            raise input_error("grad_cam", "layer", "one on which the output depends", target.path)
+    heatmaps = np.concatenate([_to_size(maps[batch], images.shape[1:3]) for batch in batches])
+    return GradCam(heatmaps, maps, scores[np.arange(len(images)), explained], explained, target.path)
+
+
+# The computation
+
+
+def _explain(
+    scores_of: Callable[[np.ndarray, Change], Any], batch: np.ndarray, classes: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return of each image its map, the scores of all classes, the explained class and the steepest slope."""
+    kept = []
+
+    def keep(features: Any) -> Any:
+        kept.append(features)
+        return features
+
+    scores = ops.convert_to_numpy(scores_of(batch, keep))
+    classes = scores.argmax(axis=1) if classes is None else classes
+    wanted = ops.convert_to_tensor(classes[:, None], "int32")
+
+    def score(features: Any) -> Any:
+        # Images do not meet in inference: the gradient of the sum holds the gradient of each image.
+        return ops.sum(ops.take_along_axis(scores_of(batch, lambda _: features), wanted, axis=1))
+
+    _, slope = runtime.gradient(score, kept[0])
+    slope = ops.convert_to_numpy(ops.cast(slope, "float32"))
+    features = ops.convert_to_numpy(ops.cast(kept[0], "float32"))
+    maps = np.maximum(np.einsum("nhwc,nc->nhw", features, slope.mean(axis=(1, 2))), 0)
+    return maps, scores, classes.astype("int64"), np.abs(slope).max(axis=(1, 2, 3))
+
+
+def _has_influence(scores_of: Callable[[np.ndarray, Change], Any], batch: np.ndarray) -> bool:
+    """Tell whether other values of the layer, large ones of both signs, change the scores."""
+
+    def disturb(features: Any) -> Any:
+        noise = np.random.default_rng(0).normal(0, 1000, features.shape)
+        return features + ops.convert_to_tensor(noise, features.dtype)
+
+    usual, disturbed = scores_of(batch, lambda features: features), scores_of(batch, disturb)
+    return not np.array_equal(ops.convert_to_numpy(usual), ops.convert_to_numpy(disturbed))
+
+
+def _to_size(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return the maps at the size of the images, each divided by its maximum."""
+    tensor = ops.convert_to_tensor(maps[..., None])
+    tensor = ops.image.resize(tensor, size, interpolation="bilinear", data_format="channels_last")
+    large = ops.convert_to_numpy(tensor)[..., 0]
+    highest = large.max(axis=(1, 2), keepdims=True)
+    return np.divide(large, highest, out=np.zeros_like(large), where=highest > 0)
+
+
+# The layer
+
+
+def _choose_layer(calls: list[Call], parts: list[Part], wanted: str | None) -> Part:
+    """Return the named layer or the last suitable one, or raise where there is none."""
+    write_maps = [
+        part
+        for part, shape in calls
+        if len(shape) == 4 and shape[1] * shape[2] > 1 and isinstance(part.operation, keras.layers.Layer)
+    ]
+    if wanted is None:
+        suitable = [part for part in write_maps if not _finds_nothing(part.operation)]
+        if not suitable:
+            raise _unfit(
+                f"a model with a layer {_WRITES_MAPS}", f"layers {_listed([part.path for part in parts])}"
+            )
+        return suitable[-1]
+    paths = list(dict.fromkeys(part.path for part in write_maps))
+    named = [part for part in parts if part.path == wanted]
+    named = named or [part for part in parts if part.path.endswith(f"/{wanted}")]
+    if not named:
+        names = {path.split("/")[-1].lower(): path for path in paths}
+        inside = [path for path in paths if wanted in path.split("/")]  # the layers of a nested model
+        close = [names[name] for name in difflib.get_close_matches(wanted.split("/")[-1].lower(), names)]
+        way_out = f"Layers that write maps: {_listed(inside or close or paths)}."
+        raise input_error("grad_cam", "layer", "the name or path of a layer of the model", wanted, way_out)
+    if len(named) > 1:
+        way_out = f"Give the path: {_listed([part.path for part in named])}."
+        raise input_error("grad_cam", "layer", "the name of one layer, not of several", wanted, way_out)
+    if not any(named[0] is part for part in write_maps):
+        raise input_error("grad_cam", "layer", f"a layer {_WRITES_MAPS}", wanted, f"Such are: {_listed(paths)}.")
+    return named[0]
+
+
+def _finds_nothing(layer: Any) -> bool:
+    kinds = [kind.__name__ for kind in type(layer).__mro__]
+    return "Normalization" in kinds or any(word in kind for word in _FIND_NOTHING for kind in kinds)
+
+
+def _listed(paths: list[str]) -> str:
+    return ", ".join(repr(path) for path in paths[-6:]) or "none"
+
+
+# The checks
+
+
+def _unfit(rule: str, received: Any, way_out: str = "", error: type[Exception] = ValueError) -> Exception:
+    return input_error("grad_cam", "model", rule, received, way_out, error)
+
+
+def _check_model_and_images(model: Any, images: Any) -> list[Part]:
+    """Return the parts of the model, or raise unless it is one of images, and these are what it takes."""
+    if not isinstance(model, keras.Model):
+        raise _unfit("a Keras model", model, error=TypeError)
+    if not model.built:
+        raise _unfit("built", model.name, "Put a `keras.Input` first, or call it on a batch once.")
+    inputs, outputs = getattr(model, "inputs", None), getattr(model, "outputs", None)
+    if (inputs and len(inputs) > 1) or (outputs and len(outputs) > 1):
+        received = f"{len(inputs or ())} inputs and {len(outputs or ())} outputs"
+        raise _unfit("a model with one input and one output", received)
+    if not isinstance(images, np.ndarray) or images.dtype.kind not in "uif":
+        raise input_error("grad_cam", "images", "a NumPy array of numbers", images, error=TypeError)
+    shape = tuple(inputs[0].shape) if inputs else images.shape
+    if len(shape) != 4 and inputs:
+        raise _unfit("a model of images (height, width, channels)", f"an input of shape {shape}")
+    if images.ndim != 4 or images.size == 0:
+        rule = "a batch (images, height, width, channels), not empty"
+        way_out = "Explain a single image with `images[None]`." if images.ndim == 3 else ""
+        raise input_error("grad_cam", "images", rule, images, way_out)
+    if any(wanted not in (None, given) for wanted, given in zip(shape[1:], images.shape[1:], strict=True)):
+        raise input_error("grad_cam", "images", f"of the model's input shape {shape[1:]}", images)
+    if not np.isfinite(images).all():
+        raise input_error("grad_cam", "images", "finite numbers", "NaN or infinity in it")
+    parts = parts_of(model)
+    if any(getattr(part.operation, "data_format", None) == "channels_first" for part in parts):
+        raise _unfit("channels last: maps (images, height, width, channels)", "a channels_first model")
+    return parts
+
+
+def _check_answer(answer: Any) -> int:
+    """Return how many units the model has at its end, or raise where that is not one row per image."""
+    if not hasattr(answer, "shape"):
+        raise _unfit("a model with one output", f"{len(answer)} outputs")
+    if len(answer.shape) != 2:
+        raise _unfit("a model with one output (images, classes)", f"an output of shape {tuple(answer.shape)}")
+    return int(answer.shape[1])
+
+
+def _check_classes(class_index: Any, count: int, classes: int) -> np.ndarray | None:
+    """Return one class per image, or None for the predicted ones."""
+    if class_index is None:
+        return None
+    if np.ndim(class_index) == 0:
+        return np.full(count, check_int("grad_cam", "class_index", class_index, 0, classes - 1))
+    indices = np.asarray(class_index)
+    if indices.dtype.kind not in "iu":
+        raise input_error("grad_cam", "class_index", "whole numbers", class_index, error=TypeError)
+    if indices.shape != (count,):
+        raise input_error("grad_cam", "class_index", f"one class, or a list of {count}, one per image", indices)
+    if indices.min() < 0 or indices.max() >= classes:
+        received = f"{indices.min()} to {indices.max()}"
+        raise input_error("grad_cam", "class_index", f"from 0 to {classes - 1}", received)
+    return indices
+
+
+def _check_scores(scores: np.ndarray) -> None:
+    """Raise where a softmax is computed somewhere else than in the last layer."""
+    sums, inside = scores.sum(axis=1), (scores > 0) & (scores < 1)
+    if scores.shape[1] > 1 and scores.min() >= 0 and inside.any() and np.allclose(sums, 1, atol=1e-5):
+        way_out = "End the model in a `Dense`, `Activation` or `Softmax` layer, or leave the softmax out."
+        rule = "a model whose softmax is its last layer, or that ends in scores"
+        raise _unfit(rule, "probabilities from elsewhere", way_out)

@@ -1,0 +1,132 @@
+"""The outputs of a network for many images: computed in batches, and kept for the next time."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerascv_course._digests import array_digest, config_digest
+from kerascv_course._validation import check_choice, check_int, describe, input_error
+from kerascv_course.datasets.cache import cached_arrays
+
+
+def extract_features(
+    model: keras.Model,
+    images: np.ndarray,
+    *,
+    batch_size: int = 128,
+    dtype: str = "float32",
+    cache: bool = False,
+    verbose: int = 1,
+) -> np.ndarray:
+    """Compute what a model makes of images, batch by batch.
+
+    The images may be larger than the memory (`np.memmap`): only a batch of them is held at a time.
+
+    Args:
+        model: A built Keras model with one input and one output; it is used as in inference.
+        images: Array (images, height, width, channels) in the range that the model takes.
+        batch_size: Images in a batch, 1 or more.
+        dtype: "float32", or "float16" for half the memory and about three digits.
+        cache: Whether to keep the features in the cache folder and to take them from there the next time. They
+            are found again by the content of the images, the model's weights and configuration, `dtype`, and
+            backend and version of Keras: after any change they are computed again. A damaged file is, too.
+        verbose: 1 shows a progress bar, 0 is silent.
+
+    Returns:
+        The features, (images, ...), of that `dtype`.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        ValueError: If the model is not built or has several inputs or outputs, or the images are none, do not fit
+            it or are not finite.
+        OSError: If `cache` is asked for and the cache folder cannot be written.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.GlobalAveragePooling2D()])
+        >>> extract_features(model, np.ones((5, 8, 8, 1), "uint8"), verbose=0).tolist()
+        [[1.0], [1.0], [1.0], [1.0], [1.0]]
+
+    Source: Boracchi (feature extraction network).
+    """
+    return computed_features(
+        model,
+        images,
+        batch_size=batch_size,
+        dtype=dtype,
+        cache=cache,
+        verbose=verbose,
+        function="extract_features",
+    )[0]
+
+
+def computed_features(
+    model: keras.Model,
+    images: np.ndarray,
+    *,
+    batch_size: int = 128,
+    dtype: str = "float32",
+    cache: bool = False,
+    verbose: int = 1,
+    function: str = "extract_features",
+    key: str = "",
+) -> tuple[np.ndarray, int]:
+    """Return what `extract_features` does, and how many images went through the model: none from the cache.
+
+    `key` tells apart what neither weights nor configuration tell: the random numbers that the model uses.
+    """
+    check_choice(function, "dtype", dtype, ("float32", "float16"))
+    batch_size = check_int(function, "batch_size", batch_size, 1)
+    _check(function, model, images)
+    shape = (len(images), *model.output_shape[1:])
+    if None in shape or not cache:
+        return _compute(function, model, images, batch_size, dtype, verbose), len(images)
+    content = array_digest([images, *model.get_weights()])
+    settings = [keras.__version__, keras.config.backend(), dtype, model.get_config(), content, key]
+    computed = 0
+
+    def build() -> dict[str, np.ndarray]:
+        nonlocal computed
+        computed = len(images)
+        return {"features": _compute(function, model, images, batch_size, dtype, verbose)}
+
+    name = f"features-{config_digest(settings)}{content[:16]}"
+    return cached_arrays(name, {"features": shape}, build, dtype)["features"], computed
+
+
+def _compute(
+    function: str, model: keras.Model, images: np.ndarray, batch_size: int, dtype: str, verbose: int
+) -> np.ndarray:
+    progress = keras.utils.Progbar(len(images), verbose=1, unit_name="image") if verbose else None
+    features: np.ndarray | None = None
+    for start in range(0, len(images), batch_size):
+        batch = np.asarray(images[start : start + batch_size])
+        if batch.dtype.kind == "f" and not np.isfinite(batch).all():
+            raise input_error(function, "images", "finite numbers", f"NaN or infinity after image {start}")
+        part = np.asarray(model.predict_on_batch(batch))
+        if features is None:
+            features = np.empty((len(images), *part.shape[1:]), dtype)
+        if not np.isfinite(part).all() or (dtype == "float16" and np.abs(part).max() > np.finfo("float16").max):
+            way_out = "Use float32." if dtype == "float16" else "The model's weights may be NaN."
+            raise input_error(function, "model", f"one with finite {dtype} features", model.name, way_out)
+        features[start : start + len(part)] = part
+        if progress is not None:
+            progress.update(start + len(part))
+    assert features is not None
+    return features
+
+
+def _check(function: str, model: Any, images: Any) -> None:
+    if not isinstance(model, keras.Model):
+        raise input_error(function, "model", "a Keras model", model, error=TypeError)
+    if not model.built or len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise input_error(function, "model", "a built model with one input and one output", model.name)
+    if not isinstance(images, np.ndarray) or images.dtype.kind not in "uif":
+        raise input_error(function, "images", "a NumPy array of numbers", images, error=TypeError)
+    wanted = model.input_shape[1:]
+    fits = len(images.shape) == len(wanted) + 1 and all(
+        side in (None, given) for side, given in zip(wanted, images.shape[1:], strict=True)
+    )
+    if not fits or len(images) == 0:
+        rule = f"one or more images of the model's input shape {wanted}"
+        raise input_error(function, "images", rule, describe(images))

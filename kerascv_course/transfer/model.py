@@ -1,0 +1,185 @@
+"""A pretrained backbone with a new head that takes raw images."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from kerascv_course._validation import check_choice, check_int, check_number, input_error
+from kerascv_course.transfer.backbones import Preprocess, build_backbone, load_weights, preprocessing_of
+from kerascv_course.transfer.blocks import truncate
+from kerascv_course.transfer.stages import Stage, StageResults, fit_stages
+
+_FUNCTION = "TransferModel"
+
+
+class TransferModel(keras.Model):
+    """A backbone with a new head: a Keras model that takes raw images and is trained in stages.
+
+    Resizing, the conversion of grey images to three channels and the backbone's own `preprocess_input` are part of
+    the model. It is compiled, trained and saved as any other; the file that `save` writes holds an ordinary
+    functional model, which loads where this package is not installed.
+
+    Args:
+        backbone: A name of `keras.applications`, as in "MobileNetV2", or a built Keras model of one image, which
+            is used itself, not copied. It may end in maps or in a vector.
+        num_classes: Number of classes, or 1 for two classes and a sigmoid.
+        image_size: Side, or (height, width), in pixels to which images are resized; for a model as backbone by
+            default the size that it takes.
+        pooling: "avg" or "max" of each map, or None to flatten them; of no effect on a backbone that ends in a
+            vector.
+        dropout: Share of the features that are dropped in training, from 0 to below 1.
+        weights: "imagenet", which are downloaded unless they are at hand; the path of a weights file of the
+            backbone; or None for random ones. A model as backbone keeps its own unless a path is given.
+        cut_after: Name of the block or layer of the backbone after which it is cut, as in "mixed5".
+        preprocess_input: For a model as backbone: what is done to images from 0 to 255 before it; nothing by
+            default. A name brings its own.
+        name: Name of the model.
+
+    Attributes:
+        weights_source: Where the weights of the backbone are from, in words.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        ValueError: If an argument is out of range or not known, or the weights are of another model.
+        FileNotFoundError: If there is no weights file at the path.
+        ConnectionError: If the weights are not at hand and cannot be downloaded.
+
+    Example:
+        >>> model = TransferModel("MobileNetV2", num_classes=5, image_size=64, weights=None)
+        >>> photographs = np.zeros((2, 48, 32, 3), "uint8")
+        >>> model.predict(photographs, verbose=0).shape
+        (2, 5)
+
+    Source: Boracchi, Di Stefano (transfer learning); Lorente (removing blocks).
+    """
+
+    def __init__(
+        self,
+        backbone: str | keras.Model = "MobileNetV2",
+        num_classes: int = 10,
+        *,
+        image_size: int | tuple[int, int] | None = None,
+        pooling: str | None = "avg",
+        dropout: float = 0.5,
+        weights: str | os.PathLike[str] | None = "imagenet",
+        cut_after: str | None = None,
+        preprocess_input: Preprocess | None = None,
+        name: str | None = None,
+    ) -> None:
+        num_classes = check_int(_FUNCTION, "num_classes", num_classes, 1)
+        check_choice(_FUNCTION, "pooling", pooling, ("avg", "max", None))
+        dropout = check_number(_FUNCTION, "dropout", dropout, 0, 0.99)
+        if preprocess_input is not None and not callable(preprocess_input):
+            raise input_error(
+                _FUNCTION, "preprocess_input", "a function or None", preprocess_input, error=TypeError
+            )
+        if isinstance(backbone, str):
+            size = _check_size(224 if image_size is None else image_size)
+            network, source = build_backbone(_FUNCTION, backbone, size, weights)
+            preprocess_input = preprocess_input or preprocessing_of(backbone)
+        else:
+            network, source, size = _check_network(backbone, weights, image_size)
+        if cut_after is not None:
+            network = truncate(network, cut_after)
+        channels = network.input_shape[-1]
+        # With open channels, grey images fit as well: multiplied by three ones they have three.
+        inputs = keras.Input((None, None, 1 if channels == 1 else None), name="images")
+        x = inputs if channels == 1 else ops.multiply(inputs, np.ones(channels, "float32"))
+        x = layers.Resizing(*size, name="resize")(x)
+        x = preprocess_input(x) if preprocess_input else x
+        x = network(x)
+        if len(x.shape) == 4:
+            pool = {
+                "avg": lambda: layers.GlobalAveragePooling2D(name="pool"),
+                "max": lambda: layers.GlobalMaxPooling2D(name="pool"),
+                None: lambda: layers.Flatten(name="pool"),
+            }
+            x = pool[pooling]()(x)
+        if dropout:
+            x = layers.Dropout(dropout, name="dropout")(x)
+        activation = "sigmoid" if num_classes == 1 else "softmax"
+        outputs = layers.Dense(num_classes, activation=activation, name="predictions")(x)
+        name = name or f"transfer_{network.name}".replace(".", "_")
+        super().__init__(inputs=inputs, outputs=outputs, name=name)
+        self.weights_source = source
+
+    @property
+    def backbone(self) -> keras.Model:
+        """The pretrained part: a Keras model of its own."""
+        return next(layer for layer in self.layers if isinstance(layer, keras.Model))
+
+    def fit_stages(self, stages: Sequence[Stage], data: Any, **options: Any) -> StageResults:
+        """Train in stages; the same as `transfer.fit_stages(model, stages, data, ...)`, which see."""
+        return fit_stages(self, stages, data, **options)
+
+    def as_keras_model(self) -> keras.Model:
+        """Return the same layers and weights as an ordinary functional model, compiled if this one is."""
+        plain = keras.Model(self.input, self.output, name=self.name)
+        if self.compiled:
+            plain.compile_from_config(self.get_compile_config())
+            if self.optimizer.built:
+                plain.optimizer.build(plain.trainable_variables)
+                for ours, theirs in zip(plain.optimizer.variables, self.optimizer.variables, strict=True):
+                    ours.assign(theirs)
+        return plain
+
+    def save(self, filepath: str | os.PathLike[str], overwrite: bool = True, **options: Any) -> None:
+        """Save as Keras does; the file loads where this package is not installed.
+
+        `keras.models.load_model` returns an ordinary model, which `transfer.fit_stages` trains further.
+        """
+        self.as_keras_model().save(filepath, overwrite=overwrite, **options)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the configuration of the ordinary functional model."""
+        return keras.Model(self.input, self.output, name=self.name).get_config()
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> keras.Model:
+        """Return an ordinary functional model of that configuration."""
+        return keras.Model.from_config(config, custom_objects=custom_objects)
+
+
+def _check_size(image_size: Any) -> tuple[int, int]:
+    if isinstance(image_size, tuple | list) and len(image_size) == 2:
+        height, width = (check_int(_FUNCTION, "image_size", side, 1) for side in image_size)
+        return height, width
+    side = check_int(_FUNCTION, "image_size", image_size, 1)
+    return side, side
+
+
+def _check_network(
+    network: Any, weights: str | os.PathLike[str] | None, image_size: Any
+) -> tuple[keras.Model, str, tuple[int, int]]:
+    """Return a model that was given as backbone, the source of its weights, and the size that it gets."""
+    if not isinstance(network, keras.Model):
+        rule = "a name of `keras.applications` or a Keras model"
+        raise input_error(_FUNCTION, "backbone", rule, network, error=TypeError)
+    is_built = network.built and len(network.inputs) == 1 and len(network.outputs) == 1
+    shape: tuple[Any, ...] = network.input_shape if is_built else ()
+    if len(shape) != 4 or shape[-1] is None or len(network.output_shape) not in (2, 4):
+        rule = "a built model of one image that ends in maps or in a vector"
+        raise input_error(_FUNCTION, "backbone", rule, network.name)
+    if None in shape[1:3]:
+        if image_size is None:
+            raise input_error(_FUNCTION, "image_size", "given where the backbone takes any size", image_size)
+        size = _check_size(image_size)
+    else:
+        size = (shape[1], shape[2])
+        if image_size is not None and _check_size(image_size) != size:
+            rule = f"{size}, the size that the backbone takes, or left out"
+            raise input_error(_FUNCTION, "image_size", rule, image_size)
+    if weights is None or weights == "imagenet":  # the defaults of a name; a model has its own
+        return network, "the model that was given as backbone", size
+    path = Path(weights).expanduser()
+    if not path.is_file():
+        raise input_error(
+            _FUNCTION, "weights", "the path of a weights file", str(weights), error=FileNotFoundError
+        )
+    load_weights(_FUNCTION, network, path)
+    return network, f"the file {path.name}", size
