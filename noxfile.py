@@ -27,5 +27,6 @@ def colab(session: nox.Session) -> None:
 @nox.parametrize("backend", ["jax", "torch"])
 def backends(session: nox.Session, backend: str) -> None:
     session.install(".[test]", backend, "-c", "constraints/python311.txt")
-    tests = [f"tests/test_{name}.py" for name in ("models", "lenet", "normalization", "augmentation")]
+    names = ("models", "lenet", "normalization", "augmentation", "transfer", "explain")
+    tests = [f"tests/test_{name}.py" for name in names]
     session.run("pytest", *tests, *session.posargs, env={"KERAS_BACKEND": backend})

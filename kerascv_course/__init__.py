@@ -13,6 +13,7 @@ _MODULES = (
     "architecture",
     "augmentation",
     "datasets",
+    "evaluation",
     "explain",
     "latent",
     "models",

@@ -2,6 +2,7 @@
 from kerascv_course import architecture as architecture
 from kerascv_course import augmentation as augmentation
 from kerascv_course import datasets as datasets
+from kerascv_course import evaluation as evaluation
 from kerascv_course import explain as explain
 from kerascv_course import latent as latent
 from kerascv_course import models as models

@@ -192,7 +192,9 @@ def test_serve_prints_the_setting_and_stops_quietly_at_ctrl_c(at_hand, folder):
     import signal
 
     make_bundle(folder / "bundle")
-    command = [sys.executable, "-c", "from kerascv_course.cli import main; raise SystemExit(main())"]
+    # Where the tests run in the background, their children are born deaf to Ctrl-C.
+    listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    command = [sys.executable, "-c", f"{listen}; from kerascv_course.cli import main; raise SystemExit(main())"]
     command += ["data", "serve", "bundle", "--host", "127.0.0.1", "--port", "0"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     lines = []

@@ -867,6 +867,8 @@ time.sleep(600)
 """
     write_source(tmp_path / "source", hanging, "01_hang")
     script = (
+        # Where the tests run in the background, their children are born deaf to Ctrl-C.
+        "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "import sys\nfrom pathlib import Path\nfrom kerascv_course import cli\n"
         "from kerascv_course.notebooks import source\n"
         f"source.source_folder = lambda: Path({str(tmp_path / 'source')!r})\n"
@@ -1010,6 +1012,7 @@ def test_each_notebook_runs_from_top_to_bottom_without_network(source, tmp_path,
         assert done_all.startswith(f"{count} of {len(checks)} right")
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 @pytest.mark.skipif(not REAL_DATA, reason="KERASCV_COURSE_DATA is not set: no real CIFAR-10 to run on")
 def test_the_lenet_notebook_runs_on_real_cifar10_where_it_is_at_hand(tmp_path, without_network):

@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "models": BASE,  # and never datasets
     "architecture": BASE,
     "augmentation": BASE,
+    "evaluation": BASE,
     "training": BASE | CORE,
     "explain": BASE,
     "latent": BASE | CORE,

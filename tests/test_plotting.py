@@ -1,6 +1,10 @@
 """Facts of the figures: axes, data, texts, and that they appear exactly once."""
 
+import base64
+import io
+import json
 import os
+import re
 import subprocess
 import sys
 
@@ -12,11 +16,19 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from nbclient import NotebookClient
+from PIL import Image
 
 from kerascv_course import build_lenet5, layer_table, plotting
 from kerascv_course.architecture import ModelRecord, compare
+from kerascv_course.evaluation import RocCurve, roc_curves
+from kerascv_course.transfer import SweepResults, SweepRow
 
 EPOCHS = {"loss": [2.0, 1.0, 0.5], "val_loss": [2.1, 1.5, 1.4], "accuracy": [0.2, 0.6, 0.8]}
+TEN = roc_curves(np.arange(40) % 10, np.random.default_rng(4).random((40, 10)), [f"class {i}" for i in range(10)])
+SWEEP = [
+    {"unfrozen_blocks": number, "trainable_params": 2_000 * number + 500, "val_accuracy": share}
+    for number, share in ((0, 0.5), (1, 0.6), (3, 0.8))
+]
 FIGURES = {
     "image_grid": lambda: plotting.image_grid(
         np.zeros((3, 8, 8), "uint8"), titles=["a", "b", "c"], caption="zeros"
@@ -35,8 +47,28 @@ FIGURES = {
     "heatmap_overlays": lambda: plotting.heatmap_overlays(
         np.ones((9, 8, 8)), np.zeros((9, 8, 8)), titles=["two words"] * 9, caption="nine"
     ),
+    "latent_map": lambda: plotting.latent_map(
+        np.random.default_rng(0).normal(size=(50, 2)),
+        np.arange(50) % 10,
+        list("abcdefghij"),
+        caption="ten classes",
+    ),
+    "image_mosaic": lambda: plotting.image_mosaic(
+        np.zeros((30, 8, 8, 3)), np.random.default_rng(0).normal(size=(30, 2)), caption="thirty"
+    ),
+    "retrieval_rows": lambda: plotting.retrieval_rows(
+        np.zeros((2, 8, 8), "uint8"),
+        np.zeros((2, 9, 8, 8), "uint8"),
+        labels=[0, 1],
+        neighbour_labels=np.arange(18).reshape(2, 9) % 2,
+        class_names=["automobile", "cat"],
+        distances=np.ones((2, 9)),
+        caption="two queries",
+    ),
     "plot_architecture": lambda: plotting.plot_architecture(layer_table(build_lenet5()), caption="LeNet-5"),
     "plot_comparison": lambda: plotting.plot_comparison(compare([build_lenet5()]).records, caption="one"),
+    "roc_plot": lambda: plotting.roc_plot(TEN, caption="ten classes, in a sentence that is rather long"),
+    "sweep_plot": lambda: plotting.sweep_plot(SWEEP, caption="three steps"),
 }
 
 
@@ -439,6 +471,77 @@ def test_each_model_is_a_point_with_its_name_beside_it():
     assert not any(a.overlaps(b) for i, a in enumerate(frames) for b in frames[:i])
 
 
+# ------------------------------------------------------------------------------------------------ evaluation
+def legend_texts(legend) -> list[str]:
+    return [text.get_text() for text in legend.get_texts()]
+
+
+@pytest.mark.smoke
+def test_each_class_has_its_roc_curve_and_its_area_in_the_legend():
+    (axis,) = plotting.roc_plot(TEN).axes
+    *drawn, guessing = axis.lines
+    for line, curve in zip(drawn, TEN, strict=True):
+        np.testing.assert_array_equal(line.get_data(), [curve.false_positive_rates, curve.true_positive_rates])
+    texts = [f"{curve.name}  {curve.auc:.3f}" for curve in TEN]
+    assert legend_texts(axis.get_legend()) == [*texts, "guessing  0.500"]
+    np.testing.assert_array_equal(guessing.get_data(), [[0, 1], [0, 1]])
+    assert guessing.get_linestyle() == "--"
+
+
+def test_curves_are_told_apart_by_marker_and_line_without_their_colour():
+    many = [TEN[index % 10] for index in range(24)]
+    *drawn, guessing = plotting.roc_plot(many).axes[0].lines
+    assert len({(line.get_marker(), line.get_linestyle()) for line in drawn}) == 24
+    assert guessing.get_linestyle() not in {line.get_linestyle() for line in drawn}
+
+
+def test_a_class_without_an_area_has_a_dash_in_the_legend_and_no_line():
+    curves = roc_curves(np.array([0, 2, 0]), np.full((3, 3), 1 / 3), ["cat", "dog", "frog"])
+    (axis,) = plotting.roc_plot(curves).axes
+    assert legend_texts(axis.get_legend())[:3] == ["cat  0.500", "dog  –", "frog  0.500"]
+    assert len(axis.lines[1].get_xdata()) == 0
+
+
+def test_a_legend_of_many_long_names_stays_inside():
+    names = [f"a name of several words, number {index}" for index in range(24)]
+    curves = [RocCurve(name, np.array([0, 1]), np.array([0, 1]), np.array([np.inf, 0]), 0.5) for name in names]
+    figure = plotting.roc_plot(curves, caption="long")
+    figure.canvas.draw()
+    box = figure.axes[0].get_legend().get_window_extent()
+    width, height = figure.canvas.get_width_height()
+    assert min(box.x0, box.y0) >= 0
+    assert (box.x1 <= width, box.y1 <= height) == (True, True)
+    assert figure.axes[0].get_window_extent().width > 0.4 * width
+
+
+@pytest.mark.smoke
+def test_accuracies_and_weights_of_a_sweep_are_drawn_over_the_blocks_in_their_order():
+    rows = [{**row, "test_accuracy": row["val_accuracy"] - 0.1} for row in reversed(SWEEP)]
+    figure = plotting.sweep_plot(rows)
+    left, right = figure.axes
+    np.testing.assert_allclose(lines(left)["validation"].get_data(), [[0, 1, 3], [0.5, 0.6, 0.8]])
+    np.testing.assert_allclose(lines(left)["test"].get_data(), [[0, 1, 3], [0.4, 0.5, 0.7]])
+    assert lines(left)["test"].get_linestyle() == "--"
+    np.testing.assert_allclose(right.lines[0].get_data(), [[0, 1, 3], [0.5, 2.5, 6.5]])
+    assert (left.get_ylabel(), right.get_ylabel()) == ("accuracy", "trainable parameters, thousands")
+    assert legend_texts(figure.legends[0]) == ["validation", "test"]
+    assert all(tick == int(tick) for axis in figure.axes for tick in axis.get_xticks())
+
+
+@pytest.mark.parametrize(("count", "unit", "height"), [(3_500_000, ", millions", 3.5), (70, "", 70)])
+def test_the_weights_of_a_sweep_have_a_unit_that_fits(count, unit, height):
+    right = plotting.sweep_plot([{**SWEEP[0], "trainable_params": count}]).axes[1]
+    assert right.get_ylabel() == f"trainable parameters{unit}"
+    assert right.lines[0].get_ydata() == [height]
+
+
+def test_the_results_of_a_sweep_are_drawn_as_they_are_and_say_where_it_started():
+    row = SweepRow(1, "block1", 500, 900, 3, 0.1, 0.75, None)
+    figure = plotting.sweep_plot(SweepResults((row,), "head", ()))
+    assert {axis.get_xlabel() for axis in figure.axes} == {"unfrozen blocks, from the head"}
+    assert list(lines(figure.axes[0])) == ["validation"]
+
+
 # ------------------------------------------------------------------------------------------------- bad input
 GREY = np.zeros((2, 8, 8))
 
@@ -517,6 +620,18 @@ GREY = np.zeros((2, 8, 8))
         ),
         (lambda: plotting.plot_comparison([]), ValueError, ["records", "plot_comparison", "one or more"]),
         (lambda: plotting.plot_comparison([{"params": 1}]), TypeError, ["records", "architecture.compare"]),
+        (lambda: plotting.roc_plot([]), ValueError, ["curves", "roc_plot", "1 to 24", "0 curves"]),
+        (lambda: plotting.roc_plot(TEN * 3), ValueError, ["30 curves", "Draw some of them"]),
+        (lambda: plotting.roc_plot(TEN[0]), TypeError, ["curves", "evaluation.roc_curves"]),
+        (lambda: plotting.roc_plot([0.5]), TypeError, ["curves", "[0.5]"]),
+        (lambda: plotting.sweep_plot([]), ValueError, ["results", "sweep_plot", "one or more rows"]),
+        (lambda: plotting.sweep_plot(SWEEP[0]), TypeError, ["results", "transfer.unfreeze_sweep"]),
+        (lambda: plotting.sweep_plot([{"unfrozen_blocks": 1}]), ValueError, ["`trainable_params`"]),
+        (
+            lambda: plotting.sweep_plot([{"unfrozen_blocks": 1, "trainable_params": 5}]),
+            ValueError,
+            ["`val_accuracy` or `test_accuracy`", "1 rows"],
+        ),
     ],
 )
 def test_bad_input_is_named_before_anything_is_drawn(call, error, parts):
@@ -524,3 +639,104 @@ def test_bad_input_is_named_before_anything_is_drawn(call, error, parts):
         call()
     assert all(part in str(caught.value) for part in parts), caught.value
     assert plt.get_fignums() == []
+
+
+# ------------------------------------------------------------------------------------------------ the latent space
+def test_no_two_of_twenty_classes_look_alike_in_a_map():
+    figure = plotting.latent_map(np.eye(2), [0, 19], [f"class {number}" for number in range(20)])
+    looks = {(handle.get_color(), handle.get_marker()) for handle in figure.legends[0].legend_handles}
+    assert len(looks) == 20
+
+
+def test_the_name_of_a_class_stands_at_the_median_of_its_points():
+    points = np.array([[0.0, 0], [1, 2], [2, 9], [5, 5]])
+    named = plotting.latent_map(points, [0, 0, 0, 1], ["cat", "dog"]).axes[0].texts
+    assert [(text.get_text(), *text.xy) for text in named] == [("cat", 1, 2), ("dog", 5, 5)]
+    assert not plotting.latent_map(points, [0, 0, 0, 1], ["cat", "dog"], centroids=False).axes[0].texts
+
+
+def test_a_mosaic_of_points_on_a_grid_shows_each_image_at_its_place():
+    rows, columns = np.mgrid[:4, :5]
+    order = np.random.default_rng(0).permutation(20)
+    points = np.stack([columns.ravel(), -rows.ravel()], axis=1)[order]  # y upwards
+    images = np.broadcast_to(np.arange(20, dtype="uint8")[order, None, None], (20, 3, 3))
+    mosaic = pictures(plotting.image_mosaic(images, points, columns=5))[0]
+    assert mosaic.shape == (12, 15, 3)
+    assert mosaic[1::3, 1::3, 0].tolist() == np.arange(20).reshape(4, 5).tolist()
+
+
+def test_a_mosaic_shows_every_image_once_even_where_all_lie_at_one_place():
+    images = np.broadcast_to(np.arange(17, dtype="uint8")[:, None, None], (17, 2, 2))
+    mosaic = pictures(plotting.image_mosaic(images, np.zeros((17, 2))))[0]
+    assert sorted(mosaic[::2, ::2, 0].ravel()) == [*range(17), *[255] * 3]
+
+
+def test_hits_and_misses_differ_in_sign_and_line_not_only_in_colour():
+    figure = plotting.retrieval_rows(
+        np.zeros((1, 4, 4)),
+        np.zeros((1, 3, 4, 4)),
+        labels=[1],
+        neighbour_labels=[[1, 0, 1]],
+        class_names=["a", "b"],
+    )
+    axis = figure.axes[0]
+    assert [text.get_text() for text in axis.texts if text.get_text() in "✓✗"] == ["✓", "✗", "✓"]
+    first, second, third = (frame.get_linestyle() for frame in axis.patches)
+    assert first == third != second
+    assert [text.get_text() for text in axis.texts if text.get_text() in "ab"] == ["b", "b", "a", "b"]
+
+
+def test_an_interactive_map_needs_no_network_and_meets_no_other(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (7, 8, 6, 3), dtype="uint8")
+    points = np.random.default_rng(1).normal(size=(7, 2))
+    names = ["cat", "</script><b>", "$id & dog"]
+    shown = plotting.interactive_map(points, images, np.arange(7) % 3, names)
+    first, second = shown._repr_html_(), shown._repr_html_()
+    assert first.split('"')[1] != second.split('"')[1]
+    assert first.count("</script>") == 1
+    shown.save(tmp_path / "map.html")
+    page = (tmp_path / "map.html").read_text(encoding="utf-8")
+    for text in (first, page):
+        assert not any(word in text.lower() for word in ("http", 'src="', "import ", "@import", "//cdn"))
+    data = json.loads(re.search(r"const data = (\{.*?\}), root", page)[1])
+    assert data["names"] == names
+    sheet = Image.open(io.BytesIO(base64.b64decode(data["sheet"].split(",")[1]))).convert("RGB")
+    for number, image in enumerate(images):
+        row, column = divmod(number, data["columns"])
+        box = (6 * column, 8 * row, 6 * column + 6, 8 * row + 8)
+        np.testing.assert_array_equal(np.asarray(sheet.crop(box)), image)
+    np.testing.assert_array_equal(np.argsort(data["x"]), np.argsort(points[:, 0]))
+    np.testing.assert_array_equal(np.argsort(data["y"]), np.argsort(-points[:, 1]))
+
+
+def test_large_images_are_reduced_in_an_interactive_map():
+    data = plotting.interactive_map(np.eye(2), np.zeros((2, 50, 100)), [0, 0], ["cat"])._data
+    assert data["size"] == [32, 16]
+
+
+TWO = np.eye(2)
+SMALL = np.zeros((2, 8, 8), "uint8")
+
+
+@pytest.mark.parametrize(
+    ("draw", "error", "text"),
+    [
+        (lambda: plotting.latent_map(np.zeros((2, 3)), [0, 0], ["cat"]), ValueError, r"\(n, 2\)"),
+        (lambda: plotting.latent_map(TWO * np.nan, [0, 0], ["cat"]), ValueError, "finite numbers"),
+        (lambda: plotting.latent_map(TWO, [0, 0, 0], ["cat"]), ValueError, "2 whole numbers"),
+        (lambda: plotting.latent_map(TWO, [0, 1], ["cat"]), ValueError, "places in `class_names`"),
+        (lambda: plotting.latent_map(TWO, [0, 1], ["cat"] * 21), ValueError, "1 to 20 texts"),
+        (lambda: plotting.image_mosaic(SMALL[:1], TWO), ValueError, "one image for each of the 2 points"),
+        (lambda: plotting.image_mosaic(SMALL + 2.0, TWO), ValueError, "from 0 to 1"),
+        (lambda: plotting.image_mosaic(SMALL.astype("int64"), TWO), TypeError, "`uint8` or floats"),
+        (lambda: plotting.image_mosaic(SMALL, TWO, columns=0), ValueError, "at least 1"),
+        (lambda: plotting.retrieval_rows(SMALL, SMALL), ValueError, "`neighbours` of `retrieval_rows`"),
+        (lambda: plotting.retrieval_rows(SMALL, SMALL[:, None], labels=[0, 0]), ValueError, "given together"),
+        (lambda: plotting.retrieval_rows(SMALL, SMALL[:, None], distances=TWO), ValueError, "`distances`"),
+        (lambda: plotting.interactive_map(TWO, SMALL[:1], [0, 0], ["cat"]), ValueError, "one image for each"),
+        (lambda: plotting.interactive_map(TWO, SMALL[..., None, None], [0, 0], ["cat"]), ValueError, "an array"),
+    ],
+)
+def test_bad_input_of_the_latent_figures_is_refused_by_name(draw, error, text):
+    with pytest.raises(error, match=text):
+        draw()

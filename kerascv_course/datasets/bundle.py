@@ -143,6 +143,7 @@ def list_mirrored_weights() -> list[MirroredWeights]:
 
 
 def weights_of(mirror: str) -> list[MirroredWeights]:
+    """Return the weight files of one mirror, or raise `ConnectionError` where it cannot be asked."""
     found = []
     for line in ask(mirror + CHECKSUMS)[1].decode("utf-8", "replace").splitlines():
         checksum, name = _read_line(line)

@@ -1,19 +1,22 @@
 """The outputs of a network for many images: computed in batches, and kept for the next time."""
 
+import logging
 from typing import Any
 
 import keras
 import numpy as np
 
 from kerascv_course._digests import array_digest, config_digest
-from kerascv_course._validation import check_choice, check_int, describe, input_error
+from kerascv_course._validation import check_choice, check_int, input_error
 from kerascv_course.datasets.cache import cached_arrays
+from kerascv_course.latent.extractor import feature_extractor
 
 
 def extract_features(
     model: keras.Model,
     images: np.ndarray,
     *,
+    layer: str | int | None = None,
     batch_size: int = 128,
     dtype: str = "float32",
     cache: bool = False,
@@ -26,6 +29,7 @@ def extract_features(
     Args:
         model: A built Keras model with one input and one output; it is used as in inference.
         images: Array (images, height, width, channels) in the range that the model takes.
+        layer: The layer whose output is wanted, as `feature_extractor` takes it; None for that of the model.
         batch_size: Images in a batch, 1 or more.
         dtype: "float32", or "float16" for half the memory and about three digits.
         cache: Whether to keep the features in the cache folder and to take them from there the next time. They
@@ -38,8 +42,8 @@ def extract_features(
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If the model is not built or has several inputs or outputs, or the images are none, do not fit
-            it or are not finite.
+        ValueError: If the model is not built or has several inputs or outputs, there is no such layer, or the
+            images are none, do not fit it or are not finite.
         OSError: If `cache` is asked for and the cache folder cannot be written.
 
     Example:
@@ -50,7 +54,7 @@ def extract_features(
     Source: Boracchi (feature extraction network).
     """
     return computed_features(
-        model,
+        model if layer is None else feature_extractor(model, layer),
         images,
         batch_size=batch_size,
         dtype=dtype,
@@ -103,7 +107,7 @@ def _compute(
         batch = np.asarray(images[start : start + batch_size])
         if batch.dtype.kind == "f" and not np.isfinite(batch).all():
             raise input_error(function, "images", "finite numbers", f"NaN or infinity after image {start}")
-        part = np.asarray(model.predict_on_batch(batch))
+        part = _predict(model, batch, min(batch_size, len(images)))
         if features is None:
             features = np.empty((len(images), *part.shape[1:]), dtype)
         if not np.isfinite(part).all() or (dtype == "float16" and np.abs(part).max() > np.finfo("float16").max):
@@ -116,10 +120,28 @@ def _compute(
     return features
 
 
+def _predict(model: keras.Model, batch: np.ndarray, size: int) -> np.ndarray:
+    """Return the outputs for a batch, filled up to one size: for another one Keras would trace the model again."""
+    missing = size - len(batch)
+    filled = np.concatenate([batch, np.zeros((missing, *batch.shape[1:]), batch.dtype)]) if missing else batch
+    logger = logging.getLogger("tensorflow")
+    logger.addFilter(_is_no_note_on_tracing)
+    try:
+        return np.asarray(model.predict_on_batch(filled))[: len(batch)]
+    finally:
+        logger.removeFilter(_is_no_note_on_tracing)
+
+
+def _is_no_note_on_tracing(record: logging.LogRecord) -> bool:
+    # TensorFlow takes several models, each traced once, for one that is traced again and again.
+    return "triggered tf.function retracing" not in record.getMessage()
+
+
 def _check(function: str, model: Any, images: Any) -> None:
     if not isinstance(model, keras.Model):
         raise input_error(function, "model", "a Keras model", model, error=TypeError)
-    if not model.built or len(model.inputs) != 1 or len(model.outputs) != 1:
+    ends = (getattr(model, "inputs", None) or (), getattr(model, "outputs", None) or ())
+    if not model.built or any(len(tensors) != 1 for tensors in ends):
         raise input_error(function, "model", "a built model with one input and one output", model.name)
     if not isinstance(images, np.ndarray) or images.dtype.kind not in "uif":
         raise input_error(function, "images", "a NumPy array of numbers", images, error=TypeError)
@@ -129,4 +151,4 @@ def _check(function: str, model: Any, images: Any) -> None:
     )
     if not fits or len(images) == 0:
         rule = f"one or more images of the model's input shape {wanted}"
-        raise input_error(function, "images", rule, describe(images))
+        raise input_error(function, "images", rule, images)

@@ -16,18 +16,28 @@ The user's global settings (`matplotlib.rcParams`) are left alone.
 """
 
 from kerascv_course.plotting.curves import confusion_matrix, history_curves
+from kerascv_course.plotting.evaluation import roc_plot, sweep_plot
 from kerascv_course.plotting.heatmaps import heatmap_overlays
 from kerascv_course.plotting.images import activations, first_layer_filters, image_grid, image_table
+from kerascv_course.plotting.interactive_map import InteractiveMap, interactive_map
+from kerascv_course.plotting.latent import image_mosaic, latent_map, retrieval_rows
 from kerascv_course.plotting.networks import plot_architecture, plot_comparison
 
 __all__ = [
+    "InteractiveMap",
     "activations",
     "confusion_matrix",
     "first_layer_filters",
     "heatmap_overlays",
     "history_curves",
     "image_grid",
+    "image_mosaic",
     "image_table",
+    "interactive_map",
+    "latent_map",
     "plot_architecture",
     "plot_comparison",
+    "retrieval_rows",
+    "roc_plot",
+    "sweep_plot",
 ]

@@ -2,6 +2,21 @@
 
 from kerascv_course.transfer.blocks import Block, blocks, truncate
 from kerascv_course.transfer.model import TransferModel
+from kerascv_course.transfer.pretrain import pretrain
 from kerascv_course.transfer.stages import Stage, StageResult, StageResults, fit_stages
+from kerascv_course.transfer.sweep import SweepResults, SweepRow, unfreeze_sweep
 
-__all__ = ["Block", "Stage", "StageResult", "StageResults", "TransferModel", "blocks", "fit_stages", "truncate"]
+__all__ = [
+    "Block",
+    "Stage",
+    "StageResult",
+    "StageResults",
+    "SweepResults",
+    "SweepRow",
+    "TransferModel",
+    "blocks",
+    "fit_stages",
+    "pretrain",
+    "truncate",
+    "unfreeze_sweep",
+]

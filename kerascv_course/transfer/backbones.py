@@ -2,6 +2,8 @@
 
 import inspect
 import os
+import warnings
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -47,12 +49,7 @@ def build_backbone(
     if weights is None:
         return network, "none (weights=None): the features are random"
     if weights != "imagenet":
-        path = Path(weights).expanduser()
-        if not path.is_file():
-            rule = "'imagenet', None or the path of a weights file"
-            raise input_error(function, "weights", rule, str(weights), error=FileNotFoundError)
-        load_weights(function, network, path)
-        return network, f"the file {path.name}"
+        return network, load_weights(function, network, weights)
     found = find_backbone_weights(name, image_size)
     if found is not None:
         load_weights(function, network, found.path)
@@ -69,13 +66,24 @@ def build_backbone(
         raise ConnectionError(message) from error
 
 
-def load_weights(function: str, network: keras.Model, path: Path) -> None:
-    """Load a weights file, or raise with the reason why it does not fit."""
+def load_weights(function: str, network: keras.Model, weights: str | os.PathLike[str]) -> str:
+    """Load a weights file and return its name in words; raise with the reason where it does not fit."""
+    rule = "'imagenet', None or the path of a weights file"
+    if not isinstance(weights, str | os.PathLike):
+        raise input_error(function, "weights", rule, weights, error=TypeError)
+    path = Path(weights).expanduser()
+    if not path.is_file():
+        raise input_error(function, "weights", rule, str(weights), error=FileNotFoundError)
+    kept = network.get_weights()
     try:
-        network.load_weights(path)
-    except (ValueError, OSError, KeyError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a file that does not fit Keras warns for each of its layers
+            network.load_weights(path)
+    except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
+        network.set_weights(kept)  # some layers may have been loaded before one did not fit
         rule = f"a weights file of {network.name} without its classifier"
         raise input_error(function, "weights", rule, str(path), f"Keras says: {error}") from error
+    return f"the file {path.name}"
 
 
 def preprocessing_of(name: str) -> Preprocess:

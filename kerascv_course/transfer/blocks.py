@@ -20,7 +20,6 @@ _PREFIXES = (
 )
 # The inception networks number their convolutions through; only the layer that ends a block has a name.
 _ENDS = (r"(mixed\d+)$", r"(mixed_\d[a-z]|block\d+_\d+)(?:_ac)?$")  # InceptionV3; InceptionResNetV2
-_FEWEST = 3
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ def truncate(backbone: keras.Model, after: str) -> keras.Model:
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If there is no block or layer of that name.
+        ValueError: If the model is not built, or has no block or layer of that name.
 
     Example:
         >>> backbone = keras.applications.VGG16(weights=None, include_top=False, input_shape=(32, 32, 3))
@@ -98,8 +97,15 @@ def truncate(backbone: keras.Model, after: str) -> keras.Model:
     """
     if not isinstance(backbone, keras.Model):
         raise input_error("truncate", "backbone", "a Keras model", backbone, error=TypeError)
-    layers = layers_of("truncate", "after", backbone, after)
-    return keras.Model(backbone.input, backbone.get_layer(layers[-1]).output, name=f"{backbone.name}_to_{after}")
+    if not getattr(backbone, "inputs", None):
+        raise input_error("truncate", "backbone", "a built functional model", backbone.name)
+    return cut("truncate", "after", backbone, after)
+
+
+def cut(function: str, argument: str, backbone: keras.Model, after: str) -> keras.Model:
+    """Do what `truncate` does, on behalf of a public function and its argument."""
+    last = backbone.get_layer(layers_of(function, argument, backbone, after)[-1])
+    return keras.Model(backbone.inputs[0], last.output, name=f"{backbone.name}_to_{after}")
 
 
 def layers_of(function: str, argument: str, backbone: keras.Model, name: str) -> tuple[str, ...]:
@@ -128,25 +134,27 @@ def _by_ends(names: list[str]) -> dict[str, list[str]] | None:
             if found := re.match(pattern, name):
                 groups.setdefault(found[1], []).extend(waiting)
                 waiting = []
-        if len(groups) >= _FEWEST:
+        if groups:
             return {**groups, "end": waiting} if waiting else groups
     return None
 
 
 def _by_prefixes(names: list[str]) -> dict[str, list[str]] | None:
-    """Group layers by what their names begin with, by the first pattern that finds some."""
-    for pattern in _PREFIXES:
-        found = [_block_name(match[1]) if (match := re.match(pattern, name)) else None for name in names]
-        if len(set(found) - {None}) < _FEWEST:
-            continue
-        groups: dict[str, list[str]] = {}
-        last = max(place for place, block in enumerate(found) if block)
-        block = "stem"
-        for place, name in enumerate(names):
-            block = "end" if place > last else found[place] or block
-            groups.setdefault(block, []).append(name)
-        return groups
-    return None
+    """Group layers by what their names begin with, by the pattern that finds most blocks."""
+    finds = [
+        [_block_name(match[1]) if (match := re.match(pattern, name)) else None for name in names]
+        for pattern in _PREFIXES
+    ]
+    found = max(finds, key=lambda blocks: len(set(blocks) - {None}))  # a cut network may have one alone
+    if not any(found):
+        return None
+    groups: dict[str, list[str]] = {}
+    last = max(place for place, block in enumerate(found) if block)
+    block = "stem"
+    for place, name in enumerate(names):
+        block = "end" if place > last else found[place] or block
+        groups.setdefault(block, []).append(name)
+    return groups
 
 
 def _block_name(text: str) -> str:

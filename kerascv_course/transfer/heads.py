@@ -1,5 +1,6 @@
 """The parts of a transfer model: what is frozen, whose outputs are computed once, and the head that is trained."""
 
+import functools
 import itertools
 from dataclasses import dataclass
 from typing import Any
@@ -22,18 +23,20 @@ class Parts:
         backbone: Its layer that is a model.
         head: The layers after the backbone.
         cut: Number of the first layer of the head that has variables: all before it (pooling) belongs to the
-            frozen part. None where the head is no chain of layers.
+            frozen part. None where the head cannot be trained on features.
+        obstacle: Why it cannot, in words.
     """
 
     model: keras.Model
     backbone: keras.Model
     head: list[keras.Layer]
     cut: int | None
+    obstacle: str = ""
 
-    @property
+    @functools.cached_property
     def extractor(self) -> keras.Model:
         """The part before the cut: from images to features."""
-        return keras.Model(self.model.input, self.head[self.cut or 0].input)
+        return keras.Model(self.model.inputs[0], self.head[self.cut or 0].input)
 
     def copy_head(self) -> keras.Model:
         """Return the part after the cut as a model of its own, with the same weights."""
@@ -53,23 +56,43 @@ def split_model(function: str, model: Any) -> Parts:
     """Take a model apart, or raise where it has not exactly one backbone."""
     if not isinstance(model, keras.Model):
         raise input_error(function, "model", "a Keras model", model, error=TypeError)
-    inner = [layer for layer in model.layers if isinstance(layer, keras.Model)]
-    if len(inner) != 1 or not model.built or len(model.outputs) != 1:
+    # A model without weights, such as a `Sequential` of random flips, is no backbone.
+    inner = [layer for layer in model.layers if isinstance(layer, keras.Model) and layer.weights]
+    ends = (getattr(model, "inputs", None) or (), getattr(model, "outputs", None) or ())
+    if len(inner) != 1 or any(len(tensors) != 1 for tensors in ends):
         rule = "a model with the backbone as one of its layers, as `TransferModel` and `base(x)` make them"
         raise input_error(function, "model", rule, f"{model.name}, with {len(inner)} models as layers")
     if len(model.output_shape) != 2:
         raise input_error(function, "model", "a classifier that ends in a vector", model.output_shape)
     place = model.layers.index(inner[0])
     head = model.layers[place + 1 :]
-    cut = next((number for number, layer in enumerate(head) if layer.variables), None)
-    return Parts(model, inner[0], head, cut if _is_chain(head) else None)
+    if not any(layer.trainable_variables for layer in head):
+        rule = "a model with a head, layers with weights after the backbone"
+        raise input_error(function, "model", rule, model.name, 'Add `Dense(classes, "softmax")`.')
+    if getattr(head[-1], "activation", None) is keras.activations.linear:
+        rule = "a classifier that ends in a softmax, or in one sigmoid unit"
+        raise input_error(function, "model", rule, f"{model.name}, whose last layer has no activation")
+    obstacle = _obstacle(model.layers[:place], head)
+    cut = next(number for number, layer in enumerate(head) if layer.variables)
+    return Parts(model, inner[0], head, None if obstacle else cut, obstacle)
 
 
-def _is_chain(layers: list[keras.Layer]) -> bool:
+def is_random(layer: keras.Layer) -> bool:
+    """Say whether a layer, or one inside it, draws random numbers in training."""
+    return any(variable.path.endswith("seed_generator_state") for variable in layer.variables)
+
+
+def _obstacle(before: list[keras.Layer], head: list[keras.Layer]) -> str:
+    """Return why the head cannot be trained on features that are computed once; nothing where it can."""
+    if any(layer.trainable_variables for layer in before):
+        return "layers before the backbone are trained as well"
+    if any(is_random(layer) for layer in before):
+        return "layers before the backbone change the images at random"
     try:
-        return all(layer.input is before.output for before, layer in itertools.pairwise(layers))
+        is_chain = all(layer.input is before.output for before, layer in itertools.pairwise(head))
     except AttributeError:  # a layer that is used in several places
-        return False
+        is_chain = False
+    return "" if is_chain else "the layers after the backbone are no plain chain"
 
 
 class ViewBatches(Batches):
@@ -87,6 +110,22 @@ class ViewBatches(Batches):
         return self.x[self.views[start : start + len(chosen)], chosen], self.y[chosen]
 
 
+class _InTraining(keras.layers.Layer):
+    """Calls a layer as in training, also in `predict`, which overrides a `training=True` in a functional model."""
+
+    def __init__(self, layer: keras.Layer) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def call(self, images: Any) -> Any:
+        """Return what the layer makes of the images in training."""
+        return self.layer(images, training=True)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the configuration of the layer."""
+        return self.layer.get_config()
+
+
 def extract_views(
     extractor: keras.Model,
     augmentation: keras.Layer,
@@ -98,7 +137,7 @@ def extract_views(
 ) -> tuple[np.ndarray, int]:
     """Return the features of several augmented views of all images, (views, images, ...), and how many are new."""
     inputs = keras.Input(images.shape[1:])
-    model = keras.Model(inputs, extractor(augmentation(inputs, training=True)))
+    model = keras.Model(inputs, extractor(_InTraining(augmentation)(inputs)))
     states = [variable for variable in model.variables if variable.path.endswith("seed_generator_state")]
     settings = config_digest(augmentation.get_config())
     found, computed = [], 0

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -11,7 +10,7 @@ from keras import layers, ops
 
 from kerascv_course._validation import check_choice, check_int, check_number, input_error
 from kerascv_course.transfer.backbones import Preprocess, build_backbone, load_weights, preprocessing_of
-from kerascv_course.transfer.blocks import truncate
+from kerascv_course.transfer.blocks import cut
 from kerascv_course.transfer.stages import Stage, StageResults, fit_stages
 
 _FUNCTION = "TransferModel"
@@ -85,7 +84,7 @@ class TransferModel(keras.Model):
         else:
             network, source, size = _check_network(backbone, weights, image_size)
         if cut_after is not None:
-            network = truncate(network, cut_after)
+            network = cut(_FUNCTION, "cut_after", network, cut_after)
         channels = network.input_shape[-1]
         # With open channels, grey images fit as well: multiplied by three ones they have three.
         inputs = keras.Input((None, None, 1 if channels == 1 else None), name="images")
@@ -101,7 +100,8 @@ class TransferModel(keras.Model):
             }
             x = pool[pooling]()(x)
         if dropout:
-            x = layers.Dropout(dropout, name="dropout")(x)
+            # On PyTorch only a layer with a seed draws from its own generator, which `training.fit` sets.
+            x = layers.Dropout(dropout, seed=0, name="dropout")(x)
         activation = "sigmoid" if num_classes == 1 else "softmax"
         outputs = layers.Dense(num_classes, activation=activation, name="predictions")(x)
         name = name or f"transfer_{network.name}".replace(".", "_")
@@ -118,14 +118,12 @@ class TransferModel(keras.Model):
         return fit_stages(self, stages, data, **options)
 
     def as_keras_model(self) -> keras.Model:
-        """Return the same layers and weights as an ordinary functional model, compiled if this one is."""
+        """Return an ordinary functional model of the same layers and weights, compiled if this one is."""
         plain = keras.Model(self.input, self.output, name=self.name)
         if self.compiled:
-            plain.compile_from_config(self.get_compile_config())
-            if self.optimizer.built:
-                plain.optimizer.build(plain.trainable_variables)
-                for ours, theirs in zip(plain.optimizer.variables, self.optimizer.variables, strict=True):
-                    ours.assign(theirs)
+            # The arguments themselves, not a copy made from text: a loss may be a function of the caller's own.
+            plain.compile(**self._compile_config.config)
+            plain.optimizer = self.optimizer
         return plain
 
     def save(self, filepath: str | os.PathLike[str], overwrite: bool = True, **options: Any) -> None:
@@ -146,7 +144,9 @@ class TransferModel(keras.Model):
 
 
 def _check_size(image_size: Any) -> tuple[int, int]:
-    if isinstance(image_size, tuple | list) and len(image_size) == 2:
+    if isinstance(image_size, tuple | list):
+        if len(image_size) != 2:
+            raise input_error(_FUNCTION, "image_size", "a side, or (height, width), in pixels", image_size)
         height, width = (check_int(_FUNCTION, "image_size", side, 1) for side in image_size)
         return height, width
     side = check_int(_FUNCTION, "image_size", image_size, 1)
@@ -160,7 +160,8 @@ def _check_network(
     if not isinstance(network, keras.Model):
         rule = "a name of `keras.applications` or a Keras model"
         raise input_error(_FUNCTION, "backbone", rule, network, error=TypeError)
-    is_built = network.built and len(network.inputs) == 1 and len(network.outputs) == 1
+    ends = (getattr(network, "inputs", None) or (), getattr(network, "outputs", None) or ())
+    is_built = network.built and all(len(tensors) == 1 for tensors in ends)
     shape: tuple[Any, ...] = network.input_shape if is_built else ()
     if len(shape) != 4 or shape[-1] is None or len(network.output_shape) not in (2, 4):
         rule = "a built model of one image that ends in maps or in a vector"
@@ -176,10 +177,4 @@ def _check_network(
             raise input_error(_FUNCTION, "image_size", rule, image_size)
     if weights is None or weights == "imagenet":  # the defaults of a name; a model has its own
         return network, "the model that was given as backbone", size
-    path = Path(weights).expanduser()
-    if not path.is_file():
-        raise input_error(
-            _FUNCTION, "weights", "the path of a weights file", str(weights), error=FileNotFoundError
-        )
-    load_weights(_FUNCTION, network, path)
-    return network, f"the file {path.name}", size
+    return network, load_weights(_FUNCTION, network, weights), size

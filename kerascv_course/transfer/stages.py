@@ -2,9 +2,9 @@
 
 import json
 import os
-import re
 import time
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,16 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerascv_course._digests import config_digest
+from kerascv_course._digests import array_digest, config_digest
 from kerascv_course._tables import as_frame, html_table, text_table
-from kerascv_course._validation import check_choice, check_int, check_number, describe, input_error
+from kerascv_course._validation import check_choice, check_int, check_number, input_error
 from kerascv_course.datasets import ImageDataset
 from kerascv_course.datasets.split import split_indices
 from kerascv_course.latent.features import computed_features
 from kerascv_course.training.batches import Batches
 from kerascv_course.training.fit import fit_batches
 from kerascv_course.transfer.blocks import blocks, layers_of
-from kerascv_course.transfer.heads import Parts, ViewBatches, extract_views, split_model
+from kerascv_course.transfer.heads import Parts, ViewBatches, extract_views, is_random, split_model
 
 Arrays = tuple[np.ndarray, np.ndarray]
 _RATES = {"head": 1e-3, "all": 1e-5}
@@ -51,16 +51,23 @@ class Stage:
 
     name: str
     unfreeze_from: str | float | None = None
-    learning_rate: float = 0.0
+    learning_rate: float = None  # type: ignore[assignment]  # filled in below, by the name
     epochs: int = 5
 
     def __post_init__(self) -> None:
         """Check the fields and fill in the rate."""
         if not isinstance(self.name, str) or not self.name:
-            raise input_error("Stage", "name", "a text that is not empty", self.name, error=TypeError)
-        check_int("Stage", "epochs", self.epochs, 1)
-        rate = check_number("Stage", "learning_rate", self.learning_rate, 0)
+            error = ValueError if self.name == "" else TypeError
+            raise input_error("Stage", "name", "a text that is not empty", self.name, error=error)
+        epochs = check_int("Stage", "epochs", self.epochs, 1)
+        rate = _RATES.get(self.name, _PARTIAL_RATE)
+        if self.learning_rate is not None:
+            rate = check_number("Stage", "learning_rate", self.learning_rate, 0)
+        if rate == 0:
+            raise input_error("Stage", "learning_rate", "a number above 0", self.learning_rate)
         start = self.unfreeze_from
+        if isinstance(start, np.integer | np.floating):
+            start = start.item()
         if (start is None) != (self.name in _RATES):
             rule = "left out for the stages 'head' and 'all', and given for any other"
             raise input_error("Stage", "unfreeze_from", rule, start, f"The name of the stage is {self.name!r}.")
@@ -71,7 +78,8 @@ class Stage:
             raise input_error("Stage", "unfreeze_from", rule, start)
         if isinstance(start, int) and start < 1:
             raise input_error("Stage", "unfreeze_from", rule, start)
-        object.__setattr__(self, "learning_rate", rate or _RATES.get(self.name, _PARTIAL_RATE))
+        for field, value in (("unfreeze_from", start), ("learning_rate", rate), ("epochs", epochs)):
+            object.__setattr__(self, field, value)
 
 
 @dataclass(frozen=True)
@@ -86,12 +94,12 @@ class StageResult:
         epochs: Epochs that were trained; early stopping may end them before their time.
         seconds: Time of the training, extraction of features included; of the call that finished the stage.
         val_accuracy: Accuracy on the held-out images of the weights that the stage hands on; None without any.
-        val_loss: Their loss.
+        val_loss: Loss of the same weights on them.
         test_accuracy: Accuracy on the test images; None without any.
         extracted_images: Images whose features were computed for it: 0 where they came from the cache, None where
             the stage trained on images.
-        improved: Whether the validation loss fell below that of the stage before. Where it did not, the weights
-            from before the stage are handed on.
+        improved: Whether the validation loss fell below that of the weights from before the stage. Where it did
+            not, those are handed on. True for the first stage, and where nothing is held out.
     """
 
     stage: str
@@ -171,8 +179,8 @@ def fit_stages(
     those with the least validation loss. What is frozen keeps its weights and statistics bit for bit.
 
     While the whole backbone is frozen its outputs for the images are computed once and the head is trained on
-    them; the weights are the same as those of training on the images. With `augmentation` there are `views`
-    versions of each training image, one of them drawn at random in each epoch.
+    them; the weights are the same, but for rounding, as those of training on the images. With `augmentation` there
+    are `views` versions of each training image, one of them drawn at random in each epoch.
 
     Args:
         model: A `TransferModel`, or any functional Keras model with the backbone as one of its layers (`base(x)`)
@@ -192,7 +200,9 @@ def fit_stages(
         augmentation: A layer that changes training images at random, for example `augmentation.pipeline(...)`.
         views: Versions of each image in a stage that trains on features, 1 or more.
         cache_features: Whether to train the head on features, kept in the cache folder, as long as the backbone is
-            frozen. False trains on the images in every stage.
+            frozen; random layers inside the backbone, such as the dropout of EfficientNet, are then left out.
+            False trains on the images in every stage. So is a model whose layers before the backbone are trained
+            or random, or whose head is no plain chain of layers.
         feature_dtype: "float32", or "float16" for half the size.
         folder: Where the state is kept after each epoch; the same call goes on there after an interruption.
         resume: Whether to go on with the run in `folder`. False starts anew.
@@ -205,8 +215,9 @@ def fit_stages(
     Raises:
         TypeError: If an argument has the wrong type.
         ValueError: If the model has no backbone, a stage names no layer of it, images or labels do not fit, a
-            number is out of range, or `folder` holds another run.
+            number is out of range, or `folder` holds another run or damaged files.
         FloatingPointError: If the loss becomes NaN or infinite.
+        OSError: If features are to be cached and the cache folder cannot be written.
 
     Example:
         >>> from kerascv_course.datasets import load_digits
@@ -222,32 +233,100 @@ def fit_stages(
     function = "fit_stages"
     parts = split_model(function, model)
     stages = _check_stages(stages, parts.backbone)
+    check_choice(function, "batch_norm", batch_norm, ("inference", "train"))
+    run, notes = prepare_run(
+        function,
+        parts,
+        data,
+        batch_size=batch_size,
+        validation_split=validation_split,
+        validation_data=validation_data,
+        test_data=test_data,
+        patience=patience,
+        augmentation=augmentation,
+        views=views,
+        feature_dtype=feature_dtype,
+        resume=resume,
+        seed=seed,
+        verbose=verbose,
+    )
+    if run.validation is None:
+        notes.append("Nothing was held out: each stage hands on its last weights.")
+    use_features = cache_features and parts.cut is not None
+    if cache_features and parts.cut is None:
+        notes.append(f"Trained on images in all stages: {parts.obstacle}.")
+    if use_features and is_random(parts.backbone) and any(map(_is_head, stages)):
+        notes.append("Random layers of the backbone were left out where the head was trained on features.")
+    notes += _batch_norm_note(parts.backbone, batch_norm)
+    state = None if folder is None else _State(folder, run, batch_norm)
+    rows: list[StageResult] = []
+    histories = {}
+    for number, stage in enumerate(stages, start=1):
+        before = rows[-1] if rows else None
+        on_features = use_features and _is_head(stage)
+        done = state.load(number, stage, on_features) if state else None
+        set_trainable(parts.backbone, stage, batch_norm)
+        compile_for(model, stage.learning_rate)
+        if not _is_head(stage) and not parts.backbone.trainable_weights:
+            notes.append(f"Stage {stage.name!r} trained the head alone: what it unfroze has no weights to train.")
+        if done is None:
+            place = state.start(number, stage, on_features) if state else None
+            done = run.train_stage(stage, place, on_features, before)
+            if state:
+                state.finish(number, stage, *done)
+        rows.append(done[0])
+        histories[f"{number} {stage.name}"] = done[1]
+        if not done[0].improved:
+            notes.append(
+                f"Stage {stage.name!r} did not lower the validation loss: the weights from before it were kept."
+            )
+    if augmentation is not None and use_features and any(map(_is_head, stages)):
+        notes.append(f"With the backbone frozen, {views} augmented views of each training image were used.")
+    return StageResults(tuple(rows), tuple(notes), histories)
+
+
+def prepare_run(
+    function: str,
+    parts: Parts,
+    data: ImageDataset | Arrays,
+    *,
+    batch_size: int,
+    validation_split: float,
+    validation_data: Arrays | None,
+    test_data: Arrays | None,
+    patience: int | None = None,
+    augmentation: keras.Layer | None,
+    views: int = 1,
+    feature_dtype: str = "float32",
+    resume: bool = False,
+    seed: int,
+    verbose: int,
+) -> tuple["Run", list[str]]:
+    """Check what a public function was given to train with; return it with the images split, and remarks."""
+    model = parts.model
     notes = [f"Weights of the backbone: {model.weights_source}."] if hasattr(model, "weights_source") else []
     x, y, test_data = _check_all_data(function, model, data, test_data, notes)
     batch_size = check_int(function, "batch_size", batch_size, 1)
     views = check_int(function, "views", views, 1)
     seed = check_int(function, "seed", seed, 0, 2**32 - 1)
-    check_choice(function, "batch_norm", batch_norm, ("inference", "train"))
     check_choice(function, "feature_dtype", feature_dtype, ("float32", "float16"))
     if patience is not None:
         patience = check_int(function, "patience", patience, 0)
     if augmentation is not None and not isinstance(augmentation, keras.Layer):
         way_out = "Put a function into `keras.layers.Lambda`."
         raise input_error(function, "augmentation", "a Keras layer or None", augmentation, way_out, TypeError)
-    train, held_out = np.arange(len(y)), None
+    train, validation = np.arange(len(y)), None
     share = check_number(function, "validation_split", validation_split, 0, 0.99)
     if validation_data is not None:
         held_out = _check_data(function, "validation_data", model, validation_data)
+        if augmentation is not None and held_out[0].shape[1:] != x.shape[1:]:
+            rule = f"images of shape {x.shape[1:]}, as the training images, where `augmentation` is given"
+            raise input_error(function, "validation_data", rule, held_out[0])
+        validation = Batches(*held_out, batch_size, None)
     elif share:
         train, part = split_indices(function, "validation_split", y, share, seed)
-    else:
-        part = None
-        notes.append("Nothing was held out: each stage hands on its last weights.")
-    if held_out is None and validation_data is None and part is not None:
-        validation: Batches | None = Batches(x, y, batch_size, None, part)
-    else:
-        validation = None if held_out is None else Batches(*held_out, batch_size, None)
-    run = _Run(
+        validation = Batches(x, y, batch_size, None, part)
+    run = Run(
         model=model,
         parts=parts,
         train=Batches(x, y, batch_size, seed, train),
@@ -261,32 +340,7 @@ def fit_stages(
         verbose=int(bool(verbose)),
         resume=resume,
     )
-    use_features = cache_features and parts.cut is not None
-    if cache_features and parts.cut is None:
-        notes.append("Trained on images in all stages: the layers after the backbone are no plain chain.")
-    notes += _batch_norm_note(parts.backbone, batch_norm)
-    state = None if folder is None else _State(Path(folder), run, batch_norm)
-    rows: list[StageResult] = []
-    histories = {}
-    for number, stage in enumerate(stages, start=1):
-        before = rows[-1].val_loss if rows else None
-        done = state.load(number, stage) if state else None
-        set_trainable(parts.backbone, stage, batch_norm)
-        compile_for(model, stage.learning_rate)
-        if done is None:
-            place = state.place(number, stage) if state else None
-            done = run.train_stage(stage, place, use_features and _is_head(stage), before)
-            if state:
-                state.save(number, stage, *done)
-        rows.append(done[0])
-        histories[f"{number} {stage.name}"] = done[1]
-        if not done[0].improved:
-            notes.append(
-                f"Stage {stage.name!r} did not lower the validation loss: the weights from before it were kept."
-            )
-    if augmentation is not None and use_features and any(map(_is_head, stages)):
-        notes.append(f"With the backbone frozen, {views} augmented views of each training image were used.")
-    return StageResults(tuple(rows), tuple(notes), histories)
+    return run, notes
 
 
 def set_trainable(backbone: keras.Model, stage: Stage, batch_norm: str = "inference") -> None:
@@ -296,22 +350,37 @@ def set_trainable(backbone: keras.Model, stage: Stage, batch_norm: str = "infere
     `fit` of a functional model calls all layers with `training=True` (Keras 3, issue 20285).
     """
     frozen = len(backbone.layers) if _is_head(stage) else first_trained("fit_stages", backbone, stage)
-    backbone.trainable = True
-    for number, layer in enumerate(backbone.layers):
-        layer.trainable = number >= frozen
+    train_only(backbone, {layer.name for layer in backbone.layers[frozen:]}, batch_norm)
+
+
+def train_only(backbone: keras.Model, names: Collection[str], batch_norm: str = "inference") -> None:
+    """Freeze all layers of a backbone but those of these names."""
+    unfreeze(backbone)
+    for layer in backbone.layers:
+        layer.trainable = layer.name in names
         if batch_norm == "inference":
-            for inner in _flat(layer):
+            for inner in flat_layers(layer):
                 if isinstance(inner, keras.layers.BatchNormalization):
                     inner.trainable = False
 
 
-def _flat(layer: keras.Layer) -> Iterator[keras.Layer]:
-    """Yield a layer, or the layers of a model at any depth."""
+def unfreeze(layer: keras.Layer) -> None:
+    """Set a layer and all layers inside it to trainable.
+
+    With TensorFlow `layer.trainable = True` alone changes nothing inside a layer that is trainable already: an
+    assignment of the value that is there is skipped.
+    """
+    for inner in layer._flatten_layers():  # itself among them
+        inner.trainable = True
+
+
+def flat_layers(layer: keras.Layer) -> Iterator[keras.Layer]:
+    """Yield a layer and the layers inside it, or the layers of a model, at any depth."""
     if isinstance(layer, keras.Model):
         for inner in layer.layers:
-            yield from _flat(inner)
+            yield from flat_layers(inner)
     else:
-        yield layer
+        yield from layer._flatten_layers()  # a layer may be made of layers
 
 
 def first_trained(function: str, backbone: keras.Model, stage: Stage) -> int:
@@ -322,8 +391,12 @@ def first_trained(function: str, backbone: keras.Model, stage: Stage) -> int:
     if isinstance(start, str):
         return names.index(layers_of(function, "unfreeze_from", backbone, start)[0])
     if isinstance(start, float):
-        return round(len(names) * (1 - start))
-    named = [block for block in blocks(backbone) if block.name != "end"]
+        return min(round(len(names) * (1 - start)), len(names) - 1)
+    try:
+        named = [block for block in blocks(backbone) if block.name != "end"]
+    except ValueError:
+        rule = f"the name of a layer or a share, as the layers of {backbone.name} are not named by blocks"
+        raise input_error(function, "unfreeze_from", rule, start) from None
     if start > len(named):
         raise input_error(function, "unfreeze_from", f"at most {len(named)}, the blocks of the backbone", start)
     return names.index(named[-start].layers[0])
@@ -337,7 +410,7 @@ def compile_for(model: keras.Model, learning_rate: float) -> None:
 
 
 def accuracy(answers: np.ndarray, labels: np.ndarray) -> float:
-    """Return the share of right answers; of one column, 1 is meant from 0.5 on."""
+    """Return the share of right answers; of one column, 1 is meant above 0.5."""
     found = answers[:, 0] > 0.5 if answers.shape[1] == 1 else answers.argmax(axis=1)
     return float(np.mean(found == labels))
 
@@ -347,7 +420,7 @@ def _is_head(stage: Stage) -> bool:
 
 
 @dataclass
-class _Run:
+class Run:
     """All that the stages of a run share."""
 
     model: keras.Model
@@ -364,9 +437,9 @@ class _Run:
     resume: bool
 
     def train_stage(
-        self, stage: Stage, folder: Path | None, on_features: bool, before: float | None
+        self, stage: Stage, folder: Path | None, on_features: bool, before: StageResult | None
     ) -> tuple[StageResult, dict[str, list[float]]]:
-        """Train a stage; return its row and its history. `before` is the validation loss so far."""
+        """Train a stage; return its row and its history. `before` is the row of the stage before it."""
         kept = self.model.get_weights()
         started = time.perf_counter()
         fit = self._fit_on_features if on_features else self._fit_on_images
@@ -377,9 +450,9 @@ class _Run:
         if self.validation is not None:
             best = int(np.argmin(history["val_loss"]))
             val_loss, val_accuracy = history["val_loss"][best], history["val_accuracy"][best]
-            improved = before is None or val_loss < before
-        if not improved:
-            self.model.set_weights(kept)
+            if before is not None and before.val_loss is not None and not val_loss < before.val_loss:
+                improved, val_loss, val_accuracy = False, before.val_loss, before.val_accuracy
+                self.model.set_weights(kept)
         trainable = sum(int(np.prod(weight.shape)) for weight in self.model.trainable_weights)
         row = StageResult(
             stage=stage.name,
@@ -390,7 +463,7 @@ class _Run:
             seconds=seconds,
             val_accuracy=val_accuracy,
             val_loss=val_loss,
-            test_accuracy=None if self.test_data is None else self._test_accuracy(on_features),
+            test_accuracy=self.test_accuracy(on_features),
             extracted_images=extracted,
             improved=improved,
         )
@@ -406,21 +479,27 @@ class _Run:
 
     def _fit_on_features(self, stage: Stage, folder: Path | None) -> tuple[dict[str, list[float]], int]:
         train, validation = self.train, self.validation
-        features, extracted = self._features(train.x)
-        inner = Batches(features, train.y, train.batch_size, self.seed, train.indices)
-        if self.augmentation is not None:
-            many, more = extract_views(
+        known: dict[int, np.ndarray] = {}  # the held-out images may be some of the same array
+        extracted = 0
+
+        def features_of(batches: Batches) -> np.ndarray:
+            nonlocal extracted
+            if id(batches.x) not in known:
+                known[id(batches.x)], count = self._features(batches.x)
+                extracted += count
+            return known[id(batches.x)]
+
+        if self.augmentation is None:
+            inner = Batches(features_of(train), train.y, train.batch_size, self.seed, train.indices)
+        else:
+            many, extracted = extract_views(
                 self.parts.extractor, self.augmentation, train.x, self.views, self.seed, self.feature_dtype,
                 self.verbose,
             )  # fmt: skip
             inner = ViewBatches(many, train.y, train.batch_size, self.seed, train.indices)
-            extracted += more
         outer = None
         if validation is not None:
-            held_out = features
-            if validation.x is not train.x:
-                held_out, more = self._features(validation.x)
-                extracted += more
+            held_out = features_of(validation)
             outer = Batches(held_out, validation.y, validation.batch_size, None, validation.indices)
         head = self.parts.copy_head()
         compile_for(head, stage.learning_rate)
@@ -452,8 +531,11 @@ class _Run:
             self.parts.extractor, images, dtype=self.feature_dtype, cache=True, verbose=self.verbose
         )
 
-    def _test_accuracy(self, on_features: bool) -> float:
-        images, labels = self.test_data or self.train[0]
+    def test_accuracy(self, on_features: bool) -> float | None:
+        """Return the accuracy on the test images; None without any."""
+        if self.test_data is None:
+            return None
+        images, labels = self.test_data
         if on_features:
             answers, _ = computed_features(self.parts.copy_head(), self._features(images)[0], verbose=0)
         else:
@@ -462,60 +544,115 @@ class _Run:
 
 
 class _State:
-    """The finished stages of a run in a folder: for each a row and the weights that it hands on."""
+    """The stages of a run in a folder: for each its settings, and once it is finished a row and its weights."""
 
-    def __init__(self, folder: Path, run: _Run, batch_norm: str) -> None:
-        if folder.exists() and not folder.is_dir():
-            raise input_error("fit_stages", "folder", "a folder, or a name that does not exist yet", str(folder))
-        self.folder, self.model, self.resume = folder, run.model, run.resume
-        set_trainable(
-            run.parts.backbone, Stage("all"), "train"
-        )  # a model that was trained before is the same model
+    def __init__(self, folder: Any, run: Run, batch_norm: str) -> None:
+        rule = "a folder, or a name that does not exist yet"
+        if not isinstance(folder, str | os.PathLike):
+            raise input_error("fit_stages", "folder", rule, folder, error=TypeError)
+        self.folder, self.run = Path(folder), run
+        if self.folder.exists() and not self.folder.is_dir():
+            raise input_error("fit_stages", "folder", rule, str(folder))
+        # Which layers are trainable is part of a configuration: a model that was trained before is the same model.
+        set_trainable(run.parts.backbone, Stage("all"), "train")
         self.settings = {
             "model": config_digest(run.model.get_config()),
             "weights of the backbone": getattr(run.model, "weights_source", ""),
             "training data": run.train.digest(),
             "validation data": None if run.validation is None else run.validation.digest(),
-            "augmentation": run.augmentation and config_digest(run.augmentation.get_config()),
+            "augmentation": None if run.augmentation is None else config_digest(run.augmentation.get_config()),
             "batch_norm": batch_norm,
-            "views": run.views if run.augmentation else None,
+            "views": None if run.augmentation is None else run.views,
             "feature_dtype": run.feature_dtype,
             "batch_size": run.train.batch_size,
             "patience": run.patience,
             "seed": run.seed,
         }
+        self.test_data = None if run.test_data is None else array_digest(run.test_data)
+        if not run.resume:  # what is left of a later stage must not be taken for one of the new run
+            for name in ("stage.json", "state.json"):
+                for path in self.folder.glob(f"stage-[0-9][0-9]/{name}"):
+                    path.unlink()
 
-    def place(self, number: int, stage: Stage) -> Path:
-        """Return the folder of a stage."""
-        return self.folder / f"{number:02}-{re.sub(r'[^a-z0-9]+', '-', stage.name.lower()).strip('-') or 'stage'}"
-
-    def load(self, number: int, stage: Stage) -> tuple[StageResult, dict[str, list[float]]] | None:
+    def load(
+        self, number: int, stage: Stage, on_features: bool
+    ) -> tuple[StageResult, dict[str, list[float]]] | None:
         """Load the weights after a finished stage and return its row; None where it is not finished."""
-        path = self.place(number, stage) / "stage.json"
-        if not self.resume or not path.exists():
+        path = self._place(number) / "stage.json"
+        if not path.exists():
             return None
-        state = json.loads(path.read_text(encoding="utf-8"))
-        wanted = {**self.settings, "stage": asdict(stage)}
-        differing = [name for name, value in wanted.items() if state["settings"].get(name) != value]
+        try:
+            state = json.loads(path.read_text(encoding="utf-8"))
+            wanted = {**self.settings, **self._settings_of(number, stage, on_features)}
+            differing = [name for name, value in wanted.items() if state["settings"][name] != value]
+            if state["row"] is None and state["backbone"] != self._backbone(on_features):
+                differing.append("weights of the backbone")
+            if state["row"] is not None:
+                row, history = StageResult(**state["row"]), state["history"]
+                digest, test_data = state["weights"], state["test data"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise self._damage(path, error) from error
         if differing:
-            rule = f"a folder whose run has the same {', '.join(differing)}"
+            rule = f"a folder whose run has the same {', '.join(dict.fromkeys(differing))}"
             way_out = "Name another `folder`, or pass `resume=False` to overwrite the run."
             raise input_error("fit_stages", "folder", rule, str(self.folder), way_out)
-        self.model.load_weights(path.with_name("after.weights.h5"))
-        return StageResult(**state["row"]), state["history"]
+        if state["row"] is None:
+            return None
+        model, weights = self.run.model, path.with_name("after.weights.h5")
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # the file holds the state of an optimizer that is not wanted here
+                model.load_weights(weights)
+        except (ValueError, KeyError, OSError) as error:
+            raise self._damage(weights, error) from error
+        if array_digest(model.get_weights()) != digest:
+            raise self._damage(weights, "its checksum differs")
+        if test_data != self.test_data:  # it decides nothing, so it may be another in a later call
+            row = replace(row, test_accuracy=self.run.test_accuracy(on_features=False))
+        return row, history
 
-    def save(self, number: int, stage: Stage, row: StageResult, history: dict[str, list[float]]) -> None:
+    def start(self, number: int, stage: Stage, on_features: bool) -> Path:
+        """Keep the settings of a stage and return its folder."""
+        settings = {**self.settings, **self._settings_of(number, stage, on_features)}
+        self._place(number).mkdir(parents=True, exist_ok=True)
+        self._write(number, {"settings": settings, "row": None, "backbone": self._backbone(on_features)})
+        return self._place(number)
+
+    def finish(self, number: int, stage: Stage, row: StageResult, history: dict[str, list[float]]) -> None:
         """Keep the weights and then, in one step, the row."""
-        folder = self.place(number, stage)
-        self.model.save_weights(folder / "after.weights.h5")
-        settings = {**self.settings, "stage": asdict(stage)}
-        state = {"settings": settings, "row": asdict(row), "history": history}
-        (folder / "stage.json.partial").write_text(json.dumps(state, indent=1), encoding="utf-8")
-        os.replace(folder / "stage.json.partial", folder / "stage.json")
+        path = self._place(number) / "stage.json"
+        self.run.model.save_weights(path.with_name("after.weights.h5"))
+        state = json.loads(path.read_text(encoding="utf-8"))
+        state |= {"row": asdict(row), "history": history, "test data": self.test_data}
+        self._write(number, {**state, "weights": array_digest(self.run.model.get_weights())})
+
+    def _place(self, number: int) -> Path:
+        return self.folder / f"stage-{number:02}"
+
+    def _settings_of(self, number: int, stage: Stage, on_features: bool) -> dict[str, Any]:
+        fields = {f"{name} of stage {number}": value for name, value in asdict(stage).items()}
+        return {**fields, "cache_features": on_features}
+
+    def _backbone(self, on_features: bool) -> str | None:
+        """Return the hash of the weights that make the features; None where there are none."""
+        return array_digest(self.run.parts.backbone.get_weights()) if on_features else None
+
+    def _write(self, number: int, state: dict[str, Any]) -> None:
+        path = self._place(number) / "stage.json"
+        partial = path.with_name("stage.json.partial")
+        partial.write_text(json.dumps(state, indent=1), encoding="utf-8")
+        os.replace(partial, path)
+
+    def _damage(self, path: Path, reason: Any) -> Exception:
+        way_out = (
+            f"{path.relative_to(self.folder)} is damaged ({reason}). Name another `folder`, or pass "
+            "`resume=False` to train all stages anew."
+        )
+        return input_error("fit_stages", "folder", "a folder whose files are whole", str(self.folder), way_out)
 
 
 def _batch_norm_note(backbone: keras.Model, batch_norm: str) -> list[str]:
-    if not any(isinstance(layer, keras.layers.BatchNormalization) for layer in _flat(backbone)):
+    if not any(isinstance(layer, keras.layers.BatchNormalization) for layer in flat_layers(backbone)):
         return []
     if batch_norm == "inference":
         return ["Batch normalization of the backbone stays as it is in every stage: stored statistics, frozen."]
@@ -561,15 +698,15 @@ def _check_data(function: str, argument: str, model: keras.Model, data: Any) -> 
     rule = "images (images, height, width, channels) with 1 or 3 channels, and at least one"
     if x.ndim != 4 or not len(x) or x.shape[-1] not in (1, 3):
         way_out = "Leave out the transparency with `images[..., :3]`." if x.ndim == 4 and x.shape[-1] == 4 else ""
-        raise input_error(function, argument, rule, describe(x), way_out)
+        raise input_error(function, argument, rule, x, way_out)
     wanted = model.input_shape[1:]
     if any(side not in (None, given) for side, given in zip(wanted, x.shape[1:], strict=True)):
-        raise input_error(function, argument, f"images of the model's input shape {wanted}", describe(x))
+        raise input_error(function, argument, f"images of the model's input shape {wanted}", x)
     y = np.asarray(y)
     if y.shape != (len(x),) or y.dtype.kind not in "iu":
         way_out = "`labels.reshape(-1)` drops the second axis." if y.shape == (len(x), 1) else ""
         rule = f"labels as whole numbers of shape ({len(x)},), one for each image"
-        raise input_error(function, argument, rule, describe(y), way_out)
+        raise input_error(function, argument, rule, y, way_out)
     largest = max(model.output_shape[-1], 2) - 1
     if y.min() < 0 or y.max() > largest:
         rule = f"labels from 0 to {largest}, as the model has {model.output_shape[-1]} output(s)"
@@ -577,7 +714,7 @@ def _check_data(function: str, argument: str, model: keras.Model, data: Any) -> 
     if x.dtype.kind == "f":
         low, high = float(x.min()), float(x.max())
         if not np.isfinite([low, high]).all():
-            raise input_error(function, argument, "images without NaN and infinite values", describe(x))
+            raise input_error(function, argument, "images without NaN and infinite values", x)
         if hasattr(model, "weights_source") and 0 < high <= 1:
             way_out = "The model scales them itself: pass uint8, or multiply by 255."
             raise input_error(

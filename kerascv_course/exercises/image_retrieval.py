@@ -1,0 +1,99 @@
+"""The exercises of the notebook 10_image_retrieval."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from kerascv_course.exercises import answers
+from kerascv_course.exercises.sheet import Sheet, WrongAnswerError
+
+sheet = Sheet("10_image_retrieval")
+summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
+
+
+@sheet.exercise(
+    to_do="Put your three numbers in place of None, run that cell, and then this one.",
+    hints=[
+        "Precision at k is the share of the first k images that have the class of the query.",
+        "Among the first three there are two cats.",
+    ],
+)
+def precision(at_1: Any, at_3: Any, at_5: Any) -> str:
+    """Compute precision at k by hand."""
+    for k, answer, hits in ((1, at_1, 1), (3, at_3, 2), (5, at_5, 3)):
+        given = answers.number(f"at_{k}", answer)
+        if math.isclose(given, hits / k, abs_tol=0.005):
+            continue
+        mistakes = {
+            float(hits): f"those are the hits; divide by {k}.",
+            100 * hits / k: "that is in percent; write it as a share of 1.",
+            (k - hits) / k: "that is the share of misses.",
+            hits / 5: f"only the first {k} count, not all five.",
+        }
+        reason = next(
+            (text for wrong, text in mistakes.items() if math.isclose(given, wrong, abs_tol=0.5 / 100)), ""
+        )
+        raise WrongAnswerError(
+            f"`at_{k}` is {given:g}: {reason or f'count the cats among the first {k}, and divide by {k}.'}"
+        )
+    return "1, two thirds, three fifths."
+
+
+@sheet.exercise(
+    to_do="Put your own lines in place of `return None`, run that cell, and then this one.",
+    hints=[
+        "Count how often each class occurs.",
+        "Of the classes with the most votes take the one that occurs first in `labels`.",
+        "`np.argmax` returns the first of several equal ones.",
+    ],
+)
+def voting(vote: Any) -> str:
+    """Let the nearest images vote, ties to the nearest."""
+    cases = [[7], [2, 5, 5], [3, 1, 1, 3], [4, 0, 0, 9, 4, 0], [8, 6, 2], [1, 9, 9, 1, 3]]
+    for labels in cases:
+        result = answers.outcome("vote", vote, np.array(labels))
+        given = answers.whole_number("the result of vote", result)
+        counts = [labels.count(label) for label in labels]
+        right = labels[int(np.argmax(counts))]
+        if given == right:
+            continue
+        best = {label for label, count in zip(labels, counts, strict=True) if count == max(counts)}
+        if given in best:
+            reason = f"{' and '.join(map(str, sorted(best)))} have equally many votes: {right} is nearer."
+        elif given == labels[0]:
+            reason = "that is the class of the nearest image alone."
+        elif given == max(counts):
+            reason = "that is how many votes the winner has, not its class."
+        else:
+            reason = f"most have class {right}."
+        raise WrongAnswerError(f"Of {labels} you have {given}: {reason}")
+    return "the most frequent class, and of equal ones the nearest."
+
+
+@sheet.exercise(
+    to_do="Put your two numbers in place of None, run that cell, and then this one.",
+    hints=["A millisecond is a thousandth of a second.", "Each image is read whole, for every query."],
+)
+def cost(seconds: Any, numbers: Any) -> str:
+    """Estimate what the slide's loop costs."""
+    given = answers.number("seconds", seconds)
+    mistakes: dict[float, str] = {
+        120_000: "those are milliseconds.",
+        600: "there is one query for each of the 10,000 test images, not for each of the 50,000.",
+        2: "those are minutes.",
+    }
+    if not math.isclose(given, 120, rel_tol=0.01):
+        raise WrongAnswerError(f"`seconds` is {given:g}: {mistakes.get(given, '10,000 queries of 0.012 s each.')}")
+    values = answers.whole_number("numbers", numbers)
+    wrong = {
+        50_000: "each image has 84 of them.",
+        84: "that is one image; it is compared with 50,000.",
+        42_000_000_000: "that is for all 10,000 queries.",
+        840_000: "the 50,000 training images are read, not the 10,000 queries.",
+    }
+    if values != 4_200_000:
+        raise WrongAnswerError(
+            f"`numbers` is {values:,}: {wrong.get(values, '50,000 images with 84 numbers each.')}"
+        )
+    return "two minutes, and 4.2 million numbers for each query."

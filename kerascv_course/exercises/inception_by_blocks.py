@@ -1,0 +1,174 @@
+"""The exercises of the notebook 08_inception_by_blocks."""
+
+from typing import Any
+
+import numpy as np
+
+from kerascv_course.exercises import answers
+from kerascv_course.exercises.sheet import Sheet, WrongAnswerError
+
+sheet = Sheet("08_inception_by_blocks")
+summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
+
+_WHOLE, _AFTER_MIXED5 = 21_802_784, 5_138_656
+_BLOCKS = [f"mixed{number}" for number in range(11)]
+
+
+@sheet.exercise(
+    to_do="Put the name and the share in place of None, run that cell, and then this one.",
+    hints=[
+        "The blocks are counted from mixed0, so the last of the eleven is mixed10.",
+        "Without the last one mixed9 is the end, without the last two mixed8.",
+        "Both numbers of weights are in the table of the cuts. Divide what is left by the whole.",
+    ],
+)
+def five_blocks_less(last_block: Any, share_left: Any) -> str:
+    """Find the cut that removes five blocks, and what it leaves."""
+    block = answers.choice("last_block", last_block, _BLOCKS)
+    reasons = {
+        "mixed6": "after mixed6 come four blocks: mixed7 to mixed10.",
+        "mixed4": "after mixed4 come six blocks: mixed5 to mixed10.",
+        "mixed10": "that is the whole network.",
+    }
+    if block != "mixed5":
+        reason = reasons.get(block, f"after it come {10 - int(block[5:])} blocks.")
+        raise WrongAnswerError(f"`last_block` is {block!r}: {reason}")
+    share = answers.number("share_left", share_left)
+    left = _AFTER_MIXED5 / _WHOLE
+    if abs(share - left) > 0.006:
+        if abs(share - 100 * left) < 0.6:
+            reason = "that are per cent. Write a share, from 0 to 1."
+        elif abs(share - (1 - left)) < 0.006:
+            reason = "that is the share that is gone."
+        elif abs(share - 1 / left) < 0.06:
+            reason = "divide the other way round."
+        elif abs(share - 6 / 11) < 0.006:
+            reason = "that is the share of the blocks. The later blocks are the larger ones: count weights."
+        else:
+            reason = "divide the weights up to the end of that block by those of the whole network."
+        raise WrongAnswerError(f"`share_left` is {share:g}: {reason}")
+    return f"{_AFTER_MIXED5:,} of {_WHOLE:,} weights, {left:.1%}, in six of eleven blocks."
+
+
+@sheet.exercise(
+    to_do="Put your lines in place of `return None`, run that cell, and then this one.",
+    hints=[
+        "A list is cut with `names[:3]` and `names[3:]`.",
+        "What is `names[-3:]`? And what is `names[-0:]`?",
+        "`names[len(names) - count :]` is right for every count.",
+    ],
+)
+def trained_blocks(unfrozen: Any) -> str:
+    """Name the blocks that a step of a sweep trains."""
+    names = ["mixed0", "mixed1", "mixed2", "mixed3"]
+    for count, start in (
+        (1, "input"),
+        (1, "head"),
+        (2, "input"),
+        (3, "head"),
+        (4, "head"),
+        (0, "input"),
+        (0, "head"),
+    ):
+        given = answers.outcome("unfrozen", unfrozen, list(names), count, start)
+        call = f"`unfrozen(names, {count}, {start!r})`"
+        if not isinstance(given, list | tuple) or not all(isinstance(name, str) for name in given):
+            raise WrongAnswerError(f"{call} returns {answers.kind(given)}: return a list of names.")
+        given, from_input, from_head = list(given), names[:count], names[len(names) - count :]
+        right, other = (from_input, from_head) if start == "input" else (from_head, from_input)
+        if given == right:
+            continue
+        if count == 0 and given == names:
+            reason = "returns all blocks: `names[-0:]` is the same as `names[0:]`."
+        elif given == right[::-1]:
+            reason = "returns the blocks in reverse; keep their order."
+        elif given == names[count:] or given == names[: len(names) - count]:
+            reason = "returns the blocks that stay frozen."
+        elif given == other:
+            reason = f"returns those at the other end; `start` is {start!r}."
+        elif len(given) != count:
+            reason = f"returns {len(given)} blocks, not {count}."
+        else:
+            reason = f"returns {', '.join(given)}; it must be {', '.join(right)}."
+        raise WrongAnswerError(f"{call} {reason}")
+    return "from either end, and none where none is wanted."
+
+
+@sheet.exercise(
+    to_do="Put your three numbers in place of None, run that cell, and then this one.",
+    hints=[
+        "Without a cache every image goes through the whole network in every epoch.",
+        "The features of an image that is not changed are the same in every epoch.",
+        "Four views of an image are four images.",
+    ],
+)
+def passes(plain: Any, cached: Any, views: Any) -> str:
+    """Count how many images go through a frozen backbone."""
+    images, epochs, per_image = 400, 50, 4
+    right = {"plain": images * epochs, "cached": images, "views": images * per_image}
+    mistakes = {
+        ("plain", images): "in each of the 50 epochs they go through it.",
+        ("cached", images * epochs): "that is so without a cache. Features that were kept are not computed again.",
+        ("cached", epochs): "count images, not epochs.",
+        ("cached", 0): "once they have to be computed.",
+        ("views", images): "each of the 4 views of an image has features of its own.",
+        ("views", images * epochs): "that would be a new view in each epoch. There are 4, and they are kept.",
+        ("views", images * epochs * per_image): "the 4 views are computed once, not in each epoch.",
+        ("views", images * (per_image + 1)): "training images themselves are none of the 4 views.",
+    }
+    for (name, wanted), answer in zip(right.items(), (plain, cached, views), strict=True):
+        given = answers.whole_number(name, answer)
+        if given != wanted:
+            reason = mistakes.get((name, given), "multiply what is computed by how often it is.")
+            raise WrongAnswerError(f"`{name}` is {given:,}: {reason}")
+    return "20,000, 400 and 1,600: the cache pays where there are more epochs than views."
+
+
+@sheet.exercise(
+    to_do="Put your lines in place of `return None`, run that cell, and then this one.",
+    hints=[
+        "Compare each value of `positives` with each value of `negatives`.",
+        "`positives[:, None] - negatives` holds the differences of all pairs.",
+        "A pair counts 1 where the difference is above 0, and one half where it is 0. Then the mean.",
+    ],
+)
+def area_by_pairs(area: Any) -> str:
+    """Compute the area under a ROC curve from pairs of images."""
+    rng = np.random.default_rng(3)
+    cases = [
+        ([0.8, 0.35], [0.1, 0.4]),
+        ([0.9, 0.6, 0.2], [0.5, 0.1]),
+        ([0.5, 0.5], [0.5, 0.2]),
+        (rng.uniform(0.2, 1, 30).round(1), rng.uniform(0, 0.8, 20).round(1)),
+    ]
+    for positives, negatives in (tuple(map(np.asarray, case)) for case in cases):
+        given = answers.number("area(...)", answers.outcome("area", area, positives.copy(), negatives.copy()))
+        difference = positives[:, None] - negatives
+        above, ties = float(np.mean(difference > 0)), float(np.mean(difference == 0))
+        right = above + ties / 2
+        if abs(given - right) < 1e-6:
+            continue
+        half = ((positives > 0.5).sum() + (negatives <= 0.5).sum()) / (len(positives) + len(negatives))
+        if ties and abs(given - above) < 1e-6:
+            reason = "ties are missing: equal values count one half."
+        elif ties and abs(given - above - ties) < 1e-6:
+            reason = "ties count one half, not 1."
+        elif abs(given - (1 - right)) < 1e-6:
+            reason = "the wrong way round: a pair counts where the value of the *positive* image is larger."
+        elif abs(given - right * difference.size) < 1e-6:
+            reason = "that is the number of pairs. Divide by how many there are."
+        elif abs(given - float(half)) < 1e-6:
+            reason = "that is an accuracy with the threshold 0.5. The area needs no threshold."
+        elif abs(given - float(difference.mean())) < 1e-6:
+            reason = "that is the mean difference. Only the order of two values counts."
+        elif 0 <= given <= 1:
+            reason = f"it should be {right:.3f}."
+        else:
+            reason = "an area is from 0 to 1."
+        shown = (
+            ", ".join(f"{value:g}" for value in positives[:3]),
+            ", ".join(f"{value:g}" for value in negatives[:3]),
+        )
+        values = f"For positives {shown[0]} and negatives {shown[1]}" if len(positives) < 4 else "For 600 pairs"
+        raise WrongAnswerError(f"{values} your area is {given:.3f}: {reason}")
+    return "the same as the area under the curve, without a curve."

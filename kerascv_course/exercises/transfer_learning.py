@@ -1,0 +1,155 @@
+"""The exercises of the notebook 07_transfer_learning."""
+
+from typing import Any
+
+import keras
+from keras import layers
+
+from kerascv_course.exercises import answers
+from kerascv_course.exercises.sheet import Sheet, WrongAnswerError
+
+sheet = Sheet("07_transfer_learning")
+summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
+
+_FEATURES = 1280
+
+
+@sheet.exercise(
+    to_do="Put your two numbers in place of None, run that cell, and then this one.",
+    hints=[
+        "A dense layer has a weight for each pair of input and output, and a bias for each output.",
+        "1,280 features and one output: 1,280 weights and one bias.",
+    ],
+)
+def head_size(ten_classes: Any, one_unit: Any) -> str:
+    """Count the weights of two heads."""
+    for name, answer, units in (("ten_classes", ten_classes, 10), ("one_unit", one_unit, 1)):
+        given = answers.whole_number(name, answer)
+        right = (_FEATURES + 1) * units
+        mistakes = {
+            _FEATURES * units: "the biases are missing, one for each unit.",
+            _FEATURES * units + 1: "each unit has a bias of its own.",
+            _FEATURES + units: "each unit has a weight for each feature: multiply.",
+            (_FEATURES + 1) * 2: "that are two units.",
+        }
+        if given != right:
+            raise WrongAnswerError(f"`{name}` is {given:,}: {mistakes.get(given, 'count weights and biases.')}")
+    return "12,810 weights and 1,281: the backbone has more than two million."
+
+
+@sheet.exercise(
+    to_do="Put your loop in place of `return None`, run that cell, and then this one.",
+    hints=[
+        "Go through `backbone.layers` and set `layer.trainable` of each.",
+        "Remember whether the layer of that name has come by.",
+        "`isinstance(layer, layers.BatchNormalization)` finds the layers that stay frozen.",
+    ],
+)
+def freezing(freeze: Any) -> str:
+    """Freeze a backbone up to a layer, and its batch normalization everywhere."""
+    for first in ("conv2", "conv1", "conv3"):
+        backbone = _small_backbone()
+        answers.outcome("freeze", freeze, backbone, first)
+        trained = {layer.name for layer in backbone.layers if layer.trainable and layer.weights}
+        after = {"conv1": ["conv1", "conv2", "conv3"], "conv2": ["conv2", "conv3"], "conv3": ["conv3"]}[first]
+        if trained == set(after):
+            continue
+        everything = {layer.name for layer in backbone.layers if layer.weights}
+        if trained == everything and first == "conv2":
+            raise WrongAnswerError(
+                "All layers are trained still. Set `layer.trainable` in a loop over `backbone.layers`."
+            )
+        if not trained:
+            reason = "nothing is trained any more."
+        elif any("bn" in name for name in trained):
+            reason = f"the batch normalization {', '.join(sorted(n for n in trained if 'bn' in n))} is trained."
+        elif first not in trained:
+            reason = f"{first} itself is frozen: it is the first one that is trained."
+        elif trained & (everything - set(after)):
+            reason = "layers before it are trained."
+        else:
+            reason = f"{', '.join(sorted(set(after) - trained))} should be trained and is not."
+        raise WrongAnswerError(f"With `first_trained={first!r}`: {reason}")
+    return "what comes before is frozen, and batch normalization everywhere."
+
+
+def _small_backbone() -> keras.Model:
+    x = inputs = keras.Input((8, 8, 3))
+    for number in (1, 2, 3):
+        x = layers.Conv2D(2, 3, padding="same", name=f"conv{number}")(x)
+        x = layers.BatchNormalization(name=f"bn{number}")(x)
+        x = layers.ReLU(name=f"relu{number}")(x)
+    return keras.Model(inputs, x)
+
+
+@sheet.exercise(
+    to_do="Put a dictionary of arguments in place of None, run that cell, and then this one.",
+    hints=[
+        "`include_top` says whether the classifier is part of it.",
+        "`weights` left out loads ImageNet's; None makes random ones.",
+        '`pooling="avg"` takes the mean of each map.',
+    ],
+)
+def backbone_arguments(arguments: Any) -> str:
+    """Choose the arguments of a network of keras.applications."""
+    if not isinstance(arguments, dict):
+        raise WrongAnswerError(f"`arguments` must be a dictionary; it is {answers.kind(arguments)}.")
+    left_out = {
+        "include_top": "Left out, `include_top` is True: the classifier of ImageNet's 1,000 classes stays.",
+        "weights": "Left out, `weights` is 'imagenet': that is not random, and a download.",
+        "pooling": "Left out, `pooling` is None: the model would end in maps, not in a vector.",
+    }
+    for name, reason in left_out.items():
+        if name not in arguments:
+            raise WrongAnswerError(reason)
+    if arguments["include_top"] is not False:
+        raise WrongAnswerError(
+            f"`include_top` is {arguments['include_top']!r}: without the classifier it is False."
+        )
+    if arguments["weights"] is not None:
+        raise WrongAnswerError(
+            f"`weights` is {arguments['weights']!r}: for random ones it is None, without quotes."
+        )
+    if arguments["pooling"] in (None, "none"):
+        raise WrongAnswerError(
+            "Without pooling the model ends in maps. (And `'none'` in quotes is refused by Keras.)"
+        )
+    if arguments["pooling"] == "max":
+        raise WrongAnswerError("`'max'` keeps the largest value of each map; the mean was asked for.")
+    if arguments["pooling"] != "avg":
+        raise WrongAnswerError(f"`pooling` is {arguments['pooling']!r}; Keras knows 'avg', 'max' and None.")
+    model = answers.outcome("keras.applications.MobileNetV2", keras.applications.MobileNetV2, **arguments)
+    if model.input_shape != (None, 96, 96, 3):
+        raise WrongAnswerError(f"The model takes {model.input_shape[1:]}: leave `input_shape` as it was.")
+    return (
+        f"it makes {model.output_shape[1]:,} features of an image, with {model.count_params():,} random weights."
+    )
+
+
+@sheet.exercise(
+    to_do="Put the two names in place of None, run that cell, and then this one.",
+    hints=[
+        "One number must say how probable class 1 is: from 0 to 1.",
+        "The softmax of a single number is 1, whatever it is.",
+        "The loss has the number of classes in its name.",
+    ],
+)
+def binary_head(activation: Any, loss: Any) -> str:
+    """Choose activation and loss of a single unit."""
+    known = ["sigmoid", "softmax", "relu", "linear", "tanh"]
+    given = answers.choice("activation", activation, known)
+    reasons = {
+        "softmax": "a softmax of one unit is always 1.",
+        "relu": "it has no upper bound, so it is no probability.",
+        "linear": "it has no bounds, so it is no probability.",
+        "tanh": "it goes from -1 to 1; a probability goes from 0 to 1.",
+    }
+    if given != "sigmoid":
+        raise WrongAnswerError(f"`activation` is {given!r}: {reasons[given]}")
+    losses = ["binary_crossentropy", "categorical_crossentropy", "sparse_categorical_crossentropy", "mse", "mae"]
+    chosen = answers.choice("loss", loss, losses)
+    if "categorical" in chosen:
+        raise WrongAnswerError(f"`loss` is {chosen!r}: it wants one output for each class.")
+    if chosen != "binary_crossentropy":
+        raise WrongAnswerError(f"`loss` is {chosen!r}: that is for numbers, not for probabilities.")
+    return "a sigmoid, and the cross-entropy of two classes."

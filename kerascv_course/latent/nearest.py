@@ -1,0 +1,194 @@
+"""Exact nearest neighbours: a fast search finds few candidates, the formula itself decides among them.
+
+The fast searches round, and for each of them the largest error that rounding can cause is known. Where the
+candidates are not ahead of all other points by more than that, every point within it becomes a candidate. The
+answer is therefore that of the formula in `float64`, whichever search found the candidates.
+"""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+METRICS = ("l1", "l2", "cosine")
+LARGEST = 1e15  # of a feature: sums of squares then fit into float32
+_EPSILON = 2.0**-24  # the relative error of one rounding to float32
+_SPARE = 8  # candidates beyond the neighbours that are asked for
+_BLOCK = 2**23  # numbers that are held at a time
+
+
+def distances(metric: str, features: np.ndarray, queries: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Return the distances of queries (q, d) to their candidates, indices (q, c), by the formula in `float64`.
+
+    l1: mean absolute difference. l2: root of the summed squares. cosine: 1 minus the cosine, and not below 0 where
+    that rounds; 1 where a vector is zero.
+    """
+    flat, width = places.ravel(), places.shape[1]
+    found = np.empty(len(flat))
+    step = max(1, _BLOCK // (4 * features.shape[1]))
+    for start in range(0, len(flat), step):
+        pairs = np.arange(start, min(start + step, len(flat)))
+        ours = features[flat[pairs]].astype("float64")
+        theirs = queries[pairs // width].astype("float64")
+        if metric == "l1":
+            found[pairs] = np.abs(ours - theirs).mean(axis=1)
+        elif metric == "l2":
+            found[pairs] = np.sqrt(((ours - theirs) ** 2).sum(axis=1))
+        else:
+            lengths = np.sqrt((ours**2).sum(axis=1)) * np.sqrt((theirs**2).sum(axis=1))
+            cosines = np.zeros(len(pairs))
+            np.divide((ours * theirs).sum(axis=1), lengths, out=cosines, where=lengths > 0)
+            found[pairs] = np.maximum(1 - cosines, 0)
+    return found.reshape(places.shape)
+
+
+def unit_vectors(features: np.ndarray) -> np.ndarray:
+    """Return vectors (n, d) of length 1, in `float64`; zero ones stay zero."""
+    vectors = features.astype("float64")
+    lengths = np.sqrt((vectors**2).sum(axis=1, keepdims=True))
+    return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+
+
+class Candidates(NamedTuple):
+    """What a fast search found.
+
+    Attributes:
+        places: Indices of points, (q, c).
+        beyond: For each query a score that no other point is below.
+        scores: The scores of all points, (q, n); None where the search does not tell.
+    """
+
+    places: np.ndarray
+    beyond: np.ndarray
+    scores: np.ndarray | None = None
+
+
+class Nearest:
+    """The search among the rows of an array `float32` (n, d), which is not copied."""
+
+    def __init__(self, features: np.ndarray, metric: str) -> None:
+        self.features, self.metric = features, metric
+        # How much a sum of d rounded terms can be off, relative to the sum of their sizes.
+        self.rounding = _EPSILON * (features.shape[1] + 4)
+
+    def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return indices and distances of the k nearest of each query, (q, k), `int64` and `float64`."""
+        count = len(self.features)
+        number = min(count, k + _SPARE)
+        step = min(1024, max(1, _BLOCK // count))
+        indices, found = np.empty((len(queries), k), "int64"), np.empty((len(queries), k))
+        for start in range(0, len(queries), step):
+            block = queries[start : start + step]
+            candidates = self._candidates(block, number)
+            places, near = self._ranked(block, candidates.places, k)
+            if number < count:
+                bounds = self._bounds(block, near[:, -1])
+                rows = np.flatnonzero(candidates.beyond <= bounds)
+
+                def widen(
+                    row: int,
+                    block: np.ndarray = block,
+                    found: Candidates = candidates,
+                    bounds: np.ndarray = bounds,
+                ) -> tuple[np.ndarray, np.ndarray]:
+                    if found.scores is None:
+                        within = self._within(block[row], bounds[row])
+                    else:
+                        within = np.flatnonzero(found.scores[row] <= bounds[row])
+                    return self._ranked(block[row : row + 1], within[None], k)
+
+                with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:  # NumPy computes in parallel
+                    for row, wider in zip(rows, pool.map(widen, rows), strict=True):
+                        places[row], near[row] = wider
+            indices[start : start + step], found[start : start + step] = places, near
+        return indices, found
+
+    def _ranked(self, queries: np.ndarray, places: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the k nearest of the candidates and their distances; of equal ones the smaller index first."""
+        exact = distances(self.metric, self.features, queries, places)
+        order = np.lexsort((places, exact))[:, :k]
+        return np.take_along_axis(places, order, 1), np.take_along_axis(exact, order, 1)
+
+    def _candidates(self, queries: np.ndarray, number: int) -> Candidates:
+        if self.metric != "l1":
+            return self._by_product(queries, number)
+        # The nearest in l2 are near in l1: `_within` need not look far.
+        return Candidates(self._by_product(queries, number).places, np.full(len(queries), -np.inf))
+
+    def _bounds(self, queries: np.ndarray, near: np.ndarray) -> np.ndarray:
+        """Return the largest score that a point at the distance `near` can have."""
+        if self.metric == "l1":  # the score is the sum
+            return near * self.features.shape[1] * (1 + self.rounding) + 1e-30
+        if self.metric == "cosine":  # of unit vectors; the last term is for their own rounding
+            return 2 * near - 1 + 2 * self.rounding + 8 * _EPSILON
+        lengths, longest = np.sqrt((queries.astype("float64") ** 2).sum(axis=1)), np.sqrt(self._product[1].max())
+        slack = 2 * self.rounding * longest * lengths + 2 * _EPSILON * float(longest) ** 2 + 1e-12 * near**2
+        return near**2 - lengths**2 + slack + 1e-30
+
+    # ------------------------------------------------------------------------------- l2 and cosine
+    @cached_property
+    def _product(self) -> tuple[np.ndarray, np.ndarray]:
+        """The points, for cosine as unit vectors, and their squared lengths."""
+        points, count = self.features, len(self.features)
+        squares = np.ones(count, "float32")  # for cosine that of zero vectors too: at distance 1 from all
+        if self.metric == "cosine":
+            points = np.empty_like(self.features)
+        step = max(1, _BLOCK // (4 * points.shape[1]))
+        for start in range(0, count, step):
+            part = self.features[start : start + step]
+            if self.metric == "cosine":
+                points[start : start + step] = unit_vectors(part)
+            else:
+                squares[start : start + step] = (part.astype("float64") ** 2).sum(axis=1)
+        return points, squares
+
+    def _by_product(self, queries: np.ndarray, number: int) -> Candidates:
+        """Find candidates by the score |x|² - 2 x·q, which is |x - q|² - |q|²: one matrix product.
+
+        The smallest score in each of many groups of points is found fast; only the points of the best groups are
+        then looked at one by one.
+        """
+        points, squares = self._product
+        count = len(points)
+        rows = max(1, min(64, count // (4 * number)))
+        columns = -(-count // rows)  # a group is a column
+        scores = np.empty((len(queries), rows * columns), "float32")
+        scores[:, count:] = np.inf
+        doubled = -2 * (unit_vectors(queries).astype("float32") if self.metric == "cosine" else queries)
+        np.matmul(doubled, points.T, out=scores[:, :count])
+        scores[:, :count] += squares
+        grid = scores.reshape(len(queries), rows, columns)
+        groups = np.argpartition(grid.min(axis=1), number - 1, axis=1)[:, :number]
+        members = np.take_along_axis(grid, groups[:, None], 2).reshape(len(queries), -1)
+        best = np.argpartition(members, number - 1, axis=1)[:, :number]
+        places = best // number * columns + np.take_along_axis(groups, best % number, 1)
+        beyond = np.take_along_axis(members, best, 1).max(axis=1)
+        return Candidates(places, beyond, scores[:, :count])
+
+    # ------------------------------------------------------------------------------- l1
+    @cached_property
+    def _by_spread(self) -> tuple[np.ndarray, np.ndarray]:
+        """The features (d, n), those that differ most among the points first, and that order."""
+        order = np.argsort(-self.features.std(axis=0), kind="stable")
+        columns = np.empty(self.features.shape[::-1], "float32")
+        for row, feature in enumerate(order):
+            columns[row] = self.features[:, feature]
+        return columns, order
+
+    def _within(self, query: np.ndarray, bound: float) -> np.ndarray:
+        """Return the points whose summed absolute differences to a query are at most the bound, and few others.
+
+        A sum only grows: points that are beyond the bound after some of the features need no further look.
+        """
+        columns, order = self._by_spread
+        sums, terms = np.zeros(columns.shape[1], "float32"), np.empty(columns.shape[1], "float32")
+        few, look = len(sums) // 1000 + 16, max(4, len(order) // 24)
+        for number, (column, value) in enumerate(zip(columns, query[order], strict=True), start=1):
+            np.subtract(column, value, out=terms)
+            np.abs(terms, out=terms)
+            sums += terms
+            if number % look == 0 and np.count_nonzero(sums <= bound) <= few:
+                break
+        return np.flatnonzero(sums <= bound)

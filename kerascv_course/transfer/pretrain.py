@@ -1,0 +1,143 @@
+"""Weights for a backbone where none are at hand: trained on another task, and kept."""
+
+import random
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerascv_course._digests import array_digest, config_digest
+from kerascv_course._validation import check_int, check_number, input_error
+from kerascv_course.datasets import ImageDataset
+from kerascv_course.datasets.cache import cached_arrays
+from kerascv_course.training.batches import Batches
+from kerascv_course.training.fit import fit_batches
+from kerascv_course.transfer.backbones import Preprocess
+from kerascv_course.transfer.model import TransferModel
+from kerascv_course.transfer.stages import compile_for, unfreeze
+
+_FUNCTION = "pretrain"
+
+
+def pretrain(
+    backbone: keras.Model,
+    data: ImageDataset,
+    *,
+    epochs: int,
+    batch_size: int = 32,
+    learning_rate: float = 1e-3,
+    preprocess_input: Preprocess | None = None,
+    seed: int = 0,
+    verbose: int = 1,
+) -> keras.Model:
+    """Train a backbone on another task, and keep its weights in the cache folder.
+
+    The notebooks use it in the lite profile in place of ImageNet weights, where no weights are at hand.
+
+    Training starts from random weights that `seed` decides, not from those that the backbone has: the result
+    depends on the arguments alone, and the same call loads it from the cache folder. A damaged file there is made
+    anew. The temporary head, the mean of each map and a dense layer, is thrown away; no random number is taken
+    from the generators that `seed_everything` seeds.
+
+    Batch normalization needs some hundred steps until its stored statistics are those of the images; lower its
+    `momentum` (0.9) for a training that is shorter.
+
+    Args:
+        backbone: A functional Keras model of one image that ends in maps or in a vector. Its weights are replaced;
+            which layers are frozen stays as it is, and plays no part here.
+        data: The other task, of two or more classes; its training images are resized to the size that the backbone
+            takes.
+        epochs: How often its training images are seen, 1 or more.
+        batch_size: Images per step, 1 or more.
+        learning_rate: Of the optimizer Adam, above 0.
+        preprocess_input: What is done to images from 0 to 255 before the backbone; nothing by default.
+        seed: Decides the first weights and the order of the images.
+        verbose: 1 shows progress bars, 0 is silent.
+
+    Returns:
+        `backbone` itself, with its new weights.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        ValueError: If the model is no such backbone, a number is out of range, or the images have colours and the
+            backbone takes grey ones.
+        FloatingPointError: If the loss becomes NaN or infinite.
+        OSError: If the cache folder cannot be written.
+
+    Example:
+        >>> from kerascv_course.datasets import load_digits
+        >>> inputs = keras.Input((32, 32, 1))
+        >>> maps = keras.layers.Conv2D(4, 3, activation="relu", name="block1_conv1")(inputs)
+        >>> backbone = keras.Model(inputs, maps)
+        >>> digits = load_digits().subset(per_class=4)
+        >>> pretrain(backbone, digits, epochs=1, preprocess_input=lambda x: x / 255, verbose=0) is backbone
+        True
+    """
+    size = _check_backbone(backbone, data)
+    epochs = check_int(_FUNCTION, "epochs", epochs, 1)
+    batch_size = check_int(_FUNCTION, "batch_size", batch_size, 1)
+    learning_rate = check_number(_FUNCTION, "learning_rate", learning_rate, 0)
+    if learning_rate == 0:
+        raise input_error(_FUNCTION, "learning_rate", "a number above 0", learning_rate)
+    if preprocess_input is not None and not callable(preprocess_input):
+        raise input_error(_FUNCTION, "preprocess_input", "a function or None", preprocess_input, error=TypeError)
+    seed = check_int(_FUNCTION, "seed", seed, 0, 2**32 - 1)
+    state = random.getstate()  # from which Keras takes the seed of every initializer
+    try:
+        random.seed(seed)
+        copy = keras.models.clone_model(backbone)
+        unfreeze(copy)
+
+        def train() -> dict[str, np.ndarray]:
+            model = TransferModel(
+                copy,
+                data.num_classes,
+                image_size=size if None in copy.input_shape[1:3] else None,
+                dropout=0,
+                preprocess_input=preprocess_input,
+            )
+            compile_for(model, learning_rate)
+            batches = Batches(data.x_train, data.y_train, batch_size, seed)
+            fit_batches(model, batches, None, epochs=epochs, seed=seed, verbose=int(bool(verbose)))
+            return {f"{number}": weight.astype("float32") for number, weight in enumerate(copy.get_weights())}
+
+        shapes = {f"{number}": tuple(weight.shape) for number, weight in enumerate(copy.weights)}
+        settings = [keras.__version__, keras.config.backend(), epochs, batch_size, learning_rate, seed, size]
+        settings += [data.num_classes, copy.get_config()]
+        content = array_digest(
+            [data.x_train, data.y_train, _probe(preprocess_input, (*size, copy.input_shape[-1]))]
+        )
+        name = f"pretrained-{config_digest(settings)}{content[:16]}"
+        arrays = cached_arrays(name, shapes, train, "float32")
+    finally:
+        random.setstate(state)
+    backbone.set_weights([arrays[number] for number in shapes])
+    return backbone
+
+
+def _check_backbone(backbone: Any, data: Any) -> tuple[int, int]:
+    """Return the size of the images that go into the backbone, or raise."""
+    if not isinstance(backbone, keras.Model):
+        raise input_error(_FUNCTION, "backbone", "a Keras model", backbone, error=TypeError)
+    is_one = all(len(getattr(backbone, ends, None) or ()) == 1 for ends in ("inputs", "outputs"))
+    shape: tuple[Any, ...] = backbone.input_shape if is_one else ()
+    if len(shape) != 4 or shape[-1] is None or len(backbone.output_shape) not in (2, 4) or not backbone.weights:
+        rule = "a built model of one image, with weights, that ends in maps or in a vector"
+        raise input_error(_FUNCTION, "backbone", rule, backbone.name)
+    if not isinstance(data, ImageDataset):
+        raise input_error(_FUNCTION, "data", "an `ImageDataset`", data, error=TypeError)
+    if data.num_classes < 2:
+        raise input_error(_FUNCTION, "data", "a data set of two or more classes", data)
+    if data.input_shape[-1] not in (1, shape[-1]):
+        rule = f"images with {' or '.join(map(str, sorted({1, shape[-1]})))} channels, as the backbone wants them"
+        raise input_error(_FUNCTION, "data", rule, data)
+    height, width = (own or given for own, given in zip(shape[1:3], data.input_shape[:2], strict=True))
+    return height, width
+
+
+def _probe(preprocess: Preprocess | None, shape: tuple[int, int, int]) -> np.ndarray:
+    """Return what preprocessing makes of an image of noise: two functions that differ are told apart by it."""
+    noise = np.random.default_rng(0).uniform(0, 255, (1, *shape)).astype("float32")
+    if preprocess is None:
+        return noise
+    return keras.ops.convert_to_numpy(preprocess(keras.ops.convert_to_tensor(noise)))

@@ -1,0 +1,47 @@
+"""Answers to the exercises of 10_image_retrieval."""
+
+from collections import Counter
+
+import numpy as np
+
+
+def vote(labels):
+    counts = [list(labels).count(label) for label in labels]
+    return labels[int(np.argmax(counts))]
+
+
+RIGHT = {
+    "precision": [lambda: (1, 2 / 3, 3 / 5), lambda: (1.0, 0.667, np.float64(0.6))],
+    "voting": [lambda: (vote,), lambda: (lambda labels: Counter(labels.tolist()).most_common(1)[0][0],)],
+    "cost": [lambda: (120, 4_200_000), lambda: (120.0, 50_000 * 84)],
+}
+
+UNTOUCHED = {
+    "precision": (lambda: (None, None, None), "Put your three numbers in place of None"),
+    "voting": (lambda: (lambda labels: None,), "Put your own line in place of `return None`"),
+    "cost": (lambda: (None, None), "Put your two numbers in place of None"),
+}
+
+WRONG = {
+    "precision": [
+        (lambda: (1, 2, 3), "those are the hits"),
+        (lambda: (1, 66.667, 60), "in percent"),
+        (lambda: (1, 1 / 3, 3 / 5), "share of misses"),
+        (lambda: (1, 2 / 5, 3 / 5), "only the first 3 count"),
+        (lambda: (0.9, 2 / 3, 3 / 5), "count the cats among the first 1"),
+    ],
+    "voting": [
+        (lambda: (lambda labels: labels[0],), "of the nearest image alone"),
+        (lambda: (lambda labels: np.bincount(labels).argmax(),), "is nearer"),
+        (lambda: (lambda labels: np.bincount(labels).max(),), "how many votes"),
+        (lambda: (lambda labels: 77,), "most have class"),
+    ],
+    "cost": [
+        (lambda: (120_000, 4_200_000), "milliseconds"),
+        (lambda: (600, 4_200_000), "not for each of the 50,000"),
+        (lambda: (2, 4_200_000), "minutes"),
+        (lambda: (120, 50_000), "84 of them"),
+        (lambda: (120, 840_000), "not the 10,000 queries"),
+        (lambda: (120, 42_000_000_000), "for all 10,000 queries"),
+    ],
+}

@@ -1,0 +1,281 @@
+"""Features of images: computed in batches, kept, found again; and the batches that are trained on."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from kerascv_course.datasets import cache_folder
+from kerascv_course.latent import extract_features
+from kerascv_course.latent.features import computed_features
+from kerascv_course.training.batches import Batches
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 3), dtype="uint8")
+
+
+def build_model(seed=0, scale=1 / 255, filters=4, normalize=True):
+    """Return convolution, batch normalization and dropout: what behaves in its own way in training."""
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            layers.Rescaling(scale),
+            layers.Conv2D(filters, 3, kernel_initializer=keras.initializers.GlorotUniform(seed)),
+            layers.BatchNormalization() if normalize else layers.ReLU(),
+            layers.Dropout(0.5),
+            layers.GlobalAveragePooling2D(),
+        ]
+    )
+    if normalize:
+        gamma, beta, mean, variance = model.layers[2].get_weights()
+        model.layers[2].set_weights([gamma * 3, beta + 1, mean + 0.5, variance * 4])
+    return model
+
+
+def by_hand(model, images):
+    """Compute the features from the definition: correlation, normalization with stored statistics, mean."""
+    kernel, bias = model.layers[1].get_weights()
+    patches = np.lib.stride_tricks.sliding_window_view(images.astype("float64") / 255, (3, 3), axis=(1, 2))
+    maps = np.einsum("nyxcij,ijco->nyxo", patches, kernel) + bias
+    gamma, beta, mean, variance = model.layers[2].get_weights()
+    return (gamma * (maps - mean) / np.sqrt(variance + 1e-3) + beta).mean(axis=(1, 2))
+
+
+def cached(model, images=IMAGES, **options):
+    return computed_features(model, images, cache=True, verbose=0, **options)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return build_model()
+
+
+@pytest.fixture(scope="module")
+def expected(model):
+    return by_hand(model, IMAGES)
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize("batch_size", [1, 7, 128])
+def test_features_are_those_of_the_definition_for_any_size_of_the_batch(model, expected, batch_size):
+    features = extract_features(model, IMAGES, batch_size=batch_size, verbose=0)
+    assert features.dtype == "float32"
+    np.testing.assert_allclose(features, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_maps_keep_their_shape_and_any_number_type_is_taken(model):
+    maps = keras.Model(model.inputs[0], model.layers[1].output)
+    assert extract_features(maps, IMAGES[:3], verbose=0).shape == (3, 6, 6, 4)
+    for dtype in ("int32", "float16", "float64"):
+        features = extract_features(model, IMAGES.astype(dtype), verbose=0)
+        np.testing.assert_allclose(features, extract_features(model, IMAGES, verbose=0), rtol=1e-4, atol=1e-5)
+
+
+def test_images_on_disk_give_what_the_array_gives(model, tmp_path):
+    on_disk = np.memmap(tmp_path / "images", "uint8", "w+", shape=IMAGES.shape)
+    on_disk[:] = IMAGES
+    features, computed = cached(model, on_disk)
+    assert computed == 20
+    again, computed = cached(model)
+    assert computed == 0
+    np.testing.assert_array_equal(features, again)
+
+
+def test_half_precision_is_close(model, expected):
+    features = extract_features(model, IMAGES, dtype="float16", verbose=0)
+    assert features.dtype == "float16"
+    np.testing.assert_allclose(features, expected, rtol=2e-3, atol=1e-3)
+
+
+@pytest.mark.smoke
+def test_the_second_call_computes_nothing_and_gives_the_same(model, expected):
+    first, computed = cached(model)
+    assert computed == 20
+    second, computed = cached(model)
+    assert computed == 0
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_allclose(second, expected, rtol=1e-4, atol=1e-5)
+    assert cached(build_model())[1] == 0  # another object with the same weights
+    assert cached(model, batch_size=3)[1] == 0
+
+
+def test_without_cache_nothing_is_kept(model):
+    extract_features(model, IMAGES, verbose=0)
+    assert not cache_folder().exists() or not list(cache_folder().iterdir())
+
+
+def other_pixel():
+    images = IMAGES.copy()
+    images[7, 2, 3, 1] ^= 1
+    return images
+
+
+def other_weight():
+    model = build_model()
+    kernel, bias = model.layers[1].get_weights()
+    bias[0] += 0.001
+    model.layers[1].set_weights([kernel, bias])
+    return model
+
+
+def other_statistic():
+    model = build_model()
+    values = model.layers[2].get_weights()
+    values[3] = values[3] * 1.5
+    model.layers[2].set_weights(values)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("make", "images", "options"),
+    [
+        (build_model, other_pixel, {}),
+        (build_model, lambda: IMAGES[::-1], {}),
+        (build_model, lambda: IMAGES[:-1], {}),
+        (build_model, lambda: IMAGES.astype("float32"), {}),
+        (other_weight, lambda: IMAGES, {}),
+        (other_statistic, lambda: IMAGES, {}),
+        (lambda: build_model(seed=1), lambda: IMAGES, {}),
+        (lambda: build_model(scale=1 / 127.5), lambda: IMAGES, {}),
+        (build_model, lambda: IMAGES, {"dtype": "float16"}),
+        (build_model, lambda: IMAGES, {"key": "seed 1"}),
+    ],
+    ids=["pixel", "order", "fewer", "type", "weight", "statistic", "weights", "scale", "dtype", "seed"],
+)
+def test_after_any_change_features_are_computed_again(model, make, images, options):
+    before, _ = cached(model)
+    features, computed = cached(make(), images(), **options)
+    assert computed == len(images())
+    if make is not build_model:
+        assert not np.array_equal(features, before)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content[:-30],
+        lambda content: content[: len(content) // 2],
+        lambda content: b"",
+        lambda content: content[:200] + bytes([content[200] ^ 1]) + content[201:],
+    ],
+    ids=["end", "half", "empty", "bit"],
+)
+def test_a_damaged_file_is_made_anew_with_the_right_values(model, damage):
+    features, _ = cached(model)
+    (file,) = cache_folder().glob("features-*.npz")
+    file.write_bytes(damage(file.read_bytes()))
+    again, computed = cached(model)
+    assert computed == 20
+    np.testing.assert_array_equal(again, features)
+    assert cached(model)[1] == 0
+
+
+class Subclassed(keras.Model):
+    def call(self, x):
+        return x
+
+
+def two_outputs():
+    inputs = keras.Input((8, 8, 3))
+    return keras.Model(inputs, [layers.ReLU()(inputs), inputs])
+
+
+def nan_model():
+    model = build_model()
+    kernel, bias = model.layers[1].get_weights()
+    model.layers[1].set_weights([kernel, bias * np.nan])
+    return model
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        ({"model": lambda: "VGG16"}, TypeError, ["`model`", "a Keras model", "'VGG16'"]),
+        ({"model": lambda: keras.Sequential([layers.Dense(1)])}, ValueError, ["`model`", "built"]),
+        ({"model": Subclassed}, ValueError, ["`model`", "built"]),
+        ({"model": two_outputs}, ValueError, ["`model`", "one input and one output"]),
+        ({"model": nan_model}, ValueError, ["`model`", "finite float32 features", "NaN"]),
+        (
+            {"model": lambda: build_model(scale=1e4, normalize=False), "dtype": "float16"},
+            ValueError,
+            ["`model`", "finite float16 features", "Use float32."],
+        ),
+        ({"images": IMAGES.tolist()}, TypeError, ["`images`", "a NumPy array"]),
+        ({"images": IMAGES > 3}, TypeError, ["`images`", "of numbers", "bool"]),
+        ({"images": IMAGES[0]}, ValueError, ["`images`", "(8, 8, 3)", "=array of shape (8, 8, 3)"]),
+        ({"images": IMAGES[:0]}, ValueError, ["`images`", "one or more", "(0, 8, 8, 3)"]),
+        ({"images": IMAGES[:, :4]}, ValueError, ["`images`", "(8, 8, 3)", "(20, 4, 8, 3)"]),
+        ({"images": IMAGES[..., :1]}, ValueError, ["`images`", "(8, 8, 3)", "(20, 8, 8, 1)"]),
+        ({"images": IMAGES * np.float32("nan")}, ValueError, ["`images`", "finite numbers", "after image 0"]),
+        ({"dtype": "float64"}, ValueError, ["`dtype`", "'float32' or 'float16'", "'float64'"]),
+        ({"batch_size": 0}, ValueError, ["`batch_size`", "at least 1", "0"]),
+        ({"batch_size": 2.5}, TypeError, ["`batch_size`", "whole number", "2.5"]),
+    ],
+)
+def test_bad_input_is_refused_by_name(model, arguments, error, words):
+    arguments = {"images": IMAGES, "verbose": 0} | arguments
+    network = arguments.pop("model")() if "model" in arguments else model
+    with pytest.raises(error) as caught:
+        extract_features(network, arguments.pop("images"), **arguments)
+    for word in ["of `extract_features`", "Received: ", *words]:
+        assert word in str(caught.value)
+
+
+# Batches
+
+
+def batches(seed=3, count=10, batch_size=4, indices=None):
+    return Batches(np.arange(count) * 10, np.arange(count), batch_size, seed, indices)
+
+
+def labels_of(data):
+    return np.concatenate([data[index][1] for index in range(len(data))]).tolist()
+
+
+@pytest.mark.smoke
+def test_the_order_depends_on_the_seed_and_the_epoch_alone():
+    first, second = batches(), batches()
+    orders = []
+    for epoch in (0, 1, 2):
+        first.start_epoch(epoch)
+        orders.append(labels_of(first))
+        assert sorted(orders[-1]) == list(range(10))
+    assert len({tuple(order) for order in orders}) == 3
+    second.start_epoch(2)  # without the epochs before it
+    assert labels_of(second) == orders[2]
+    second.start_epoch(0)
+    assert labels_of(second) == orders[0] == labels_of(batches())
+    assert labels_of(batches(seed=4)) != orders[0]
+
+
+def test_images_and_labels_stay_together_in_batches_of_the_size():
+    data = batches()
+    assert len(data) == 3
+    assert [len(data[index][0]) for index in range(3)] == [4, 4, 2]
+    for index in range(3):
+        np.testing.assert_array_equal(data[index][0], data[index][1] * 10)
+
+
+def test_without_a_seed_the_order_is_that_of_the_indices_in_every_epoch():
+    data = batches(seed=None, indices=np.array([7, 2, 5, 1, 0]))
+    for epoch in (0, 1):
+        data.start_epoch(epoch)
+        assert labels_of(data) == [7, 2, 5, 1, 0]
+    chosen = batches(indices=np.array([7, 2, 5, 1, 0]))
+    assert sorted(labels_of(chosen)) == [0, 1, 2, 5, 7]
+
+
+def test_the_digest_tells_data_apart_and_not_orders(tmp_path):
+    x, y = IMAGES, np.arange(20)
+    on_disk = np.memmap(tmp_path / "images", "uint8", "w+", shape=x.shape)
+    on_disk[:] = x
+    data = Batches(x, y, 4, 0)
+    data.start_epoch(5)
+    assert data.digest() == Batches(x, y, 8, 1).digest() == Batches(on_disk, y, 4, None).digest()
+    others = [
+        Batches(other_pixel(), y, 4, 0),
+        Batches(x, y[::-1], 4, 0),
+        Batches(x, y, 4, 0, np.arange(19)),
+        Batches(x.astype("float32"), y, 4, 0),
+        Batches(x.reshape(20, 64, 3), y, 4, 0),
+    ]
+    assert len({data.digest(), *(other.digest() for other in others)}) == 6
