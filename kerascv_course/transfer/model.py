@@ -117,12 +117,17 @@ class TransferModel(keras.Model):
         """Train in stages; the same as `transfer.fit_stages(model, stages, data, ...)`, which see."""
         return fit_stages(self, stages, data, **options)
 
+    def compile(self, *args: Any, **options: Any) -> None:
+        """Compile as Keras does."""
+        super().compile(*args, **options)
+        # The arguments themselves, not a copy made from text: a loss may be a function of the caller's own.
+        self.compile_alike = lambda model: model.compile(*args, **options)
+
     def as_keras_model(self) -> keras.Model:
         """Return an ordinary functional model of the same layers and weights, compiled if this one is."""
         plain = keras.Model(self.input, self.output, name=self.name)
         if self.compiled:
-            # The arguments themselves, not a copy made from text: a loss may be a function of the caller's own.
-            plain.compile(**self._compile_config.config)
+            self.compile_alike(plain)
             plain.optimizer = self.optimizer
         return plain
 

@@ -370,17 +370,24 @@ def unfreeze(layer: keras.Layer) -> None:
     With TensorFlow `layer.trainable = True` alone changes nothing inside a layer that is trainable already: an
     assignment of the value that is there is skipped.
     """
-    for inner in layer._flatten_layers():  # itself among them
+    for inner in flat_layers(layer):
         inner.trainable = True
 
 
-def flat_layers(layer: keras.Layer) -> Iterator[keras.Layer]:
-    """Yield a layer and the layers inside it, or the layers of a model, at any depth."""
-    if isinstance(layer, keras.Model):
-        for inner in layer.layers:
-            yield from flat_layers(inner)
-    else:
-        yield from layer._flatten_layers()  # a layer may be made of layers
+def flat_layers(layer: keras.Layer, seen: set[int] | None = None) -> Iterator[keras.Layer]:
+    """Yield a layer and those inside it, each once: the layers of a model, and those that a layer holds."""
+    seen = set() if seen is None else seen
+    if id(layer) in seen:
+        return
+    seen.add(id(layer))
+    yield layer
+    for value in [getattr(layer, "layers", None), *vars(layer).values()]:
+        parts = (
+            value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else [value]
+        )
+        for part in parts:
+            if isinstance(part, keras.Layer):
+                yield from flat_layers(part, seen)
 
 
 def first_trained(function: str, backbone: keras.Model, stage: Stage) -> int:

@@ -121,6 +121,7 @@ for number, height in enumerate(millions):
 axis.set_xticks(range(11), [f"mixed{number}" for number in range(11)], rotation=30)
 axis.set(ylabel="weights without head, millions", ylim=(0, 24), xlabel="last block that is kept")
 axis.set_title("InceptionV3, cut after each block; orange: the course's cut", fontsize=9)
+axis.set_axisbelow(True)
 axis.grid(axis="y", alpha=0.3)
 
 # %% [markdown]
@@ -331,7 +332,7 @@ verdicts = {"each alone helps": verdict(all(low > 0 for low, _ in to_none), any(
 if "together" in chosen:
     to_single = [interval("together", name) for name in single]
     verdicts["together no better than the best alone"] = verdict(
-        any(high < margin for _, high in to_single), all(low > 0 for low, _ in to_single)
+        any(high < margin for _, high in to_single), all(low > margin for low, _ in to_single)
     )
     to_flip = [interval(name, "flip") for name in chosen if name != "flip"]
     verdicts["flip is enough"] = verdict(
@@ -390,7 +391,8 @@ plotting.roc_plot(binary_curves, caption=f"Is it {pair[1]}, not {pair[0]}? {abou
 #   and saves most.
 # - A cut network is a network: its early blocks give features that a head of a few thousand weights can use.
 # - Unfreezing trains hundreds of times as many weights as the head alone has. What that gave is in the tables;
-#   from the input and from the head both ends are the same steps, and only the way between them differs.
+#   from the input and from the head both ends are the same steps, and only the way between them differs. Of one
+#   seed and so few held-out images a few points mean nothing.
 # - Whether an augmentation helps is a question of many seeds. With few images and few seeds the honest answer is
 #   often *undecided*; the verdicts above are computed and may be others on your machine.
 # - The area under a ROC curve needs no threshold, a decision does: which error costs more? A model may sort the
