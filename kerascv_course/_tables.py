@@ -2,9 +2,45 @@
 
 import html
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import asdict
+from typing import Any, ClassVar
 
 Cells = Sequence[str]
+
+
+class Table:
+    """Records of a measurement that show themselves as a table, with remarks below it.
+
+    The base of a frozen dataclass that has the fields `rows`, a tuple of dataclasses, and `notes`, and that says
+    what the columns are called and how the cells of a row are written.
+    """
+
+    rows: tuple[Any, ...]
+    notes: tuple[str, ...]
+    _header: ClassVar[Cells]
+
+    @staticmethod
+    def _cells(row: Any) -> Cells:
+        raise NotImplementedError
+
+    def to_dict(self) -> list[dict[str, Any]]:
+        """Return one dictionary per row, as `pandas.DataFrame` takes them."""
+        return [asdict(row) for row in self.rows]
+
+    def to_frame(self) -> Any:
+        """Return a `pandas.DataFrame` with one line per row, or raise `ImportError` where pandas is missing."""
+        return as_frame(self.to_dict())
+
+    def __str__(self) -> str:
+        return text_table(self._header, [self._cells(row) for row in self.rows], notes=self.notes)
+
+    def _repr_html_(self) -> str:
+        return html_table(self._header, [self._cells(row) for row in self.rows], notes=self.notes)
+
+
+def percent(share: float | None) -> str:
+    """Return a share from 0 to 1 as it stands in a table: "12.3%", or "-" for None."""
+    return "-" if share is None else f"{share:.1%}"
 
 
 def text_table(header: Cells, rows: Sequence[Cells], *, left: int = 1, notes: Sequence[str] = ()) -> str:

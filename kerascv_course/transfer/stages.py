@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from kerascv_course._digests import array_digest, config_digest
-from kerascv_course._tables import as_frame, html_table, text_table
+from kerascv_course._tables import Table, percent
 from kerascv_course._validation import check_choice, check_int, check_number, input_error
 from kerascv_course.datasets import ImageDataset
 from kerascv_course.datasets.split import split_indices
@@ -116,41 +116,27 @@ class StageResult:
 
 
 @dataclass(frozen=True)
-class StageResults:
+class StageResults(Table):
     """What `fit_stages` returns: a record and a history for each stage, and remarks; shown as a table."""
 
     rows: tuple[StageResult, ...]
     notes: tuple[str, ...]
     histories: dict[str, dict[str, list[float]]]
 
-    def to_dict(self) -> list[dict[str, Any]]:
-        """Return one dictionary per stage, as `pandas.DataFrame` takes them."""
-        return [asdict(row) for row in self.rows]
+    _header = ("Stage", "Trained", "Frozen", "Rate", "Epochs", "Seconds", "Validation", "Test")
 
-    def to_frame(self) -> Any:
-        """Return a `pandas.DataFrame` with one line per stage, or raise `ImportError` where pandas is missing."""
-        return as_frame(self.to_dict())
-
-    def __str__(self) -> str:
-        return text_table(_HEADER, [_cells(row) for row in self.rows], notes=self.notes)
-
-    def _repr_html_(self) -> str:
-        return html_table(_HEADER, [_cells(row) for row in self.rows], notes=self.notes)
-
-
-_HEADER = ("Stage", "Trained", "Frozen", "Rate", "Epochs", "Seconds", "Validation", "Test")
-
-
-def _cells(row: StageResult) -> tuple[str, ...]:
-    return (
-        row.stage,
-        f"{row.trainable_params:,}",
-        f"{row.frozen_params:,}",
-        f"{row.learning_rate:g}",
-        str(row.epochs),
-        f"{row.seconds:,.1f}",
-        *("-" if share is None else f"{share:.1%}" for share in (row.val_accuracy, row.test_accuracy)),
-    )
+    @staticmethod
+    def _cells(row: StageResult) -> tuple[str, ...]:
+        return (
+            row.stage,
+            f"{row.trainable_params:,}",
+            f"{row.frozen_params:,}",
+            f"{row.learning_rate:g}",
+            str(row.epochs),
+            f"{row.seconds:,.1f}",
+            percent(row.val_accuracy),
+            percent(row.test_accuracy),
+        )
 
 
 def fit_stages(

@@ -1,12 +1,12 @@
 """Accuracy and trained weights as more and more blocks of a backbone are unfrozen."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 
-from kerascv_course._tables import as_frame, html_table, text_table
+from kerascv_course._tables import Table, percent
 from kerascv_course._validation import check_choice, check_int, check_number, input_error
 from kerascv_course.datasets import ImageDataset
 from kerascv_course.transfer.blocks import Block, blocks
@@ -50,7 +50,7 @@ class SweepRow:
 
 
 @dataclass(frozen=True)
-class SweepResults:
+class SweepResults(Table):
     """What `unfreeze_sweep` returns: a record for each step, and remarks; shown as a table.
 
     Attributes:
@@ -63,34 +63,20 @@ class SweepResults:
     start: str
     notes: tuple[str, ...]
 
-    def to_dict(self) -> list[dict[str, Any]]:
-        """Return one dictionary per step, as `pandas.DataFrame` takes them."""
-        return [asdict(row) for row in self.rows]
+    _header = ("Unfrozen", "Number", "Trained", "Frozen", "Epochs", "Seconds", "Validation", "Test")
 
-    def to_frame(self) -> Any:
-        """Return a `pandas.DataFrame` with one line per step, or raise `ImportError` where pandas is missing."""
-        return as_frame(self.to_dict())
-
-    def __str__(self) -> str:
-        return text_table(_HEADER, [_cells(row) for row in self.rows], notes=self.notes)
-
-    def _repr_html_(self) -> str:
-        return html_table(_HEADER, [_cells(row) for row in self.rows], notes=self.notes)
-
-
-_HEADER = ("Unfrozen", "Number", "Trained", "Frozen", "Epochs", "Seconds", "Validation", "Test")
-
-
-def _cells(row: SweepRow) -> tuple[str, ...]:
-    return (
-        row.blocks or "none",
-        str(row.unfrozen_blocks),
-        f"{row.trainable_params:,}",
-        f"{row.frozen_params:,}",
-        str(row.epochs),
-        f"{row.seconds:,.1f}",
-        *("-" if share is None else f"{share:.1%}" for share in (row.val_accuracy, row.test_accuracy)),
-    )
+    @staticmethod
+    def _cells(row: SweepRow) -> tuple[str, ...]:
+        return (
+            row.blocks or "none",
+            str(row.unfrozen_blocks),
+            f"{row.trainable_params:,}",
+            f"{row.frozen_params:,}",
+            str(row.epochs),
+            f"{row.seconds:,.1f}",
+            percent(row.val_accuracy),
+            percent(row.test_accuracy),
+        )
 
 
 def unfreeze_sweep(
