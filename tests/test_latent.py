@@ -187,7 +187,9 @@ def sparse(count: int, width: int, seed: int = 0) -> np.ndarray:
 
 
 @pytest.mark.parametrize("metric", nearest.METRICS)
-@pytest.mark.parametrize(("count", "width", "k"), [(3000, 84, 1), (3000, 84, 7), (700, 3, 40), (20, 5, 20)])
+@pytest.mark.parametrize(
+    ("count", "width", "k"), [(3000, 84, 1), (3001, 84, 7), (401, 1300, 3), (700, 3, 40), (20, 5, 20)]
+)
 def test_the_neighbours_are_those_of_the_formula(metric, count, width, k):
     features, queries = sparse(count, width), sparse(60, width, seed=1)
     found = ImageIndex(features, metric=metric).query(queries, k)
@@ -228,6 +230,15 @@ def test_rounding_of_the_fast_search_changes_nothing(metric, offset):
     places = np.broadcast_to(np.arange(2000), (30, 2000))
     wanted = np.argsort(nearest.distances(metric, features, queries, places), axis=1, kind="stable")[:, :3]
     np.testing.assert_array_equal(found.indices, wanted)
+
+
+@pytest.mark.parametrize("columns", [1, 4, 16])
+def test_outliers_and_queries_far_outside_are_searched_exactly_in_l1(columns):
+    features = rng(4).standard_cauchy((2001, columns)).astype("float32")
+    features[:100] = 7  # many equal ones, and features without any spread
+    queries = np.concatenate([features[90:120], 1e4 + sparse(10, columns), -1e4 - sparse(10, columns)])
+    indices, _ = brute_force("l1", features, queries, 5)
+    np.testing.assert_array_equal(ImageIndex(features).query(queries, k=5).indices, indices)
 
 
 @pytest.mark.parametrize("scale", [1e-25, 1e14])

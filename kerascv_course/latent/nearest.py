@@ -17,6 +17,8 @@ LARGEST = 1e15  # of a feature: sums of squares then fit into float32
 _EPSILON = 2.0**-24  # the relative error of one rounding to float32
 _SPARE = 8  # candidates beyond the neighbours that are asked for
 _BLOCK = 2**23  # numbers that are held at a time
+_TOGETHER = 4  # queries that look at each point in l1
+_LARGEST_CODE = 63  # of a feature in l1: four of them fit into a byte
 
 
 def distances(metric: str, features: np.ndarray, queries: np.ndarray, places: np.ndarray) -> np.ndarray:
@@ -86,22 +88,27 @@ class Nearest:
             if number < count:
                 bounds = self._bounds(block, near[:, -1])
                 rows = np.flatnonzero(candidates.beyond <= bounds)
+                parts = [rows[first : first + _TOGETHER] for first in range(0, len(rows), _TOGETHER)]
 
                 def widen(
-                    row: int,
+                    part: np.ndarray,
                     block: np.ndarray = block,
                     found: Candidates = candidates,
                     bounds: np.ndarray = bounds,
-                ) -> tuple[np.ndarray, np.ndarray]:
+                ) -> list[tuple[np.ndarray, np.ndarray]]:
                     if found.scores is None:
-                        within = self._within(block[row], bounds[row])
+                        within = self._within(block[part], bounds[part])
                     else:
-                        within = np.flatnonzero(found.scores[row] <= bounds[row])
-                    return self._ranked(block[row : row + 1], within[None], k)
+                        within = [np.flatnonzero(found.scores[row] <= bounds[row]) for row in part]
+                    return [
+                        self._ranked(block[row : row + 1], few[None], k)
+                        for row, few in zip(part, within, strict=True)
+                    ]
 
                 with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:  # NumPy computes in parallel
-                    for row, wider in zip(rows, pool.map(widen, rows), strict=True):
-                        places[row], near[row] = wider
+                    for part, wider in zip(parts, pool.map(widen, parts), strict=True):
+                        for row, (ours, theirs) in zip(part, wider, strict=True):
+                            places[row], near[row] = ours, theirs
             indices[start : start + step], found[start : start + step] = places, near
         return indices, found
 
@@ -169,26 +176,55 @@ class Nearest:
 
     # ------------------------------------------------------------------------------- l1
     @cached_property
-    def _by_spread(self) -> tuple[np.ndarray, np.ndarray]:
-        """The features (d, n), those that differ most among the points first, and that order."""
-        order = np.argsort(-self.features.std(axis=0), kind="stable")
-        columns = np.empty(self.features.shape[::-1], "float32")
-        for row, feature in enumerate(order):
-            columns[row] = self.features[:, feature]
-        return columns, order
+    def _codes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+        """The features as whole numbers from 0 to 63, and how those are made.
 
-    def _within(self, query: np.ndarray, bound: float) -> np.ndarray:
-        """Return the points whose summed absolute differences to a query are at most the bound, and few others.
-
-        A sum only grows: points that are beyond the bound after some of the features need no further look.
+        Returns the codes (d, n), with one more point where n is odd, those features first that differ most among
+        the points; that order; the value of code 0 of each feature; and the width of a code, one for all.
         """
-        columns, order = self._by_spread
-        sums, terms = np.zeros(columns.shape[1], "float32"), np.empty(columns.shape[1], "float32")
-        few, look = len(sums) // 1000 + 16, max(4, len(order) // 24)
-        for number, (column, value) in enumerate(zip(columns, query[order], strict=True), start=1):
-            np.subtract(column, value, out=terms)
-            np.abs(terms, out=terms)
-            sums += terms
-            if number % look == 0 and np.count_nonzero(sums <= bound) <= few:
-                break
-        return np.flatnonzero(sums <= bound)
+        order = np.argsort(-self.features.std(axis=0), kind="stable")
+        lows = self.features.min(axis=0).astype("float64")[order]
+        sample = self.features[:: max(1, len(self.features) // 4096), order]
+        width = float(np.quantile(sample - lows, 0.999)) / _LARGEST_CODE or 1.0
+        codes = np.zeros((len(order), len(self.features) + len(self.features) % 2), "int8")
+        for row, feature in enumerate(order):
+            codes[row, : len(self.features)] = _coded(self.features[:, feature], lows[row], width)
+        return codes, order, lows, width
+
+    def _within(self, queries: np.ndarray, bounds: np.ndarray) -> list[np.ndarray]:
+        """Return for each query the points whose summed differences are at most its bound, and few others.
+
+        The difference of two codes is less than 1 above that of what they stand for. Those of four features fit
+        into one byte; the sums of the points of even and of odd index are kept apart, two bytes each. As a sum
+        only grows, points beyond the bound after some of the features need no further look.
+        """
+        codes, order, lows, width = self._codes
+        features, points = codes.shape
+        ours = _coded(queries[:, order], lows, width)
+        terms, four = np.empty((len(queries), points), "int8"), np.empty((len(queries), points), "uint8")
+        pairs = four.view("<u2")
+        one_byte = np.empty_like(pairs)
+        total = "uint16" if features * _LARGEST_CODE < 2**16 else "uint32"
+        even, odd = np.zeros(pairs.shape, total), np.zeros(pairs.shape, total)
+        few, look = points // 1000 + 16, max(4, features // 24 * 4)
+        for start in range(0, features, 4):
+            end = min(start + 4, features)
+            four[:] = 0
+            for row in range(start, end):
+                np.subtract(codes[row], ours[:, row, None], out=terms)
+                np.abs(terms, out=terms)
+                np.add(four, terms.view("uint8"), out=four)
+            even += np.bitwise_and(pairs, 255, out=one_byte)
+            odd += np.right_shift(pairs, 8, out=one_byte)
+            if end % look == 0 or end == features:
+                largest = bounds / width * (1 + 1e-9) + end + 1e-6
+                limits = np.minimum(largest, np.iinfo(total).max).astype(total)[:, None]
+                inside = np.stack([even <= limits, odd <= limits], axis=2).reshape(len(queries), -1)
+                if np.count_nonzero(inside) <= few * len(queries):
+                    break
+        return [np.flatnonzero(row[: len(self.features)]) for row in inside]
+
+
+def _coded(values: np.ndarray, lows: np.ndarray, width: float) -> np.ndarray:
+    """Return codes `int8` from 0 to 63; what is beyond the last one gets it too, which only lowers differences."""
+    return np.clip((values - lows) / width, 0, _LARGEST_CODE).astype("int8")
