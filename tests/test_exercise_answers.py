@@ -3,47 +3,16 @@
 import keras
 import numpy as np
 import pytest
-from exercise_answers import architectures as architectures_answers
-from exercise_answers import augmentation as augmentation_answers
-from exercise_answers import convolution as convolution_answers
-from exercise_answers import image_retrieval as image_retrieval_answers
-from exercise_answers import inception_by_blocks as inception_by_blocks_answers
-from exercise_answers import latent_tsne as latent_tsne_answers
-from exercise_answers import lenet_cifar10 as lenet_cifar10_answers
-from exercise_answers import residual_learning as residual_learning_answers
-from exercise_answers import test_time_augmentation as test_time_augmentation_answers
-from exercise_answers import transfer_learning as transfer_learning_answers
+from exercise_answers import sheets
 from keras import layers
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from kerascv_course import load_digits
-from kerascv_course.exercises import (
-    architectures,
-    augmentation,
-    convolution,
-    image_retrieval,
-    inception_by_blocks,
-    latent_tsne,
-    lenet_cifar10,
-    residual_learning,
-    transfer_learning,
-)
-from kerascv_course.exercises import test_time_augmentation as tta
+from kerascv_course.exercises import lenet_cifar10
 
-SHEETS = [
-    (convolution.sheet, convolution_answers),
-    (lenet_cifar10.sheet, lenet_cifar10_answers),
-    (architectures.sheet, architectures_answers),
-    (residual_learning.sheet, residual_learning_answers),
-    (augmentation.sheet, augmentation_answers),
-    (tta.sheet, test_time_augmentation_answers),
-    (transfer_learning.sheet, transfer_learning_answers),
-    (inception_by_blocks.sheet, inception_by_blocks_answers),
-    (latent_tsne.sheet, latent_tsne_answers),
-    (image_retrieval.sheet, image_retrieval_answers),
-]
+SHEETS = sheets()
 EXERCISES = [(exercise, table) for sheet, table in SHEETS for exercise in sheet.exercises.values()]
 
 

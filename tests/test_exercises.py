@@ -7,40 +7,17 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from exercise_answers import sheets
 from keras import layers
 
 from kerascv_course import __version__
-from kerascv_course.exercises import (
-    answers,
-    architectures,
-    augmentation,
-    convolution,
-    image_retrieval,
-    inception_by_blocks,
-    latent_tsne,
-    lenet_cifar10,
-    residual_learning,
-    test_time_augmentation,
-    transfer_learning,
-)
+from kerascv_course.exercises import answers, lenet_cifar10
 from kerascv_course.exercises.sheet import Feedback, Sheet, WrongAnswerError
 from kerascv_course.notebooks.marks import read_exercise, solution_of
 from kerascv_course.notebooks.source import list_sources, solved_notebook, student_notebook
 
 REPOSITORY = Path(__file__).parent.parent
-MODULES = [
-    convolution,
-    lenet_cifar10,
-    architectures,
-    residual_learning,
-    augmentation,
-    test_time_augmentation,
-    transfer_learning,
-    inception_by_blocks,
-    latent_tsne,
-    image_retrieval,
-]
-SHEETS = [module.sheet for module in MODULES]
+SHEETS = [sheet for sheet, _ in sheets()]
 EXERCISES = [exercise for sheet in SHEETS for exercise in sheet.exercises.values()]
 
 
