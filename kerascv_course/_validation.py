@@ -1,5 +1,6 @@
 """The one wording of an input error, and the checks that several modules share."""
 
+import difflib
 from collections.abc import Collection
 from typing import Any
 
@@ -53,7 +54,15 @@ def check_choice(function: str, argument: str, value: Any, choices: Collection[A
     if not any(value is choice or (type(value) is type(choice) and value == choice) for choice in choices):
         listed = [repr(choice) for choice in choices]
         rule = " or ".join(filter(None, [", ".join(listed[:-1]), listed[-1]]))
-        raise input_error(function, argument, rule, value)
+        names = {_letters(choice): choice for choice in choices if isinstance(choice, str)}
+        close = (
+            difflib.get_close_matches(_letters(value), names, n=1, cutoff=0.75) if isinstance(value, str) else []
+        )
+        raise input_error(function, argument, rule, value, f"Did you mean {names[close[0]]!r}?" if close else "")
+
+
+def _letters(name: str) -> str:
+    return "".join(filter(str.isalnum, name)).lower()
 
 
 def check_int(

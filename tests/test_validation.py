@@ -98,6 +98,12 @@ SHAPE = (
             ValueError,
             "`mode` of `f` must be 'avg', 'max' or None. Received: mode='mean'.",
         ),
+        (
+            lambda: check_choice("f", "net", "mobilenet_v2", ("MobileNet", "MobileNetV2", None)),
+            ValueError,
+            "`net` of `f` must be 'MobileNet', 'MobileNetV2' or None. Received: net='mobilenet_v2'. "
+            "Did you mean 'MobileNetV2'?",
+        ),
         (lambda: check_choice("f", "n", True, (1, 2)), ValueError, "`n` of `f` must be 1 or 2. Received: n=True."),
         (lambda: check_choice("f", "n", 1.0, (1,)), ValueError, "`n` of `f` must be 1. Received: n=1.0."),
         (lambda: check_choice("f", "mode", ["avg"], ("avg",)), ValueError, "Received: mode=['avg']."),
