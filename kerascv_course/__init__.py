@@ -12,15 +12,19 @@ __version__ = "0.1.0"
 _MODULES = (
     "architecture",
     "augmentation",
+    "classic",
     "datasets",
     "evaluation",
+    "experiment",
     "explain",
     "latent",
     "models",
     "plotting",
+    "report",
     "runtime",
     "training",
     "transfer",
+    "tuning",
 )
 
 _NAMES = {

@@ -1,15 +1,19 @@
 # What an editor and a type checker see of the package; at run time the names are fetched when they are used.
 from kerascv_course import architecture as architecture
 from kerascv_course import augmentation as augmentation
+from kerascv_course import classic as classic
 from kerascv_course import datasets as datasets
 from kerascv_course import evaluation as evaluation
+from kerascv_course import experiment as experiment
 from kerascv_course import explain as explain
 from kerascv_course import latent as latent
 from kerascv_course import models as models
 from kerascv_course import plotting as plotting
+from kerascv_course import report as report
 from kerascv_course import runtime as runtime
 from kerascv_course import training as training
 from kerascv_course import transfer as transfer
+from kerascv_course import tuning as tuning
 from kerascv_course.architecture import conv_output_size as conv_output_size
 from kerascv_course.architecture import layer_table as layer_table
 from kerascv_course.architecture import receptive_field as receptive_field

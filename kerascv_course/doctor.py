@@ -12,7 +12,11 @@ from kerascv_course.datasets import cache_folder, find_cifar10
 from kerascv_course.datasets.bundle import find_weights
 
 LEAST_FREE_BYTES = 2 * 1024**3  # the official CIFAR-10 archive, unpacked, and the decoded arrays
-EXTRAS = {"notebooks": ("jupytext", "nbclient", "nbconvert", "latex2mathml"), "tensorboard": ("tensorboard",)}
+EXTRAS = {
+    "notebooks": ("jupytext", "nbclient", "nbconvert", "latex2mathml"),
+    "tensorboard": ("tensorboard",),
+    "tuning": ("keras_tuner",),
+}
 
 
 @dataclass(frozen=True)

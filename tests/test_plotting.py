@@ -20,7 +20,10 @@ from PIL import Image
 
 from kerascv_course import build_lenet5, layer_table, plotting
 from kerascv_course.architecture import ModelRecord, compare
-from kerascv_course.evaluation import RocCurve, roc_curves
+from kerascv_course.evaluation import RocCurve, calibration, roc_curves
+from kerascv_course.explain import LayerStatistics
+from kerascv_course.plotting.evaluation import calibration_plot
+from kerascv_course.plotting.statistics import activation_curves, activation_histograms
 from kerascv_course.transfer import SweepResults, SweepRow
 
 EPOCHS = {"loss": [2.0, 1.0, 0.5], "val_loss": [2.1, 1.5, 1.4], "accuracy": [0.2, 0.6, 0.8]}
@@ -29,6 +32,20 @@ SWEEP = [
     {"unfrozen_blocks": number, "trainable_params": 2_000 * number + 500, "val_accuracy": share}
     for number, share in ((0, 0.5), (1, 0.6), (3, 0.8))
 ]
+
+
+def layer_statistics(name, steps, bins=16):
+    """Return a record of a layer whose activations grow with the steps."""
+    rng = np.random.default_rng(len(name))
+    values = [rng.normal(size=200) * (1 + step / 10) / 4 for step in steps]
+    counts = np.stack([np.histogram(numbers, bins, (-8, 8))[0] for numbers in values])
+    means, deviations = np.array([(numbers.mean(), numbers.std()) for numbers in values]).T
+    zeros = np.linspace(0, 1, len(steps))
+    return LayerStatistics(name, np.array(steps), means, deviations, zeros, counts, np.linspace(-8, 8, bins + 1))
+
+
+STATISTICS = [layer_statistics(f"inner/block{number}", range(0, 120, 10)) for number in range(5)]
+CALIBRATION = calibration(np.arange(40) % 3, np.random.default_rng(3).dirichlet(np.full(3, 0.5), 40), bins=10)
 FIGURES = {
     "image_grid": lambda: plotting.image_grid(
         np.zeros((3, 8, 8), "uint8"), titles=["a", "b", "c"], caption="zeros"
@@ -69,6 +86,9 @@ FIGURES = {
     "plot_comparison": lambda: plotting.plot_comparison(compare([build_lenet5()]).records, caption="one"),
     "roc_plot": lambda: plotting.roc_plot(TEN, caption="ten classes, in a sentence that is rather long"),
     "sweep_plot": lambda: plotting.sweep_plot(SWEEP, caption="three steps"),
+    "calibration_plot": lambda: calibration_plot(CALIBRATION, caption="forty images"),
+    "activation_curves": lambda: activation_curves(STATISTICS, caption="five layers"),
+    "activation_histograms": lambda: activation_histograms(STATISTICS, caption="five layers"),
 }
 
 
@@ -542,6 +562,57 @@ def test_the_results_of_a_sweep_are_drawn_as_they_are_and_say_where_it_started()
     assert list(lines(figure.axes[0])) == ["validation"]
 
 
+def test_a_reliability_diagram_has_accuracies_confidences_and_numbers_of_images():
+    upper, lower = calibration_plot(CALIBRATION).axes
+    used = [row for row in CALIBRATION.rows if row.images]
+    points = lines(upper)["mean of the bin"]
+    assert points.get_xdata().tolist() == [row.confidence for row in used]
+    assert points.get_ydata().tolist() == [row.accuracy for row in used]
+    assert [bar.get_height() for bar in lower.patches] == [row.images for row in CALIBRATION.rows]
+    distances = [bar for bar in upper.patches if bar.get_hatch() and bar.get_width() < 0.5 and bar.get_height()]
+    assert [abs(bar.get_height()) for bar in distances] == [
+        pytest.approx(abs(row.accuracy - row.confidence)) for row in used if row.accuracy != row.confidence
+    ]
+    assert f"{CALIBRATION.expected_calibration_error:.3f}" in upper.get_title()
+
+
+@pytest.mark.smoke
+def test_each_layer_is_a_line_over_its_steps_in_all_three_panels():
+    for axis, field in zip(
+        activation_curves(STATISTICS).axes, ("means", "standard_deviations", "zero_shares"), strict=True
+    ):
+        assert list(lines(axis)) == [row.layer for row in STATISTICS]
+        for line, row in zip(axis.lines, STATISTICS, strict=True):
+            assert line.get_xdata().tolist() == row.steps.tolist()
+            assert line.get_ydata().tolist() == getattr(row, field).tolist()
+
+
+def test_the_colours_of_a_histogram_are_the_shares_of_each_step():
+    uneven = layer_statistics("one", [0, 10, 40])
+    figure = activation_histograms([uneven])
+    (mesh,) = figure.axes[0].collections
+    rows, columns = np.nonzero(uneven.histogram_counts.T)
+    shown = mesh.get_array()
+    assert shown.shape[1] == 3
+    shares = uneven.histogram_counts / 200
+    assert shown[rows - rows.min(), columns].tolist() == shares.T[rows, columns].tolist()
+    assert (~np.ma.getmaskarray(shown)).sum() == len(rows)  # what is empty has no colour
+    edges = mesh.get_coordinates()[0, :, 0]
+    assert edges.tolist() == [-5, 5, 25, 55]
+    low, high = mesh.get_coordinates()[[0, -1], 0, 1]
+    assert (low, high) == (uneven.histogram_edges[rows.min()], uneven.histogram_edges[rows.max() + 1])
+
+
+def test_a_single_record_and_a_layer_of_nothing_finite_are_drawn():
+    empty = layer_statistics("empty", [0])
+    empty = LayerStatistics(
+        "empty", empty.steps, *[np.array([np.nan])] * 3, 0 * empty.histogram_counts, np.arange(17)
+    )
+    for draw in (activation_curves, activation_histograms):
+        draw([layer_statistics("one", [5]), empty]).canvas.draw()
+        draw([empty]).canvas.draw()
+
+
 # ------------------------------------------------------------------------------------------------- bad input
 GREY = np.zeros((2, 8, 8))
 
@@ -632,6 +703,24 @@ GREY = np.zeros((2, 8, 8))
             ValueError,
             ["`val_accuracy` or `test_accuracy`", "1 rows"],
         ),
+        (
+            lambda: calibration_plot(0.1),
+            TypeError,
+            ["result", "calibration_plot", "evaluation.calibration", "0.1"],
+        ),
+        (lambda: calibration_plot(STATISTICS), TypeError, ["result", "calibration_plot"]),
+        (
+            lambda: activation_curves([]),
+            ValueError,
+            ["records", "activation_curves", "1 to 24", "0 layers", "Train"],
+        ),
+        (
+            lambda: activation_histograms(STATISTICS * 5),
+            ValueError,
+            ["activation_histograms", "25 layers", "[::2]"],
+        ),
+        (lambda: activation_curves({"a": 1}), TypeError, ["records", "ActivationStatistics.records"]),
+        (lambda: activation_histograms([1]), TypeError, ["records", "[1]"]),
     ],
 )
 def test_bad_input_is_named_before_anything_is_drawn(call, error, parts):

@@ -1,5 +1,7 @@
-"""Why a model answers as it does: the places of an image that speak for a class."""
+"""Why a model answers as it does, and what happens in it: Grad-CAM, and activations while it trains."""
 
+from kerascv_course.explain.activation_records import ActivationRecords, LayerStatistics
 from kerascv_course.explain.grad_cam import GradCam, grad_cam
+from kerascv_course.explain.statistics import ActivationStatistics
 
-__all__ = ["GradCam", "grad_cam"]
+__all__ = ["ActivationRecords", "ActivationStatistics", "GradCam", "LayerStatistics", "grad_cam"]

@@ -15,17 +15,25 @@ Where the figure appears:
 The user's global settings (`matplotlib.rcParams`) are left alone.
 """
 
+from kerascv_course.plotting.classic import keypoints, visual_words, word_histogram
 from kerascv_course.plotting.curves import confusion_matrix, history_curves
-from kerascv_course.plotting.evaluation import roc_plot, sweep_plot
+from kerascv_course.plotting.evaluation import calibration_plot, roc_plot, sweep_plot
+from kerascv_course.plotting.experiments import comparison_plot, search_plot
 from kerascv_course.plotting.heatmaps import heatmap_overlays
 from kerascv_course.plotting.images import activations, first_layer_filters, image_grid, image_table
 from kerascv_course.plotting.interactive_map import InteractiveMap, interactive_map
 from kerascv_course.plotting.latent import image_mosaic, latent_map, retrieval_rows
 from kerascv_course.plotting.networks import plot_architecture, plot_comparison
+from kerascv_course.plotting.schedules import learning_rate_plot, schedule_plot
+from kerascv_course.plotting.statistics import activation_curves, activation_histograms
 
 __all__ = [
     "InteractiveMap",
+    "activation_curves",
+    "activation_histograms",
     "activations",
+    "calibration_plot",
+    "comparison_plot",
     "confusion_matrix",
     "first_layer_filters",
     "heatmap_overlays",
@@ -34,10 +42,16 @@ __all__ = [
     "image_mosaic",
     "image_table",
     "interactive_map",
+    "keypoints",
     "latent_map",
+    "learning_rate_plot",
     "plot_architecture",
     "plot_comparison",
     "retrieval_rows",
     "roc_plot",
+    "schedule_plot",
+    "search_plot",
     "sweep_plot",
+    "visual_words",
+    "word_histogram",
 ]

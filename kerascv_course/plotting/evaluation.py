@@ -82,6 +82,79 @@ def roc_plot(curves: Sequence[Any], *, caption: str | None = None) -> Figure:
 
 
 @styled
+def calibration_plot(result: Any, *, caption: str | None = None) -> Figure:
+    """Draw a reliability diagram: how often a model is right, over how sure it is, and how many images that are.
+
+    Args:
+        result: What `evaluation.calibration` returned: `rows` with `lower`, `upper`, `images`, `confidence` and
+            `accuracy`, and `expected_calibration_error`.
+        caption: A sentence above the figure.
+
+    Returns:
+        The figure: above a bar and a point for each bin with images, the dashed diagonal where both agree and the
+        hatched distance to it; below the number of images in each bin.
+
+    Raises:
+        TypeError: Where `result` is no such record.
+
+    Example:
+        >>> from kerascv_course.evaluation import calibration
+        >>> found = calibration(np.array([0, 1, 1]), np.array([[0.9, 0.1], [0.9, 0.1], [0.4, 0.6]]), bins=2)
+        >>> upper, lower = calibration_plot(found).axes
+        >>> [int(bar.get_height()) for bar in lower.patches]
+        [0, 3]
+    """
+    rows = getattr(result, "rows", ())
+    fields = ("lower", "upper", "images", "confidence", "accuracy")
+    has_fields = rows and all(hasattr(row, field) for row in rows for field in fields)
+    if not has_fields or not hasattr(result, "expected_calibration_error"):
+        raise input_error(
+            "calibration_plot", "result", "what `evaluation.calibration` returned", result, error=TypeError
+        )
+    figure, (upper, lower) = plt.subplots(
+        2, 1, figsize=(5.2, 5.6), layout="constrained", sharex=True, height_ratios=(3, 1)
+    )
+    for row in rows:
+        # Bins of one value, as among equal confidences, would have no width.
+        left, width = row.lower, max(row.upper - row.lower, 0.004)
+        lower.bar(left, row.images, width, align="edge", color=COLORS[0], edgecolor="white", linewidth=0.5)
+        if row.accuracy is None:
+            continue
+        upper.bar(left, row.accuracy, width, align="edge", color=COLORS[5], edgecolor="white", linewidth=0.5)
+        upper.bar(
+            left,
+            row.confidence - row.accuracy,
+            width,
+            bottom=row.accuracy,
+            align="edge",
+            color="none",
+            edgecolor=COLORS[1],
+            hatch="////",
+            linewidth=0,
+        )
+    used = [row for row in rows if row.accuracy is not None]
+    upper.plot([0, 1], [0, 1], color="0.3", linestyle="--", label="as often right as sure")
+    upper.plot(
+        [row.confidence for row in used],
+        [row.accuracy for row in used],
+        color=COLORS[0],
+        marker=MARKERS[0],
+        markersize=5,
+        label="mean of the bin",
+    )
+    upper.bar(0, 0, color="none", edgecolor=COLORS[1], hatch="////", linewidth=0, label="distance")
+    upper.set(ylim=(0, 1.02), xlim=(0, 1), ylabel="accuracy")
+    upper.set_title(f"expected calibration error {result.expected_calibration_error:.3f}")
+    upper.legend(loc="upper left")
+    lower.set(xlabel="confidence", ylabel="images")
+    lower.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
+    for axis in (upper, lower):
+        axis.grid(alpha=0.3)
+        axis.set_axisbelow(True)
+    return with_caption(figure, caption)
+
+
+@styled
 def sweep_plot(results: Any, *, caption: str | None = None) -> Figure:
     """Draw the accuracy and the trainable parameters over the number of unfrozen blocks.
 

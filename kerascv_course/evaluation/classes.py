@@ -1,0 +1,140 @@
+"""Who is taken for whom, and how well each class is found: confusion matrix, precision, recall, F1."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from kerascv_course._tables import Table, percent
+from kerascv_course.evaluation.checks import check_decisions
+
+
+@dataclass(frozen=True)
+class ClassResult:
+    """How well one class is found.
+
+    Attributes:
+        name: Name of the class.
+        images: Images of the class.
+        predicted: Images that the model took for ones of the class.
+        precision: Share of these that are of the class; None where there is none.
+        recall: Share of the images of the class that the model took for such; None where there is none.
+        f1: Harmonic mean of the two, 2 * hits / (images + predicted); None where both are None.
+    """
+
+    name: str
+    images: int
+    predicted: int
+    precision: float | None
+    recall: float | None
+    f1: float | None
+
+
+@dataclass(frozen=True)
+class ClassificationReport(Table):
+    """What `classification_report` returns: a row for each class; shown as a table.
+
+    Attributes:
+        rows: The classes in their order.
+        accuracy: Share of the images whose class was found.
+        macro_f1: Mean of the F1 of the classes that have one: each class counts the same.
+        notes: Remarks, shown below the table.
+    """
+
+    rows: tuple[ClassResult, ...]
+    accuracy: float
+    macro_f1: float
+    notes: tuple[str, ...]
+
+    _header = ("Class", "Images", "Predicted", "Precision", "Recall", "F1")
+
+    @staticmethod
+    def _cells(row: ClassResult) -> tuple[str, ...]:
+        f1 = "-" if row.f1 is None else f"{row.f1:.3f}"
+        return (
+            row.name,
+            f"{row.images:,}",
+            f"{row.predicted:,}",
+            percent(row.precision),
+            percent(row.recall),
+            f1,
+        )
+
+
+def confusion_matrix(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Count for each true class how often each class was predicted.
+
+    Args:
+        labels: True classes, whole numbers from 0, shape (images,).
+        probabilities: What `model.predict` returned: (images, classes), from 0 to 1. One column, or an array
+            (images,), is the probability of class 1 of two; from 0.5 on that is the predicted one.
+
+    Returns:
+        Counts, `int64`, (classes, classes): true classes in rows, predicted ones in columns, as
+        `plotting.confusion_matrix` draws them.
+
+    Raises:
+        TypeError: If an array has the wrong dtype.
+        ValueError: If shapes or labels do not fit each other, or a value is not from 0 to 1.
+
+    Example:
+        >>> probabilities = np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]])
+        >>> confusion_matrix(np.array([0, 0, 1]), probabilities)
+        array([[1, 1],
+               [0, 1]])
+
+    Source: Boracchi, Lorente.
+    """
+    found = check_decisions("confusion_matrix", labels, probabilities)
+    return _count(found.truth, found.predicted, len(found.names))
+
+
+def classification_report(
+    labels: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str] | None = None
+) -> ClassificationReport:
+    """Compute precision, recall and F1 of each class.
+
+    Args:
+        labels: True classes, whole numbers from 0, shape (images,).
+        probabilities: As in `confusion_matrix`.
+        class_names: One name per class, two where there is one column; by default "class 0" and so on.
+
+    Returns:
+        A row for each class, and the accuracy.
+
+    Raises:
+        TypeError: If an array has the wrong dtype, or the names are no texts.
+        ValueError: If shapes, labels or names do not fit each other, or a value is not from 0 to 1.
+
+    Example:
+        >>> probabilities = np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]])
+        >>> print(classification_report(np.array([0, 0, 1]), probabilities, ["cat", "dog"]))
+        Class  Images  Predicted  Precision  Recall     F1
+        --------------------------------------------------
+        cat         2          1     100.0%   50.0%  0.667
+        dog         1          2      50.0%  100.0%  0.667
+        Accuracy 66.7% of 3 images; mean F1 of the classes 0.667.
+
+    Source: Lorente.
+    """
+    found = check_decisions("classification_report", labels, probabilities, class_names)
+    counts = _count(found.truth, found.predicted, len(found.names))
+    rows = []
+    for index, name in enumerate(found.names):
+        hits, images, predicted = int(counts[index, index]), int(counts[index].sum()), int(counts[:, index].sum())
+        precision, recall = _share(hits, predicted), _share(hits, images)
+        rows.append(ClassResult(name, images, predicted, precision, recall, _share(2 * hits, images + predicted)))
+    accuracy = float(np.trace(counts) / counts.sum())
+    macro = float(np.mean([row.f1 for row in rows if row.f1 is not None]))
+    note = f"Accuracy {accuracy:.1%} of {len(found.truth):,} images; mean F1 of the classes {macro:.3f}."
+    return ClassificationReport(tuple(rows), accuracy, macro, (note,))
+
+
+def _count(truth: np.ndarray, predicted: np.ndarray, count: int) -> np.ndarray:
+    from sklearn import metrics
+
+    return metrics.confusion_matrix(truth, predicted, labels=np.arange(count))
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None

@@ -1,0 +1,186 @@
+"""Named variants of a model, each trained over several seeds."""
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerascv_course._validation import check_choice, check_int, input_error
+from kerascv_course.datasets import ImageDataset
+from kerascv_course.experiment.kept import KeptRuns, check_arrays, data_digest, is_builder
+from kerascv_course.experiment.records import ExperimentResults, ExperimentRun, summary_row
+from kerascv_course.runtime import seed_everything
+from kerascv_course.training.fit import fit
+
+Arrays = tuple[np.ndarray, np.ndarray]
+Build = Callable[[], keras.Model]
+Plans = dict[str, tuple[Build, dict[str, Any]]]
+
+_FUNCTION = "compare"
+_METRIC = "val_accuracy"
+_RULES = {"epochs": 1, "batch_size": 1, "patience": 0}  # settings that a variant may have of its own; the least
+
+
+def compare(
+    variants: Mapping[str, Build | tuple[Build, Mapping[str, Any]]],
+    data: ImageDataset | Arrays,
+    *,
+    epochs: int,
+    seeds: Sequence[int] = (0, 1, 2),
+    batch_size: int = 32,
+    patience: int | None = None,
+    validation_split: float = 0.1,
+    validation_data: Arrays | None = None,
+    folder: str | os.PathLike[str] | None = None,
+    verbose: int = 1,
+) -> ExperimentResults:
+    """Train each variant of a model once per seed, and report accuracy with spread, parameters and time.
+
+    A seed decides the first weights, the images that are held out and the order of the others, so that the runs of
+    two variants with the same seed are a pair. A run that fails, for example because its loss became NaN, is
+    reported in the table with its error, and the others go on.
+
+    With a `folder`, each completed run is kept there, and the same call, made again after an interruption, does
+    only what is missing. More seeds or more variants may be asked for later; failed runs are tried again.
+
+    Args:
+        variants: From a variant's name to the function that builds and compiles its model, with
+            `metrics=["accuracy"]`; it is called without arguments after seeding. Or to a pair: the function, and
+            a dictionary of the settings that this variant has of its own, out of `epochs`, `batch_size` and
+            `patience`.
+        data: The training images and labels as two arrays, or an `ImageDataset`, whose images are passed on as
+            they are.
+        epochs: How often the training images are seen, 1 or more.
+        seeds: Distinct whole numbers from 0 on, at least one. Three are few: see `verdict`.
+        batch_size: Images per step, 1 or more.
+        patience: As in `training.fit`.
+        validation_split: Share of the training images that is held out to measure the accuracy, above 0 and below
+            1. Ignored where `validation_data` is given.
+        validation_data: Images and labels to measure the accuracy on.
+        folder: Where completed runs are kept; made if it does not exist. None keeps nothing.
+        verbose: 1 shows a progress bar over the runs, 0 is silent.
+
+    Returns:
+        A row for each variant, which shows itself as a table, and all runs with their histories.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        ValueError: If there is no variant or seed, a number is out of range, or `folder` holds runs of another
+            data set or of a variant of the same name that differs.
+        RuntimeError: If every run failed.
+
+    Example:
+        >>> from kerascv_course.datasets import load_digits
+        >>> def build(units):
+        ...     hidden = keras.layers.Dense(units, "relu")
+        ...     layers = [keras.layers.Rescaling(1 / 255), keras.layers.Flatten(), hidden]
+        ...     model = keras.Sequential([keras.Input((8, 8, 1)), *layers, keras.layers.Dense(10, "softmax")])
+        ...     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        ...     return model
+        >>> variants = {"narrow": lambda: build(4), "wide": lambda: build(32)}
+        >>> digits = load_digits(image_size=8).subset(per_class=20)
+        >>> results = compare(variants, digits, epochs=1, seeds=(0, 1), verbose=0)
+        >>> [(row.variant, row.seeds, row.params) for row in results.rows]
+        [('narrow', 2, 310), ('wide', 2, 2410)]
+
+    Source: Manco (designing a CNN: one change at a time, and the ratio accuracy * 1e5 / parameters).
+    """
+    defaults = {"epochs": epochs, "batch_size": batch_size, "patience": patience}
+    plans = _check_variants(variants, defaults)
+    numbers = _check_seeds(seeds)
+    train, held_out = check_arrays(_FUNCTION, data, validation_split, validation_data)
+    check_choice(_FUNCTION, "verbose", verbose, (0, 1))
+    kept = None
+    if folder is not None:
+        kept = KeptRuns(folder, data_digest(train, validation_split, held_out))
+        kept.check(plans)
+
+    validation = {"validation_split": validation_split, "validation_data": held_out}
+    progress = keras.utils.Progbar(len(plans) * len(numbers), unit_name="run") if verbose else None
+    runs = []
+    for name, (build, settings) in plans.items():
+        for seed in numbers:
+            run = kept.load(name, seed) if kept else None
+            if run is None:
+                run = _train(name, build, train, seed, {**settings, **validation})
+                if kept and not run.error:
+                    kept.save(run, settings)
+            runs.append(run)
+            if progress is not None:
+                progress.update(len(runs))
+    failed = [run for run in runs if run.error]
+    if len(failed) == len(runs):
+        raise RuntimeError(f"`compare`: every run failed. The first, {failed[0].variant!r}: {failed[0].error}")
+    notes = [f"{run.variant}, seed {run.seed}, failed: {run.error}" for run in failed]
+    rows = tuple(summary_row(name, [run for run in runs if run.variant == name]) for name in plans)
+    return ExperimentResults(rows, tuple(runs), tuple(notes))
+
+
+def _train(name: str, build: Build, data: Arrays, seed: int, settings: Mapping[str, Any]) -> ExperimentRun:
+    """Train one variant with one seed; an error becomes part of the record."""
+    params = None
+    try:
+        seed_everything(seed)
+        model = build()
+        if isinstance(model, keras.Model) and model.built:
+            params = model.count_params()
+        started = time.perf_counter()
+        history = fit(model, data, seed=seed, verbose=0, **settings)
+        seconds = time.perf_counter() - started
+        if _METRIC not in history.history:
+            raise input_error(_FUNCTION, "variants", 'compiled with metrics=["accuracy"]', name)
+        loss, accuracy = _at_the_end(history, settings["patience"])
+        if not np.isfinite([loss, accuracy]).all():
+            raise FloatingPointError(f"the validation loss became {loss}, with accuracy {accuracy}")
+    except Exception as error:  # whatever is wrong with one variant, the others are worth having
+        return ExperimentRun(name, seed, None, params, None, {}, f"{type(error).__name__}: {error}")
+    return ExperimentRun(name, seed, accuracy, model.count_params(), seconds, history.history)
+
+
+def _at_the_end(history: keras.callbacks.History, patience: int | None) -> tuple[float, float]:
+    """Return loss and accuracy of the weights that `fit` has left: the last ones, or the best with patience."""
+    losses, accuracies = history.history["val_loss"], history.history[_METRIC]
+    epoch = -1 if patience is None else int(np.argmin(losses))
+    return float(losses[epoch]), float(accuracies[epoch])
+
+
+def _check_variants(variants: Any, defaults: Mapping[str, Any]) -> Plans:
+    """Return name -> (build, settings), or raise."""
+    rule = "a dictionary from names to functions that build a compiled model, or to pairs (function, settings)"
+    if not isinstance(variants, Mapping):
+        raise input_error(_FUNCTION, "variants", rule, variants, error=TypeError)
+    if not variants:
+        raise input_error(_FUNCTION, "variants", "one or more named functions", variants)
+    _check_settings(defaults, "")
+    plans: Plans = {}
+    for name, variant in variants.items():
+        pair = variant if isinstance(variant, tuple) and len(variant) == 2 else (variant, {})
+        if not isinstance(name, str) or not is_builder(pair[0]) or not isinstance(pair[1], Mapping):
+            way_out = "Pass the function itself, not the model: each seed needs a new one."
+            raise input_error(_FUNCTION, "variants", rule, {name: variant}, way_out, TypeError)
+        unknown = sorted(set(pair[1]) - set(_RULES))
+        if unknown:
+            rule = f"without settings other than {', '.join(_RULES)}"
+            raise input_error(_FUNCTION, f"variants[{name!r}]", rule, unknown[0])
+        _check_settings(pair[1], f"variants[{name!r}]")
+        plans[name] = (pair[0], {**defaults, **pair[1]})
+    return plans
+
+
+def _check_settings(settings: Mapping[str, Any], where: str) -> None:
+    for key, value in settings.items():
+        if value is not None or key != "patience":
+            check_int(_FUNCTION, f"{where}[{key!r}]" if where else key, value, _RULES[key])
+
+
+def _check_seeds(seeds: Any) -> list[int]:
+    rule = "a list of one or more distinct whole numbers from 0 on"
+    if not isinstance(seeds, list | tuple | range):
+        raise input_error(_FUNCTION, "seeds", rule, seeds, error=TypeError)
+    numbers = [check_int(_FUNCTION, "seeds", seed, 0, 2**32 - 1) for seed in seeds]
+    if not numbers or len(set(numbers)) < len(numbers):
+        raise input_error(_FUNCTION, "seeds", rule, seeds)
+    return numbers

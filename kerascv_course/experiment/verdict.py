@@ -1,0 +1,93 @@
+"""Does a conclusion hold? From the interval of the difference over the seeds."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from kerascv_course._validation import check_choice, check_number, input_error
+from kerascv_course.experiment.records import CONFIDENCE, ExperimentResults, t_interval
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether the runs bear out the claim that one variant is better than another.
+
+    Attributes:
+        better: The variant that is claimed to be the better one.
+        than: The other one.
+        conclusion: "holds", "does not hold" or "undecided".
+        difference: Mean over the seeds of accuracy(better) - accuracy(than); None where no seed has both.
+        low: Lower end of its interval; None for fewer than two seeds.
+        high: Upper end.
+        seeds: Number of seeds that both variants completed.
+        confidence: Of the interval, as a share.
+    """
+
+    better: str
+    than: str
+    conclusion: str
+    difference: float | None
+    low: float | None
+    high: float | None
+    seeds: int
+    confidence: float
+
+    def __str__(self) -> str:
+        claim = f"{self.better} is better than {self.than}: {self.conclusion}"
+        if self.difference is None:
+            return f"{claim} (no seed has both)"
+        found = f"difference {100 * self.difference:+.1f} points over {self.seeds} seeds"
+        if self.low is None or self.high is None:
+            return f"{claim} ({found}; an interval needs two seeds)"
+        interval = f"{100 * self.low:+.1f} to {100 * self.high:+.1f}"
+        return f"{claim} ({found}, {self.confidence:.0%} interval {interval})"
+
+
+def verdict(results: ExperimentResults, better: str, than: str, *, confidence: float = CONFIDENCE) -> Verdict:
+    """Say whether the runs bear out the claim that one variant has a higher accuracy than another.
+
+    The test is the paired t-test, in the form of its interval: the runs of both variants with the same seed were
+    held against the same images, so it takes the difference of each pair, and the two-sided interval of the mean
+    of these differences (Student's t, n - 1 degrees of freedom). Wholly above 0 the claim *holds*; wholly below 0
+    it *does not hold*: the other variant is the better one. Otherwise, and with fewer than two seeds, it is
+    *undecided*: that is no proof that the two are equally good. Of twenty claims without any truth, about one is
+    decided all the same, at 95 %.
+
+    Args:
+        results: What `compare` returned.
+        better: Name of the variant that is claimed to be the better one.
+        than: Name of the other one.
+        confidence: Of the interval, above 0 and below 1.
+
+    Returns:
+        The `Verdict`, which shows itself as a sentence.
+
+    Raises:
+        TypeError: If `results` is not of `compare`, or `confidence` no number.
+        ValueError: If a name is not among the variants, both are the same, or `confidence` is out of range.
+
+    Example:
+        >>> from kerascv_course.experiment import ExperimentRun
+        >>> runs = [ExperimentRun(name, seed, accuracy, 100, 1.0, {}) for name, accuracies in
+        ...         {"3x3": (0.71, 0.70, 0.73), "5x5": (0.65, 0.66, 0.68)}.items()
+        ...         for seed, accuracy in enumerate(accuracies)]
+        >>> print(verdict(ExperimentResults((), tuple(runs), ()), "3x3", "5x5"))
+        3x3 is better than 5x5: holds (difference +5.0 points over 3 seeds, 95% interval +2.5 to +7.5)
+    """
+    if not isinstance(results, ExperimentResults):
+        raise input_error("verdict", "results", "what `compare` returned", results, error=TypeError)
+    names = list(dict.fromkeys(run.variant for run in results.runs))
+    check_choice("verdict", "better", better, names)
+    check_choice("verdict", "than", than, [name for name in names if name != better])
+    confidence = check_number("verdict", "confidence", confidence, 0, 1)
+    if confidence in (0, 1):
+        raise input_error("verdict", "confidence", "above 0 and below 1", confidence)
+    first, second = ({run.seed: run.accuracy for run in results.runs if run.variant == n} for n in (better, than))
+    pairs = [(first[seed], second[seed]) for seed in first if seed in second]
+    differences = [a - b for a, b in pairs if a is not None and b is not None]
+    low, high = t_interval(differences, confidence)
+    conclusion = "undecided"
+    if low is not None and high is not None and (low > 0 or high < 0):
+        conclusion = "holds" if low > 0 else "does not hold"
+    mean = float(np.mean(differences)) if differences else None
+    return Verdict(better, than, conclusion, mean, low, high, len(differences), confidence)

@@ -1,0 +1,264 @@
+"""Variants over seeds: what is trained, what the table says, what is kept, and when a conclusion holds."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from scipy import stats
+
+from kerascv_course.experiment import ExperimentResults, ExperimentRun, compare, verdict
+from kerascv_course.plotting.experiments import comparison_plot
+from kerascv_course.training import fit
+
+RNG = np.random.default_rng(0)
+Y = np.arange(60) % 3
+X = (RNG.normal(size=(60, 4, 4, 1)) + Y[:, None, None, None]).astype("float32")
+HELD_OUT = (X[:15], Y[:15])
+
+
+def build(units=4, metrics=("accuracy",), initializer="glorot_uniform"):
+    dense = layers.Dense(3, "softmax", kernel_initializer=initializer)
+    model = keras.Sequential([keras.Input((4, 4, 1)), layers.Flatten(), layers.Dense(units, "relu"), dense])
+    # Step by step: to build the programs takes longer than so short a training.
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=list(metrics), run_eagerly=True)
+    return model
+
+
+def build_nan():
+    model = build()
+    model.layers[-1].kernel.assign(np.full((4, 3), np.nan))
+    return model
+
+
+def run(variants, data=(X, Y), **options):
+    return compare(variants, data, **({"epochs": 2, "seeds": (0, 1), "verbose": 0} | options))
+
+
+def results_of(**accuracies):
+    runs = [
+        ExperimentRun(name, seed, value, 10, 1.0, {}, "" if value is not None else "ValueError: no")
+        for name, values in accuracies.items()
+        for seed, value in enumerate(values)
+    ]
+    return ExperimentResults((), tuple(runs), ())
+
+
+@pytest.mark.smoke
+def test_a_row_is_what_fits_by_hand_give():
+    (row,) = run({"a": build}, seeds=(3, 5), epochs=3).rows
+    accuracies = []
+    for seed in (3, 5):
+        keras.utils.set_random_seed(seed)
+        accuracies.append(fit(build(), (X, Y), epochs=3, seed=seed, verbose=0).history["val_accuracy"][-1])
+    interval = stats.t.interval(0.95, 1, np.mean(accuracies), stats.sem(accuracies))
+    assert row.accuracy == pytest.approx(np.mean(accuracies))
+    assert row.accuracy_std == pytest.approx(np.std(accuracies, ddof=1))
+    assert (row.accuracy_low, row.accuracy_high) == pytest.approx(interval)
+    assert row.params == (16 + 1) * 4 + (4 + 1) * 3 == 83
+    assert row.ratio == pytest.approx(row.accuracy * 1e5 / 83)
+    assert (row.seeds, row.error) == (2, "")
+
+
+def test_a_variant_trains_with_its_own_settings_and_patience_reports_the_best_weights():
+    results = run({"short": build, "long": (build, {"epochs": 4})}, seeds=[0])
+    assert [len(single.history["loss"]) for single in results.runs] == [2, 4]
+    (best,) = run({"a": build}, seeds=[1], epochs=12, patience=1, validation_data=HELD_OUT).runs
+    epoch = int(np.argmin(best.history["val_loss"]))
+    assert best.accuracy == best.history["val_accuracy"][epoch]
+
+
+def test_a_failed_variant_is_reported_and_loses_no_other():
+    def broken():
+        raise ValueError("kernel larger than the image")
+
+    variants = {"broken": broken, "nan": build_nan, "fine": build, "no metric": lambda: build(metrics=())}
+    results = run(variants)
+    found = {row.variant: (row.seeds, row.error.split(":")[0]) for row in results.rows}
+    assert found == {
+        "broken": (0, "ValueError"),
+        "nan": (0, "FloatingPointError"),
+        "fine": (2, ""),
+        "no metric": (0, "ValueError"),
+    }
+    assert "broken, seed 0, failed: ValueError: kernel larger than the image" in str(results)
+    assert 'compiled with metrics=["accuracy"]' in results.rows[3].error
+    texts = [text.get_text() for text in comparison_plot(results).axes[0].texts]
+    assert texts == ["failed"] * 3
+    with pytest.raises(RuntimeError, match=r"`compare`: every run failed\. The first, 'nan': FloatingPointError"):
+        run({"nan": build_nan})
+
+
+def test_a_failure_of_one_seed_leaves_the_figures_of_the_others():
+    calls = []
+
+    def sometimes():
+        calls.append(1)
+        return build_nan() if len(calls) == 2 else build()
+
+    (row,) = run({"a": sometimes}, seeds=(0, 1, 2)).rows
+    assert row.seeds == 2
+    assert row.error.startswith("FloatingPointError")
+
+
+def test_finished_runs_are_not_repeated_and_an_interruption_keeps_them(tmp_path):
+    trained = []
+
+    def counted(seeds_before_interrupt=99):
+        def make():
+            trained.append(1)
+            if len(trained) > seeds_before_interrupt:
+                raise KeyboardInterrupt
+            return build()
+
+        return make
+
+    whole = run({"a": counted(), "b": counted()}, folder=tmp_path / "whole")
+    trained.clear()
+    with pytest.raises(KeyboardInterrupt):
+        run({"a": counted(5), "b": counted(5)}, folder=tmp_path / "cut")  # two digests, three runs
+    assert len(list((tmp_path / "cut").glob("run-*.json"))) == 3
+    trained.clear()
+    resumed = run({"a": counted(), "b": counted()}, folder=tmp_path / "cut")
+    assert len(trained) == 2 + 1  # two digests, one run
+    assert [single.history for single in resumed.runs] == [single.history for single in whole.runs]
+    trained.clear()
+    more = run({"a": counted(), "b": counted()}, folder=tmp_path / "cut", seeds=(0, 1, 2))
+    assert len(trained) == 2 + 2
+    assert more.runs[0] == resumed.runs[0]
+
+
+def test_failed_runs_are_tried_again(tmp_path):
+    run({"a": build, "b": build_nan}, folder=tmp_path)
+    names = {json.loads(path.read_text())["run"]["variant"] for path in tmp_path.glob("run-*.json")}
+    assert names == {"a"}
+
+
+@pytest.mark.parametrize(
+    ("variants", "options", "message"),
+    [
+        ({"a": lambda: build(5)}, {}, "runs of 'a' had the same model or compile arguments"),
+        ({"a": lambda: build(initializer="zeros")}, {}, "runs of 'a' had the same model or compile arguments"),
+        ({"a": (build, {"batch_size": 7})}, {}, "runs of 'a' had the same batch_size"),
+        ({"a": build}, {"epochs": 3}, "runs of 'a' had the same epochs"),
+        ({"a": build}, {"data": (X + 1, Y)}, "the same training and validation images"),
+        ({"a": build}, {"validation_split": 0.2}, "the same training and validation images"),
+    ],
+)
+def test_other_data_or_a_changed_variant_in_the_same_folder_is_refused(tmp_path, variants, options, message):
+    run({"a": build}, folder=tmp_path, seeds=[0], epochs=1)
+    options = {"seeds": [0], "epochs": 1} | options
+    with pytest.raises(ValueError, match=f"`folder` of `compare` must be .*{message}"):
+        run(variants, folder=tmp_path, **options)
+
+
+def test_a_random_layer_is_no_changed_variant(tmp_path):
+    def flipping():
+        model = keras.Sequential([keras.Input((4, 4, 1)), layers.RandomFlip(), layers.Dropout(0.1), build()])
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], run_eagerly=True)
+        return model
+
+    run({"a": flipping}, folder=tmp_path, seeds=[0], epochs=1)
+    assert run({"a": flipping}, folder=tmp_path, seeds=[7, 0], epochs=1).rows[0].seeds == 2
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize(
+    ("better", "than", "conclusion"),
+    [
+        ((0.71, 0.70, 0.73), (0.65, 0.66, 0.68), "holds"),
+        ((0.65, 0.66, 0.68), (0.71, 0.70, 0.73), "does not hold"),
+        ((0.71, 0.60, 0.73), (0.65, 0.66, 0.68), "undecided"),
+        # Far apart from seed to seed, yet the difference is steady: only the pairs show it.
+        ((0.50, 0.70, 0.90), (0.47, 0.68, 0.87), "holds"),
+    ],
+)
+def test_the_verdict_is_that_of_the_paired_t_test(better, than, conclusion):
+    found = verdict(results_of(a=better, b=than), "a", "b")
+    test = stats.ttest_rel(better, than)
+    interval = test.confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
+    assert found.difference == pytest.approx(np.mean(better) - np.mean(than))
+    assert found.conclusion == conclusion
+    assert (found.conclusion != "undecided") == (test.pvalue < 0.05)
+
+
+def test_the_interval_of_a_hand_computed_case():
+    found = verdict(results_of(a=(0.3, 0.5), b=(0.2, 0.2)), "a", "b")
+    # Differences 0.1 and 0.3: mean 0.2, deviation sqrt(0.02), and t(0.975, 1) = 12.7062.
+    assert (found.low, found.high) == pytest.approx((0.2 - 1.27062, 0.2 + 1.27062), abs=1e-5)
+    assert str(found) == (
+        "a is better than b: undecided (difference +20.0 points over 2 seeds, 95% interval -107.1 to +147.1)"
+    )
+
+
+def test_one_seed_or_none_in_common_is_undecided_and_only_pairs_count():
+    assert verdict(results_of(a=(0.9,), b=(0.1,)), "a", "b").conclusion == "undecided"
+    none = verdict(results_of(a=(0.9, None), b=(None, 0.1)), "a", "b")
+    assert (none.conclusion, none.seeds, none.difference) == ("undecided", 0, None)
+    some = verdict(results_of(a=(0.9, 0.8, 0.9), b=(0.1, None, 0.2)), "a", "b")
+    assert (some.seeds, some.difference) == (2, pytest.approx(0.75))
+
+
+def test_claims_without_any_truth_are_decided_about_once_in_twenty():
+    draws = np.random.default_rng(1).normal(0.7, 0.02, size=(400, 2, 3))
+    decided = [verdict(results_of(a=a, b=b), "a", "b").conclusion != "undecided" for a, b in draws]
+    assert 0.02 < np.mean(decided) < 0.09
+
+
+def test_the_figure_shows_each_run_the_mean_and_the_interval():
+    results = run({"narrow": build, "wide": lambda: build(9)}, seeds=(0, 1, 2))
+    (axis,) = comparison_plot(results, caption="two widths").axes
+    dots = [line.get_xdata().tolist() for line in axis.lines if line.get_marker() == "o"]
+    assert dots == [
+        [single.accuracy for single in results.runs if single.variant == n] for n in ("narrow", "wide")
+    ]
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["narrow", "wide"]
+    low, high = axis.collections[0].get_segments()[0][:, 0]
+    assert (low, high) == pytest.approx((results.rows[0].accuracy_low, results.rows[0].accuracy_high))
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "message"),
+    [
+        (lambda: run([build]), TypeError, "`variants` of `compare` must be a dictionary"),
+        (lambda: run({}), ValueError, "`variants` of `compare` must be one or more named functions"),
+        (lambda: run({"a": build()}), TypeError, "Pass the function itself, not the model"),
+        (lambda: run({"a": (build, {"lr": 1})}), ValueError, r"`variants\['a'\]` of `compare` must be without"),
+        (lambda: run({"a": (build, {"epochs": 0})}), ValueError, r"\['epochs'\]` of `compare` must be a whole"),
+        (
+            lambda: run({"a": build}, epochs=0),
+            ValueError,
+            "`epochs` of `compare` must be a whole number of at least",
+        ),
+        (lambda: run({"a": build}, seeds=[]), ValueError, "`seeds` of `compare` must be a list of one or more"),
+        (lambda: run({"a": build}, seeds=[1, 1]), ValueError, "`seeds` of `compare` must be .* distinct"),
+        (lambda: run({"a": build}, seeds=3), TypeError, "`seeds` of `compare` must be a list"),
+        (lambda: run({"a": build}, data=X), TypeError, "`data` of `compare` must be a pair of arrays"),
+        (lambda: run({"a": build}, data=(X, Y[:3])), ValueError, "`data` of `compare` must be as many images"),
+        (
+            lambda: run({"a": build}, validation_split=0),
+            ValueError,
+            "`validation_split` of `compare` must be above 0",
+        ),
+        (
+            lambda: run({"a": build}, folder=__file__),
+            ValueError,
+            "`folder` of `compare` must be a folder that can be",
+        ),
+        (lambda: run({"a": build}, verbose=2), ValueError, "`verbose` of `compare` must be 0 or 1"),
+        (lambda: verdict([], "a", "b"), TypeError, "`results` of `verdict` must be what `compare` returned"),
+        (lambda: verdict(results_of(a=(1,), b=(0,)), "a", "c"), ValueError, "`than` of `verdict` must be 'b'"),
+        (lambda: verdict(results_of(a=(1,), b=(0,)), "a", "a"), ValueError, "`than` of `verdict` must be 'b'"),
+        (lambda: verdict(results_of(a=(1,), b=(0,)), "a", "b", confidence=1), ValueError, "above 0 and below 1"),
+        (
+            lambda: comparison_plot([]),
+            TypeError,
+            "`results` of `comparison_plot` must be what `experiment.compare`",
+        ),
+    ],
+)
+def test_bad_input_is_refused_by_name(call, kind, message):
+    with pytest.raises(kind, match=message):
+        call()

@@ -1,0 +1,280 @@
+"""The report: one file, nothing from outside, every text as it was written, every figure with its words."""
+
+import base64
+import datetime
+import io
+import re
+from html.parser import HTMLParser
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from PIL import Image
+
+from kerascv_course.evaluation import classification_report
+from kerascv_course.report import evaluation_section, write_report
+
+RNG = np.random.default_rng(0)
+LABELS = np.arange(30) % 3
+SCORES = RNG.dirichlet(np.ones(3), 30)
+NAMES = ["cat", "dog", "<emu>"]
+HOSTILE = '<script>alert("1 & 2")</script>'
+
+
+class Page(HTMLParser):
+    """What a browser would make of a page: its elements, their texts, and whether all are closed in order."""
+
+    VOID = frozenset({"meta", "img", "br", "link"})
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.elements, self.texts = [], [], []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if data.strip():
+            self.texts.append((self.open[-1], data.strip()))
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.elements if name == tag]
+
+    def said(self, *tags):
+        return [text for tag, text in self.texts if tag in tags]
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def page(tmp_path, sections, **options):
+    given = {"title": "A title", "authors": "A. Student", "date": "12 May 2026", "summary": "In short."}
+    options = {**given, **options}
+    title = options.pop("title")
+    path = write_report(tmp_path / "report.html", title, sections, **options)
+    return Page(path.read_text(encoding="utf-8"))
+
+
+def figure():
+    drawn, axis = plt.subplots(figsize=(3, 2))
+    axis.plot([1, 2])
+    axis.set(xlabel="epoch", ylabel="loss", title="one & two")
+    return drawn
+
+
+@pytest.mark.smoke
+def test_the_page_reads_title_authors_date_summary_and_then_the_sections(tmp_path):
+    found = page(
+        tmp_path,
+        {"Data": "Ten images.", "Results": ["First.\n\nSecond.", "Third."]},
+        authors=["A. Student", "B. Student"],
+        date=datetime.date(2026, 5, 12),
+    )
+    assert found.said("title", "h1", "h2", "p") == [
+        "A title",
+        "A title",
+        "A. Student, B. Student · 2026-05-12",
+        "In short.",
+        "Data",
+        "Ten images.",
+        "Results",
+        "First.",
+        "Second.",
+        "Third.",
+    ]
+
+
+def test_a_report_of_one_page_is_a_summary_without_sections(tmp_path):
+    found = page(tmp_path, {}, summary=["In short.", {"accuracy": 0.5}, (figure(), "Loss falls.")])
+    assert len(found.all("section")) == len(found.all("img")) == len(found.all("table")) == 1
+
+
+def test_no_text_becomes_html(tmp_path):
+    rows = [{HOSTILE: HOSTILE}]
+    found = page(
+        tmp_path,
+        {HOSTILE: [HOSTILE, (rows, HOSTILE), {HOSTILE: HOSTILE}, (figure(), HOSTILE)]},
+        title=HOSTILE,
+        authors=HOSTILE,
+        date=HOSTILE,
+        summary=HOSTILE,
+    )
+    assert found.all("script") == []
+    assert sum(HOSTILE in text for _, text in found.texts) == 12
+    assert HOSTILE in found.all("img")[0]["alt"]
+
+
+def test_a_figure_is_embedded_at_its_size_with_its_words(tmp_path):
+    found = page(tmp_path, {"Results": [(figure(), "Loss falls."), figure(), (figure(), "Again.")]})
+    first, second, _ = found.all("img")
+    assert first["alt"] == "Loss falls. one & two: loss over epoch."
+    assert second["alt"] == "one & two: loss over epoch."
+    assert "width: 3.00in" in first["style"]
+    kind, data = first["src"].split(",")
+    assert kind == "data:image/png;base64"
+    assert Image.open(io.BytesIO(base64.b64decode(data))).size == (576, 384)
+    assert found.said("figcaption") == ["Figure 1. Loss falls.", "Figure 2. Again."]
+
+
+def test_tables_come_from_records_rows_and_pairs_of_name_and_value(tmp_path):
+    report = classification_report(LABELS, SCORES, NAMES)
+    rows = [{"network": "LeNet", "weights": 61706, "accuracy": 0.512345, "norm": False, "note": None}]
+    found = page(tmp_path, {"A": (report, "Classes."), "B": rows, "C": {"images": 1234}, "D": [rows, rows]})
+    assert len(found.all("table")) == 5
+    assert "<emu>" in found.said("td")
+    assert found.said("td").count("61,706") == 3
+    assert {"0.5123", "no", "–", "1,234"} <= set(found.said("td"))
+    assert found.said("figcaption") == ["Table 1. Classes."]
+
+
+def test_a_pandas_frame_is_a_table(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    found = page(tmp_path, {"A": pandas.DataFrame({"accuracy": [0.5]})})
+    assert "accuracy" in found.said("th")
+
+
+def test_a_page_needs_nothing_from_outside(tmp_path):
+    path = write_report(
+        tmp_path / "report.html",
+        "A title",
+        {"Evaluation": evaluation_section(LABELS, SCORES, NAMES, images=np.zeros((30, 8, 8), "uint8"))},
+        authors="A. Student",
+        date="today",
+        summary={"accuracy": 0.5},
+    )
+    text = path.read_text(encoding="utf-8")
+    assert re.findall(r"https?:|<link|<script|<iframe|@import|url\(", text) == []
+    for image in Page(text).all("img"):
+        assert image["src"].startswith("data:image/png;base64,")
+        assert b"http" not in base64.b64decode(image["src"].split(",")[1])
+
+
+def test_the_same_results_give_the_same_page_and_a_new_one_replaces_the_old(tmp_path):
+    path = tmp_path / "report.html"
+    texts = []
+    for summary in ("One.", "One.", "Two."):
+        options = {"authors": "A", "date": "today", "summary": summary}
+        assert write_report(str(path), "A title", {"A": figure()}, **options) == path
+        texts.append(path.read_bytes())
+    assert texts[0] == texts[1]
+    assert b"Two." in texts[2]
+    assert b"One." not in texts[2]
+
+
+# ------------------------------------------------------------------------------------- the evaluation section
+@pytest.mark.smoke
+def test_the_section_has_a_sentence_a_table_matrix_curves_calibration_and_mistakes():
+    section = evaluation_section(LABELS, SCORES, NAMES, images=np.zeros((30, 8, 8, 3), "uint8"))
+    predicted = SCORES.argmax(axis=1)
+    assert section[0].startswith(f"Of 30 images {(predicted == LABELS).sum()} were classified correctly")
+    assert [caption.split()[0].rstrip(":") for _, caption in section[1:]] == [
+        "Precision,",
+        "Confusion",
+        "ROC",
+        "Calibration",
+        "The",
+    ]
+    assert len(section[-1][0].axes) == 8
+    wrong = np.flatnonzero(predicted != LABELS)
+    surest = wrong[SCORES[wrong].max(axis=1).argmax()]
+    title = section[-1][0].axes[0].get_title().replace("\n", " ")
+    assert title.startswith(f"{NAMES[LABELS[surest]]}, taken for {NAMES[predicted[surest]]}")
+
+
+def test_without_images_or_mistakes_none_are_shown():
+    assert len(evaluation_section(LABELS, SCORES)) == 5
+    right = evaluation_section(LABELS, np.eye(3)[LABELS], images=np.zeros((30, 8, 8), "uint8"))
+    assert len(right) == 5
+    assert right[0] == "Of 30 images 30 were classified correctly (100.0%)."
+
+
+def test_the_most_frequent_confusion_is_named():
+    section = evaluation_section(np.array([0, 0, 0, 1, 2]), np.eye(3)[[1, 1, 0, 0, 2]], NAMES)
+    assert section[0].endswith("The most frequent confusion: cat taken for dog, 2 of 3.")
+
+
+def test_of_many_classes_there_is_the_table_alone_and_the_calibration():
+    section = evaluation_section(np.arange(25), np.eye(25))
+    assert len(section[1][0].rows) == 25
+    assert len(section) == 3
+
+
+def test_one_column_of_two_classes_is_taken():
+    assert len(evaluation_section(np.array([0, 1]), np.array([[0.2], [0.4]]), ["cat", "dog"])) == 5
+
+
+# ------------------------------------------------------------------------------------------------- bad input
+class Foreign:
+    """A table that would load something."""
+
+    def __init__(self, text):
+        self.text = text
+
+    def _repr_html_(self):
+        return self.text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<script>1</script>",
+        '<img src="https://example.org/a.png">',
+        "<img src=//example.org/a.png>",
+        "<style>td { background: url(http://example.org/a.png) }</style>",
+        "<a HREF = 'http://example.org'>a</a>",
+    ],
+)
+def test_tables_with_scripts_and_addresses_are_refused(tmp_path, text):
+    with pytest.raises(ValueError, match=r"`sections` of `write_report` .* without scripts and addresses"):
+        page(tmp_path, {"A": Foreign(text)})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"title": 3}, TypeError, "`title` of `write_report` must be a text"),
+        ({"date": 2026}, TypeError, "`date` of `write_report` must be a text or a `datetime.date`"),
+        ({"authors": []}, TypeError, "`authors` of `write_report`"),
+        ({"sections": ["A"]}, TypeError, "`sections` of `write_report` must be a dictionary"),
+        ({"sections": {"A": 3}}, TypeError, r"`sections` of `write_report` must be made of texts, .*sections='3'"),
+        ({"sections": {"A": classification_report}}, TypeError, "made of texts"),
+        ({"summary": None}, TypeError, "`summary` of `write_report` must be made of texts"),
+        ({"sections": {"A": [{"a": 1}, {"b": 1}]}}, ValueError, r"the columns \['a'\] in each row"),
+    ],
+)
+def test_what_does_not_fit_is_refused_and_nothing_is_written(tmp_path, options, error, words):
+    with pytest.raises(error, match=words):
+        page(tmp_path, **{"sections": {"A": "b"}, **options})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_path_that_is_no_page_is_refused(tmp_path):
+    options = {"authors": "A", "date": "today", "summary": "S"}
+    for path, error, words in (
+        (3, TypeError, "`path` of `write_report` must be the name of a file"),
+        (tmp_path / "report.pdf", ValueError, "ends in '.html'"),
+        (tmp_path / "new" / "report.html", FileNotFoundError, "in a folder that exists.*Make .*new first"),
+    ):
+        with pytest.raises(error, match=words):
+            write_report(path, "T", {"A": "b"}, **options)
+    (tmp_path / "folder.html").mkdir()
+    with pytest.raises(ValueError, match="name of a file"):
+        write_report(tmp_path / "folder.html", "T", {"A": "b"}, **options)
+
+
+def test_images_that_are_not_as_many_as_labels_are_refused():
+    with pytest.raises(ValueError, match="`images` of `evaluation_section` must be 30 images"):
+        evaluation_section(LABELS, SCORES, images=np.zeros((3, 8, 8), "uint8"))
+    with pytest.raises(ValueError, match="`labels` of `evaluation_section`"):
+        evaluation_section(LABELS + 1, SCORES)
