@@ -114,8 +114,11 @@ def _cifar10() -> Finding:
 
 def _weights() -> Finding:
     files = [path.name for path in find_weights()]
-    advice = "" if files else "Nothing to do yet: no notebook of this version needs any."
-    return Finding("Pre-trained weights", ", ".join(files) or "none", advice)
+    advice = (
+        "Without them the notebooks on transfer learning first train a network themselves, and say so. "
+        "`kerascv-course data fetch weights` gets those that somebody serves; otherwise Keras downloads them."
+    )
+    return Finding("Pre-trained weights", ", ".join(files) or "none", "" if files else advice)
 
 
 def _extras() -> list[Finding]:

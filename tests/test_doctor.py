@@ -45,6 +45,7 @@ def test_the_report_covers_each_subject_once_and_in_order():
         "Pre-trained weights",
         "Extra notebooks",
         "Extra tensorboard",
+        "Extra tuning",
     ]
 
 
