@@ -1,5 +1,6 @@
 """The data layer: records of images, where they come from, and what is done about a network that fails."""
 
+from kerascv_course.datasets.aerial import AerialImages, load_aerial
 from kerascv_course.datasets.cache import cache_folder
 from kerascv_course.datasets.catalogue import ProgressBar, downloads_folder, fetch
 from kerascv_course.datasets.cifar10 import find_cifar10, load_cifar10
@@ -7,6 +8,7 @@ from kerascv_course.datasets.digits import load_digits
 from kerascv_course.datasets.faces import load_faces
 from kerascv_course.datasets.folders import ImagePipeline, image_folder_pipeline, load_image_folder
 from kerascv_course.datasets.near_duplicates import Duplicate, duplicates_across
+from kerascv_course.datasets.parcels import load_parcels
 from kerascv_course.datasets.patches import colour_baseline, load_patches
 from kerascv_course.datasets.record import ImageDataset
 from kerascv_course.datasets.registry import load
@@ -15,6 +17,7 @@ from kerascv_course.datasets.split import split_validation
 from kerascv_course.datasets.weights import BackboneWeights, find_backbone_weights
 
 __all__ = [
+    "AerialImages",
     "BackboneWeights",
     "Duplicate",
     "ImageDataset",
@@ -29,10 +32,12 @@ __all__ = [
     "find_cifar10",
     "image_folder_pipeline",
     "load",
+    "load_aerial",
     "load_cifar10",
     "load_digits",
     "load_faces",
     "load_image_folder",
+    "load_parcels",
     "load_patches",
     "load_scenes",
     "split_validation",

@@ -1,0 +1,326 @@
+"""Bag of visual words: local descriptors, a vocabulary of them, and one vector per image."""
+
+import itertools
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import check_is_fitted
+from threadpoolctl import threadpool_limits
+
+from kerascv_course._validation import check_choice, check_int, input_error
+from kerascv_course.classic import encodings, pyramid
+from kerascv_course.classic.descriptions import Descriptions, describe_with
+from kerascv_course.classic.descriptors import DESCRIPTORS
+from kerascv_course.classic.images import check_images
+
+_FUNCTION = "BagOfVisualWords"
+_BLOCK_PIXELS = 50_000  # images are worked at in blocks so small that what is computed in turn stays in the cache
+_VOCABULARY_IMAGES = 2000  # so many images, drawn at random, give the descriptors of the vocabulary
+
+
+class BagOfVisualWords(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Turn images into vectors by what their pieces look like: a transformer of scikit-learn for image arrays.
+
+    Local descriptors are grouped into a vocabulary of visual words; an image is then described by which words it
+    has, and where. Put a classifier of scikit-learn behind it: `make_pipeline(BagOfVisualWords(), LinearSVC())`.
+    An image without keypoints ("sift" finds none where all is flat) becomes the vector 0.
+
+    Args:
+        descriptor: "dense_sift", "sift", "daisy" for `DenseSift()`, `Sift()`, `Daisy()`; one of these objects with
+            other options; or a callable that takes images (n, h, w, c) as they came and returns a map of
+            descriptors (n, rows, columns, dimensions), such as the output of a convolution, or a list with a pair
+            for each image: positions (points, 2), y and x in pixels, and descriptors (points, dimensions).
+        vocabulary: Number of visual words, or of components of the Gaussian mixture; 1 or more.
+        encoding: "histogram" counts the words; "vlad" sums what the descriptors differ by from their word;
+            "fisher" is the gradient of the mixture's log likelihood, per descriptor.
+        pyramid_levels: 1 for the image as a whole; 2 for its quarters as well, 3 for its sixteenths, and so on, at
+            most 5, each level with its weight (Lazebnik et al.).
+        norm: "l1", "l2", "power" (signed square roots, then l2), or None. A vector without any word stays 0.
+        pca: Dimensions to which descriptors are reduced first; None leaves them.
+        max_descriptors: At most so many, drawn at random, make PCA and vocabulary.
+        random_state: Seed of what is drawn.
+        n_jobs: Images are worked at by so many threads, or processes where the descriptor is scikit-image's, which
+            threads do not speed up; -1 for one per core; None for one.
+
+    Attributes:
+        words_: The visual words, `float32`, (words, dimensions); with "fisher" the means of the mixture.
+        mixture_: The Gaussian mixture; None where there is none.
+        components_, mean_: Of the PCA, (pca, dimensions) and (dimensions,); None where there is none.
+
+    Example:
+        >>> from kerascv_course.datasets import load_digits
+        >>> from sklearn.pipeline import make_pipeline
+        >>> from sklearn.svm import LinearSVC
+        >>> data = load_digits().subset(per_class=20, test_per_class=10)
+        >>> model = make_pipeline(BagOfVisualWords(vocabulary=32, pyramid_levels=2), LinearSVC())
+        >>> bool(model.fit(data.x_train, data.y_train).score(data.x_test, data.y_test) > 0.8)
+        True
+
+    Source: Lorente; Csurka et al. (2004), Lazebnik, Schmid and Ponce (2006), Jegou et al. (2010), Perronnin et
+    al. (2010).
+    """
+
+    def __init__(
+        self,
+        descriptor: str | BaseEstimator | Callable[[np.ndarray], Any] = "dense_sift",
+        *,
+        vocabulary: int = 128,
+        encoding: str = "histogram",
+        pyramid_levels: int = 1,
+        norm: str | None = "l2",
+        pca: int | None = None,
+        max_descriptors: int = 60_000,
+        random_state: Any = 0,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.descriptor = descriptor
+        self.vocabulary = vocabulary
+        self.encoding = encoding
+        self.pyramid_levels = pyramid_levels
+        self.norm = norm
+        self.pca = pca
+        self.max_descriptors = max_descriptors
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+
+    def fit(self, images: np.ndarray, y: Any = None) -> "BagOfVisualWords":
+        """Learn the vocabulary, and PCA where it is asked for.
+
+        Args:
+            images: Array (n, h, w) or (n, h, w, c) of `uint8`, or of floats, from 0 to 1 unless `descriptor` is a
+                callable.
+            y: Not used: a vocabulary knows no classes.
+
+        Returns:
+            The estimator itself.
+
+        Raises:
+            TypeError: If `images` or an option has the wrong type.
+            ValueError: If `images` or an option is not as above, no image has a keypoint, or there are fewer
+                descriptors than `vocabulary` or `pca` asks for.
+        """
+        self._check_options()
+        images = self._check_images(images)
+        random = check_random_state(self.random_state)
+        sample = self._sample(images, random)
+        components = mean = None
+        if self.pca is not None:
+            components, mean = self._fit_pca(sample)
+            sample = (sample - mean) @ components.T
+        if len(sample) < self.vocabulary:
+            rule = f"at most {len(sample)}, the number of descriptors that the images have"
+            raise input_error(_FUNCTION, "vocabulary", rule, self.vocabulary)
+        self.components_, self.mean_ = components, mean
+        self.mixture_ = self._fit_mixture(sample, random) if self.encoding == "fisher" else None
+        words = self._fit_words(sample, random) if self.mixture_ is None else self.mixture_.means_
+        self.words_ = np.ascontiguousarray(words, "float32")
+        cells = sum(4**level for level in range(self.pyramid_levels))
+        per_word = {"histogram": 1, "vlad": self.words_.shape[1], "fisher": 2 * self.words_.shape[1]}
+        self._n_features_out = cells * len(self.words_) * per_word[self.encoding]
+        return self
+
+    def transform(self, images: np.ndarray) -> np.ndarray:
+        """Return one vector per image.
+
+        Args:
+            images: As for `fit`; other sizes than those of `fit` will do.
+
+        Returns:
+            `float32`, (n, features): the whole image first, then its cells row by row, level by level; in each the
+            words one after the other.
+
+        Raises:
+            NotFittedError: If `fit` was not called.
+            TypeError: If `images` is no array of `uint8` or floats.
+            ValueError: If `images` is not as for `fit`, or a callable returns other dimensions than before.
+        """
+        check_is_fitted(self)
+        images = self._check_images(images)
+        return np.concatenate(list(self._each_block(self._encode, images)))
+
+    def describe(self, images: np.ndarray) -> Descriptions:
+        """Return the local descriptors of images, before PCA, with their places; needs no `fit`.
+
+        Args:
+            images: As for `fit`. All descriptors are held in memory: a grid of 300 points takes 150 KB an image.
+
+        Raises:
+            TypeError: If `images` is no array of `uint8` or floats.
+            ValueError: If `images` is not as for `fit`.
+        """
+        self._check_options()
+        images = self._check_images(images)
+        found, start = [], 0
+        for part, count in self._each_block(self._describe, images):
+            found.append((part.descriptors, part.positions, part.sizes, part.images + start))
+            start += count
+        return Descriptions(*(np.concatenate(column) for column in zip(*found, strict=True)))
+
+    def nearest_words(self, descriptors: np.ndarray) -> np.ndarray:
+        """Return which visual word each descriptor is nearest to.
+
+        Args:
+            descriptors: Array (points, dimensions), as `describe` gives them.
+
+        Returns:
+            Whole numbers from 0, (points,).
+
+        Raises:
+            NotFittedError: If `fit` was not called.
+        """
+        check_is_fitted(self)
+        return encodings.nearest_words(self.reduce(descriptors), self.words_)
+
+    def reduce(self, descriptors: np.ndarray) -> np.ndarray:
+        """Return descriptors after PCA, as the words are; without `pca` as they are.
+
+        Args:
+            descriptors: Array (points, dimensions), as `describe` gives them.
+
+        Returns:
+            Array (points, dimensions of `words_`).
+
+        Raises:
+            NotFittedError: If `fit` was not called.
+            ValueError: If they have other dimensions than those that were fitted.
+        """
+        check_is_fitted(self)
+        width = self.words_.shape[1] if self.components_ is None else self.components_.shape[1]
+        if descriptors.ndim != 2 or descriptors.shape[1] != width:
+            rule = f"one whose descriptors have {width} dimensions, as those that were fitted"
+            raise input_error(_FUNCTION, "descriptor", rule, descriptors)
+        return descriptors if self.components_ is None else (descriptors - self.mean_) @ self.components_.T
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Tell whether `fit` was called."""
+        return hasattr(self, "words_")
+
+    def __sklearn_tags__(self) -> Any:
+        """Tell scikit-learn that this takes images, not a table."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.three_d_array = True
+        return tags
+
+    def _check_options(self) -> None:
+        if not callable(self.descriptor) and not hasattr(self.descriptor, "describe"):
+            check_choice(_FUNCTION, "descriptor", self.descriptor, DESCRIPTORS)
+        check_int(_FUNCTION, "vocabulary", self.vocabulary, 1)
+        check_choice(_FUNCTION, "encoding", self.encoding, ("histogram", "vlad", "fisher"))
+        check_int(_FUNCTION, "pyramid_levels", self.pyramid_levels, 1, 5)
+        check_choice(_FUNCTION, "norm", self.norm, ("l1", "l2", "power", None))
+        if self.pca is not None:
+            check_int(_FUNCTION, "pca", self.pca, 1)
+        check_int(_FUNCTION, "max_descriptors", self.max_descriptors, 1)
+
+    def _check_images(self, images: Any) -> np.ndarray:
+        is_ours = isinstance(self.descriptor, str) or hasattr(self.descriptor, "describe")
+        return check_images(_FUNCTION, images, channels=(1, 3) if is_ours else None)
+
+    def _descriptor(self) -> Any:
+        return DESCRIPTORS[self.descriptor]() if isinstance(self.descriptor, str) else self.descriptor
+
+    def _describe(self, images: np.ndarray) -> tuple[Descriptions, int]:
+        descriptor = self._descriptor()
+        if hasattr(descriptor, "describe"):
+            return descriptor.describe(images), len(images)
+        return describe_with(_FUNCTION, descriptor, images), len(images)
+
+    def _each_block(self, work: Callable[[np.ndarray], Any], images: np.ndarray) -> Iterator[Any]:
+        """Yield what `work` makes of each block of images, in their order."""
+        # The descriptors of all training images of CIFAR-10 at once would take seven gigabytes.
+        size = max(1, _BLOCK_PIXELS // (images.shape[1] * images.shape[2]))
+        blocks = [images[start : start + size] for start in range(0, len(images), size)]
+        prefer = getattr(self._descriptor(), "_prefer", "threads")
+        # Threads of the linear algebra beside ours would get in their way; alone, on products as small as these,
+        # they were measured to double the processor time.
+        with threadpool_limits(1, user_api="blas"):
+            if self.n_jobs in (None, 1) or len(blocks) == 1:
+                yield from map(work, blocks)
+            else:
+                yield from Parallel(n_jobs=self.n_jobs, prefer=prefer)(delayed(work)(block) for block in blocks)
+
+    def _sample(self, images: np.ndarray, random: np.random.RandomState) -> np.ndarray:
+        """Return at most `max_descriptors` descriptors of images drawn at random."""
+        drawn = random.permutation(len(images))[:_VOCABULARY_IMAGES]
+        share = -(-self.max_descriptors // len(drawn))
+        kept = []
+        for found, count in self._each_block(self._describe, images[drawn]):
+            ends = np.searchsorted(found.images, np.arange(count + 1))
+            for begin, end in itertools.pairwise(ends):
+                kept.append(found.descriptors[begin + random.permutation(end - begin)[:share]])
+        sample = np.concatenate(kept)
+        if not len(sample):
+            rule = "images of which at least one has a keypoint"
+            way_out = "Flat images have none, and small ones few: descriptor='dense_sift' takes a grid instead."
+            raise input_error(_FUNCTION, "images", rule, images, way_out)
+        return random.permutation(sample)[: self.max_descriptors]
+
+    def _fit_pca(self, sample: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        from sklearn.decomposition import PCA
+
+        most = min(sample.shape)
+        if self.pca > most:
+            rule = f"at most {most}, for {len(sample)} descriptors of {sample.shape[1]} dimensions"
+            raise input_error(_FUNCTION, "pca", rule, self.pca)
+        found = PCA(self.pca, svd_solver="covariance_eigh").fit(sample)
+        return found.components_.astype("float32"), found.mean_.astype("float32")
+
+    def _fit_words(self, sample: np.ndarray, random: np.random.RandomState) -> np.ndarray:
+        from sklearn.cluster import MiniBatchKMeans
+
+        words = MiniBatchKMeans(self.vocabulary, batch_size=4096, n_init=1, max_iter=30, random_state=random)
+        return words.fit(sample).cluster_centers_
+
+    def _fit_mixture(self, sample: np.ndarray, random: np.random.RandomState) -> Any:
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.mixture import GaussianMixture
+
+        mixture = GaussianMixture(
+            self.vocabulary, covariance_type="diag", max_iter=20, tol=1e-2, reg_covar=1e-5, random_state=random
+        )
+        with warnings.catch_warnings():
+            # It need not settle: after 20 steps the classifier behind it gains nothing from more of them.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            return mixture.fit(sample.astype("float64"))
+
+    def _encode(self, images: np.ndarray) -> np.ndarray:
+        found, _ = self._describe(images)
+        return _normalise(np.concatenate(self._levels(found, images), axis=1), self.norm)
+
+    def _levels(self, found: Descriptions, images: np.ndarray) -> list[np.ndarray]:
+        """Return the weighted vectors (images, cells * width) of each level of the pyramid."""
+        count, height, width = images.shape[:3]
+        cells = 4 ** (self.pyramid_levels - 1)
+        groups = found.images * cells + pyramid.cells(found.positions, height, width, self.pyramid_levels)
+        descriptors = self.reduce(found.descriptors)
+        if self.encoding == "fisher":
+            sums = encodings.fisher(descriptors, groups, count * cells, self.mixture_)
+        else:
+            encode = encodings.histogram if self.encoding == "histogram" else encodings.vlad
+            sums = encode(descriptors, groups, count * cells, self.words_)
+        levels = pyramid.pool(sums.reshape(count, cells, -1), self.pyramid_levels)
+        if self.encoding == "fisher":
+            points = np.bincount(groups, minlength=count * cells).reshape(count, cells, 1)
+            each = pyramid.pool(points, self.pyramid_levels)
+            levels = [level / np.maximum(number, 1) for level, number in zip(levels, each, strict=True)]
+        weights = pyramid.level_weights(self.pyramid_levels)
+        return [
+            (weight * level).reshape(count, -1).astype("float32")
+            for weight, level in zip(weights, levels, strict=True)
+        ]
+
+
+def _normalise(vectors: np.ndarray, norm: str | None) -> np.ndarray:
+    """Return the rows normalised; a row of 0 stays as it is."""
+    if norm is None:
+        return vectors
+    if norm == "power":
+        vectors = np.sign(vectors) * np.sqrt(np.abs(vectors))
+    size = np.abs(vectors).sum(axis=1) if norm == "l1" else np.linalg.norm(vectors, axis=1)
+    return vectors / np.where(size > 0, size, 1)[:, None]

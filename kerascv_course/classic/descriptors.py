@@ -1,0 +1,150 @@
+"""Local descriptors: what the surroundings of a point look like, as a vector."""
+
+import importlib.util
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from kerascv_course._validation import check_choice, check_int, input_error
+from kerascv_course.classic.dense_sift import DenseSift, normalise
+from kerascv_course.classic.descriptions import Descriptions, from_maps, without_flat
+from kerascv_course.classic.images import check_images, planes
+
+
+class Sift(BaseEstimator):
+    """SIFT keypoints, where an image has blobs and corners, with their descriptors, turned to their direction.
+
+    Small images have few: 32x32 pixels about ten. An image may have none.
+
+    Args:
+        engine: "opencv" (extra `fast`), "skimage" (about fifteen times slower), or None for the first of these
+            that is installed. Their keypoints are not the same.
+        norm: "root" or "l2", as in `DenseSift`.
+
+    Example:
+        >>> Sift(engine="skimage").describe(np.zeros((1, 16, 16)))
+        <Descriptions: 0 points of 128 dimensions>
+
+    Source: Lorente; Lowe (2004).
+    """
+
+    def __init__(self, *, engine: str | None = None, norm: str = "root") -> None:
+        self.engine = engine
+        self.norm = norm
+
+    @property
+    def _prefer(self) -> str:
+        return "threads" if self._module() == "opencv" else "processes"
+
+    def _module(self) -> str:
+        check_choice("Sift", "engine", self.engine, (None, "opencv", "skimage"))
+        has_opencv = importlib.util.find_spec("cv2") is not None
+        if self.engine == "opencv" and not has_opencv:
+            way_out = 'pip install "kerascv_course[fast]". engine="skimage" does without it.'
+            raise ImportError(f'engine="opencv" of `Sift` needs a package: {way_out}')
+        return self.engine or ("opencv" if has_opencv else "skimage")
+
+    def describe(self, images: np.ndarray) -> Descriptions:
+        """Find and describe the keypoints of the images; the arguments and errors are those of `DenseSift`.
+
+        Args:
+            images: Array (n, h, w), (n, h, w, 1) or (n, h, w, 3) of `uint8` or of floats from 0 to 1.
+
+        Returns:
+            128 dimensions for each keypoint.
+
+        Raises:
+            ImportError: If OpenCV is asked for and not installed.
+        """
+        check_choice("Sift", "norm", self.norm, ("root", "l2"))
+        find = _by_opencv() if self._module() == "opencv" else _by_skimage
+        grey = planes(check_images("Sift", images), "gray")[0]
+        each = [find(plane) for plane in grey]
+        descriptors = np.concatenate([found[0] for found in each]).astype("float32")
+        return without_flat(
+            Descriptions(
+                normalise(descriptors, self.norm),
+                np.concatenate([found[1] for found in each]).astype("float64"),
+                np.concatenate([found[2] for found in each]).astype("float64"),
+                np.repeat(np.arange(len(each)), [len(found[0]) for found in each]),
+            )
+        )
+
+
+class Daisy(BaseEstimator):
+    """DAISY descriptors of scikit-image on a regular grid: gradient histograms on rings around each point.
+
+    Args:
+        step: Pixels between two points, 1 or more.
+        radius: Of the outer ring, pixels, 3 or more; points keep so far from the border.
+
+    Example:
+        >>> Daisy(step=4, radius=6).describe(np.random.default_rng(0).random((2, 16, 16)))
+        <Descriptions: 2 points of 200 dimensions>
+
+    Source: Lorente; Tola, Lepetit and Fua (2010).
+    """
+
+    _prefer = "processes"  # many short steps in Python, which threads take by turns
+
+    def __init__(self, *, step: int = 4, radius: int = 7) -> None:
+        self.step = step
+        self.radius = radius
+
+    def describe(self, images: np.ndarray) -> Descriptions:
+        """Describe the images; the arguments and errors are those of `DenseSift`.
+
+        Args:
+            images: Array (n, h, w), (n, h, w, 1) or (n, h, w, 3) of `uint8` or of floats from 0 to 1.
+
+        Returns:
+            200 dimensions for each point: 8 directions in the centre and in 8 places on each of 3 rings.
+        """
+        from skimage.feature import daisy
+
+        step = check_int("Daisy", "step", self.step, 1)
+        radius = check_int("Daisy", "radius", self.radius, 3)
+        images = check_images("Daisy", images)
+        if 2 * radius >= min(images.shape[1:3]):
+            rule = f"so small that twice of it fits into images of {images.shape[1]}x{images.shape[2]} pixels"
+            raise input_error("Daisy", "radius", rule, self.radius)
+        maps = np.stack([daisy(plane, step=step, radius=radius) for plane in planes(images, "gray")[0]])
+        y, x = (radius + step * np.arange(side) for side in maps.shape[1:3])
+        return without_flat(from_maps(maps, y, x, 2 * radius + 1))
+
+
+DESCRIPTORS: dict[str, Callable[[], Any]] = {"dense_sift": DenseSift, "sift": Sift, "daisy": Daisy}
+
+
+def _by_opencv() -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    import cv2
+
+    module: Any = cv2  # its types do not know of SIFT
+    sift = module.SIFT_create()
+
+    def find(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        points, descriptors = sift.detectAndCompute(np.rint(plane * 255).astype("uint8"), None)
+        if descriptors is None:
+            return _NONE
+        places = np.array([point.pt[::-1] for point in points])
+        return descriptors, places, 6.0 * np.array([point.size for point in points])
+
+    return find
+
+
+def _by_skimage(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    from skimage.feature import SIFT
+
+    sift = SIFT()
+    try:
+        sift.detect_and_extract(plane)
+    except RuntimeError as error:
+        if "no features" not in str(error):
+            raise
+        return _NONE
+    return sift.descriptors, sift.positions, 12.0 * sift.sigmas
+
+
+_NONE = (np.zeros((0, 128)), np.zeros((0, 2)), np.zeros(0))

@@ -1,0 +1,232 @@
+"""Parcels and aerial images: features against boxes measured by hand, and what the generators promise."""
+
+import numpy as np
+import pytest
+from sklearn.ensemble import RandomForestClassifier
+
+from kerascv_course.classic import ParcelFeatures
+from kerascv_course.datasets import ImageDataset, load_aerial, load_parcels
+
+
+def box(height: int, width: int, level: float, side: int = 40) -> np.ndarray:
+    """Return one depth map with an upright box, at row 5 and column 7."""
+    depth = np.zeros((1, side, side), "uint8")
+    depth[0, 5 : 5 + height, 7 : 7 + width] = level
+    return depth
+
+
+def measured(depth: np.ndarray, **options) -> dict[str, float]:
+    features = ParcelFeatures(**options)
+    return dict(zip(features.get_feature_names_out(), features.transform(depth)[0], strict=True))
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize(("height", "width"), [(6, 8), (20, 21), (1, 1), (3, 4)])
+def test_a_box_has_the_features_measured_by_hand(height, width):
+    found = measured(box(height, width, 100), min_height=10, max_height=210, height_bins=4)
+    diagonal = np.hypot(height, width)
+    if min(height, width) > 1:
+        assert found.pop("perimeter") == 2 * (height - 1) + 2 * (width - 1)
+    found.pop("perimeter", None)
+    wanted = {
+        "area": height * width,
+        "longest_diagonal": diagonal,
+        "other_diagonal": diagonal,
+        "mean_height": 100,
+        "height_std": 0,
+        "height_share_0": 0,  # 10 to 60
+        "height_share_1": 1,  # 60 to 110
+        "height_share_2": 0,
+        "height_share_3": 0,
+    }
+    assert found == pytest.approx(wanted)
+
+
+def test_heights_are_those_of_the_parcel_alone():
+    depth = box(4, 10, 50)
+    depth[0, 5:9, 7:12] = 150  # one half is higher
+    depth[0, 30] = 8  # noise of the belt, not above the limit
+    found = measured(depth, min_height=8, max_height=200, height_bins=2)
+    assert (found["mean_height"], found["height_std"]) == (100, 50)
+    assert (found["height_share_0"], found["height_share_1"]) == (0.5, 0.5)
+    assert found["area"] == 40
+
+
+def test_what_is_above_the_largest_height_is_in_the_last_range():
+    found = measured(box(4, 4, 250), max_height=100, height_bins=3)
+    assert [found[f"height_share_{index}"] for index in range(3)] == [0, 0, 1]
+
+
+def test_two_boxes_are_measured_as_one_parcel():
+    depth = box(4, 4, 60)
+    depth[0, 5:9, 20:24] = 60
+    found = measured(depth)
+    assert found["area"] == 32
+    assert found["perimeter"] == 2 * 12
+    assert found["longest_diagonal"] == pytest.approx(np.hypot(4, 17))
+
+
+def test_turning_a_box_changes_its_diagonals_by_pixels_only():
+    y, x = np.indices((80, 80)) - 39.5
+    for angle in np.radians([10, 30, 45, 77]):
+        u, v = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
+        found = measured(np.where((np.abs(u) < 20) & (np.abs(v) < 12), 90, 0)[None])
+        assert found["longest_diagonal"] == pytest.approx(np.hypot(40, 24), abs=2)
+        assert found["other_diagonal"] == pytest.approx(np.hypot(40, 24), abs=3)
+        assert found["area"] == pytest.approx(40 * 24, rel=0.03)
+        assert found["perimeter"] == pytest.approx(2 * (40 + 24), rel=0.06)
+
+
+def test_a_bent_corner_shows_in_the_other_diagonal():
+    depth = box(20, 30, 40)
+    for row in range(10):
+        depth[0, 5 + row, 7 : 7 + 10 - row] = 0  # the upper left corner is gone
+    found = measured(depth)
+    assert found["longest_diagonal"] == pytest.approx(np.hypot(20, 30))
+    assert found["other_diagonal"] < 0.9 * found["longest_diagonal"]
+
+
+def test_a_map_without_a_parcel_gives_zeros():
+    depth = np.concatenate([np.full((1, 40, 40), 5, "uint8"), box(5, 5, 50)])
+    found = ParcelFeatures().fit_transform(depth[..., None])
+    assert not found[0].any()
+    assert found[1].any()
+
+
+@pytest.mark.parametrize(
+    ("options", "images", "error", "texts"),
+    [
+        ({"min_height": -1}, box(2, 2, 9), ValueError, ["min_height", "ParcelFeatures", "-1"]),
+        ({"min_height": 9, "max_height": 9}, box(2, 2, 9), ValueError, ["max_height", "above `min_height`"]),
+        ({"height_bins": 0}, box(2, 2, 9), ValueError, ["height_bins"]),
+        ({"height_bins": 2.5}, box(2, 2, 9), TypeError, ["height_bins"]),
+        ({}, box(2, 2, 9)[0], ValueError, ["images", "[None]"]),
+        ({}, np.zeros((2, 8, 8, 3)), ValueError, ["images", "(2, 8, 8, 3)"]),
+        ({}, np.full((1, 8, 8), np.nan), ValueError, ["images", "finite", "nan"]),
+        ({}, np.full((1, 8, 8), -3), ValueError, ["images", "0 or more", "-3"]),
+        ({}, [[[1]]], TypeError, ["images", "NumPy array"]),
+    ],
+)
+def test_what_is_wrong_is_named(options, images, error, texts):
+    for method in ("fit", "transform"):
+        with pytest.raises(error) as caught:
+            getattr(ParcelFeatures(**options), method)(images)
+        for text in texts:
+            assert text in str(caught.value)
+
+
+# ------------------------------------------------------------------------------------------ the generators
+@pytest.fixture(scope="module")
+def parcels() -> ImageDataset:
+    return load_parcels()
+
+
+def test_parcels_are_told_apart_by_their_features_but_not_all_of_them(parcels):
+    features = ParcelFeatures()
+    forest = RandomForestClassifier(100, random_state=0)
+    forest.fit(features.fit_transform(parcels.x_train), parcels.y_train)
+    score = forest.score(features.transform(parcels.x_test), parcels.y_test)
+    assert 0.83 < score < 0.95
+    area = features.transform(parcels.x_train)[:, :1]
+    alone = RandomForestClassifier(50, max_depth=5, random_state=0).fit(area, parcels.y_train)
+    assert alone.score(features.transform(parcels.x_test)[:, :1], parcels.y_test) < 0.6
+
+
+@pytest.mark.smoke
+def test_parcels_are_the_same_for_a_seed_and_others_for_another():
+    few = load_parcels(32, seed=5)
+    more = load_parcels(64, seed=5)
+    np.testing.assert_array_equal(few.x_train, more.x_train[:24])
+    assert (few.x_train != load_parcels(32, seed=6).x_train).any()
+    assert few.class_counts == {"envelope": 6, "box": 6, "bag": 6, "double": 6}
+    assert "synthetic" in few.source
+
+
+def test_every_map_shows_a_parcel_away_from_the_border(parcels):
+    for images in (parcels.x_train, parcels.x_test):
+        is_parcel = images[..., 0] > 8
+        assert is_parcel.sum(axis=(1, 2)).min() > 60
+        touches = is_parcel[:, [0, -1]].any(axis=(1, 2)) | is_parcel[:, :, [0, -1]].any(axis=(1, 2))
+        assert touches.mean() < 0.05
+
+
+@pytest.mark.smoke
+def test_aerial_images_have_their_animals_where_the_dots_are():
+    aerial = load_aerial(3, image_size=160, seed=1)
+    assert aerial.images.shape == (3, 160, 160, 3)
+    assert aerial.counts.shape == (3, 6)
+    assert aerial.counts[:, 0].tolist() == [0, 0, 0]
+    assert aerial.counts.sum(axis=1).tolist() == [len(dots) for dots in aerial.dots]
+    for image, dots in zip(aerial.images.astype(int), aerial.dots, strict=True):
+        assert set(dots[:, 0]) <= {1, 2, 3, 4, 5}
+        assert dots[:, 1:].min() >= 16
+        assert dots[:, 1:].max() <= 160 - 17
+        apart = np.abs(dots[:, None, 1:] - dots[None, :, 1:]).max(axis=2) + 99 * np.eye(len(dots))
+        assert apart.min() > 3
+        males = dots[dots[:, 0] == 1]  # dark brown, red above blue, where sand is bright and water blue
+        for _, x, y in males:
+            middle = image[y - 1 : y + 2, x - 1 : x + 2].mean(axis=(0, 1))
+            assert middle.mean() < 85
+            assert middle[0] > middle[2]
+
+
+def test_aerial_images_are_the_same_for_a_seed():
+    few, more = load_aerial(2, image_size=96, seed=3), load_aerial(3, image_size=96, seed=3)
+    np.testing.assert_array_equal(few.images, more.images[:2])
+    np.testing.assert_array_equal(few.dots[1], more.dots[1])
+    assert (few.images != load_aerial(2, image_size=96, seed=4).images).any()
+    assert (
+        repr(few) == f"<AerialImages: 2 images, {few.counts.sum()} animals, from a generator, synthetic (seed 3)>"
+    )
+
+
+def places_of(image: np.ndarray, patches: np.ndarray) -> list[tuple[int, int]]:
+    """Return x and y of the middle of each patch that is in the image, wherever that is."""
+    size = patches.shape[1]
+    found = []
+    for patch in patches:
+        corners = np.argwhere((image[: -size + 1, : -size + 1] == patch[0, 0]).all(axis=2))
+        fits = [(y, x) for y, x in corners.tolist() if (image[y : y + size, x : x + size] == patch).all()]
+        found.append((fits[0][1] + size // 2, fits[0][0] + size // 2) if fits else (-1, -1))
+    return found
+
+
+def test_patches_show_the_animal_of_their_label_and_the_background_none():
+    aerial = load_aerial(3, image_size=128, seed=2)
+    data = aerial.patches(16, test_images=1, jitter=3)
+    dots = aerial.dots[2]
+    places = places_of(aerial.images[2], data.x_test)
+    assert (-1, -1) not in places  # all test patches are of the last image
+    assert set(places_of(aerial.images[2], data.x_train[:40])) == {(-1, -1)}  # and none for training
+    for place, label in zip(places, data.y_test, strict=True):
+        distance = np.abs(dots[:, 1:] - place).max(axis=1)
+        if label == 0:
+            assert distance.min() >= 8
+        else:
+            assert distance[dots[:, 0] == label].min() <= 3
+    assert (np.bincount(data.y_test, minlength=6)[1:] == aerial.counts[2, 1:]).all()
+    assert 0 < (data.y_test == 0).sum() <= len(dots)
+    np.testing.assert_array_equal(data.x_train, aerial.patches(16, test_images=1, jitter=3).x_train)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "texts"),
+    [
+        (lambda: load_parcels(15), ValueError, ["count", "load_parcels", "15"]),
+        (lambda: load_parcels(seed=-1), ValueError, ["seed", "load_parcels"]),
+        (lambda: load_parcels(20.0), TypeError, ["count", "20.0"]),
+        (lambda: load_aerial(0), ValueError, ["count", "load_aerial"]),
+        (lambda: load_aerial(image_size=95), ValueError, ["image_size", "96"]),
+        (lambda: load_aerial(seed="a"), TypeError, ["seed"]),
+        (lambda: load_aerial(1, image_size=96).patches(), ValueError, ["images", "two or more"]),
+        (lambda: load_aerial(2, image_size=96).patches(34), ValueError, ["size", "from 8 to 32"]),
+        (lambda: load_aerial(2, image_size=96).patches(15), ValueError, ["size", "even"]),
+        (lambda: load_aerial(2, image_size=96).patches(test_images=2), ValueError, ["test_images", "from 1 to 1"]),
+        (lambda: load_aerial(2, image_size=96).patches(16, jitter=5), ValueError, ["jitter", "from 0 to 4"]),
+    ],
+)
+def test_what_is_wrong_with_a_generator_is_named(call, error, texts):
+    with pytest.raises(error) as caught:
+        call()
+    for text in texts:
+        assert text in str(caught.value)
