@@ -1,4 +1,4 @@
-"""The command line: `kerascv-course list | run | build | data | doctor`."""
+"""The command line: `kerascv-course list | run | new-project | build | data | search | doctor`."""
 
 import argparse
 import os
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from kerascv_course import __version__
 from kerascv_course.cli_data import FAILED, OK, USAGE, add_data_command
+from kerascv_course.cli_project import add_project_command, own_notebook, read_own
+from kerascv_course.cli_search import add_search_command
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -52,8 +54,11 @@ def _parser() -> argparse.ArgumentParser:
     list_ = commands.add_parser("list", help="the notebooks")
     list_.set_defaults(command=_list)
 
-    run = commands.add_parser("run", help="execute a solved notebook; leaves a notebook and an HTML page")
-    run.add_argument("notebook", help="its name, its number or a part of its name, for example: lenet")
+    run = commands.add_parser("run", help="execute a notebook; leaves a notebook and an HTML page")
+    run.add_argument(
+        "notebook",
+        help="of the course: its name, its number or a part of its name, for example: lenet; your own: its file",
+    )
     run.add_argument(
         "--output", type=Path, metavar="DIR", help="where to write (default: kerascv-course-runs/NOTEBOOK)"
     )
@@ -79,6 +84,8 @@ def _parser() -> argparse.ArgumentParser:
     build.set_defaults(command=_build)
 
     add_data_command(commands)
+    add_search_command(commands)
+    add_project_command(commands)
 
     doctor = commands.add_parser("doctor", help="what this machine has, what it lacks, and what to do about it")
     doctor.set_defaults(command=_doctor)
@@ -104,23 +111,21 @@ def _list(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     from kerascv_course._validation import input_error
-    from kerascv_course.notebooks.source import find_source, solved_notebook
 
     try:
-        source = find_source(options.notebook)
-    except ValueError as error:
+        notebook, title, name, folder = _chosen(options)
+    except (FileNotFoundError, ValueError) as error:
         print(error, file=sys.stderr)
         return USAGE
-    folder = options.output or Path("kerascv-course-runs") / source.name
     if folder.exists() and not folder.is_dir():
         print(input_error("run", "--output", "a folder; it is made if need be", str(folder)), file=sys.stderr)
         return USAGE
-    print(f"{source.name}: {source.title}\nInto {folder.resolve()}\n")
+    print(f"{name}: {title}\nInto {folder.resolve()}\n")
     started = time.perf_counter()
     try:
-        done = _execute(solved_notebook(source), folder, source.name, options.profile)
+        done = _execute(notebook, folder, name, options.profile)
     except KeyboardInterrupt:
-        print(f"\nInterrupted. What was done so far: {folder / source.name}.html", file=sys.stderr)
+        print(f"\nInterrupted. What was done so far: {folder / name}.html", file=sys.stderr)
         return INTERRUPTED
     print(f"\nNotebook: {done.notebook_path}\nPage:     {done.page_path}")
     if done.error:
@@ -128,6 +133,26 @@ def _run(options: argparse.Namespace) -> int:
         return FAILED
     print(f"\n{done.summary}\nTime: {time.perf_counter() - started:.0f} s")
     return OK
+
+
+def _chosen(options: argparse.Namespace) -> "tuple[NotebookNode, str, str, Path]":
+    """Return the notebook to run, its title, the name of the files that come out, and their folder.
+
+    A student's own runs where it lies, beside its data; what comes out has another name: the file stays as it is.
+    """
+    from kerascv_course._validation import input_error
+    from kerascv_course.notebooks.source import find_source, solved_notebook
+
+    path = own_notebook(options.notebook)
+    if path is None:
+        source = find_source(options.notebook)
+        folder = options.output or Path("kerascv-course-runs") / source.name
+        return solved_notebook(source), source.title, source.name, folder
+    if options.output:
+        rule = "left out for a notebook of your own, which runs in its folder"
+        raise input_error("run", "--output", rule, str(options.output))
+    notebook = read_own(path)
+    return notebook, notebook.metadata.get("title", path.stem), f"{path.stem}_executed", path.parent
 
 
 def _build(options: argparse.Namespace) -> int:

@@ -1,8 +1,10 @@
 """Where the code runs: backend, accelerator, seeds, mixed precision, and the profile of a notebook."""
 
+import logging
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -268,6 +270,94 @@ def gradient(function: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
         slope = torch.autograd.grad(value, x, allow_unused=True)[0] if value.requires_grad else None
         return value.detach(), torch.zeros_like(x) if slope is None else slope
     raise RuntimeError(f"`gradient` needs the TensorFlow, JAX or PyTorch backend of Keras, not {backend!r}.")
+
+
+@contextmanager
+def strategy() -> Iterator[tuple[str, ...]]:
+    """Train on all GPUs of this machine at once; each takes its share of every batch.
+
+    Build, compile and train inside the `with` block: a model that was built outside stays on one device. With the
+    TensorFlow backend this is `tf.distribute.MirroredStrategy`, with JAX `keras.distribution.DataParallel`. Where
+    there is no GPU, the devices are the logical CPUs, usually one.
+
+    The `batch_size` stays that of all devices together, and the loss that of one device. Two things differ: with
+    TensorFlow a `BatchNormalization` takes the statistics of its own device's share, unless it was made with
+    `synchronized=True`; and a last batch that cannot be shared out evenly counts a little differently with
+    TensorFlow and is an error with JAX.
+
+    Yields:
+        The names of the devices.
+
+    Raises:
+        RuntimeError: With PyTorch; or with TensorFlow, where a `keras.distribution` is set.
+        ValueError: If a batch cannot be shared out among the devices.
+
+    Example:
+        >>> import keras
+        >>> with strategy() as devices:
+        ...     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+        ...     model.compile("sgd", "mse")  # and `fit`, inside the block as well
+        >>> len(devices) >= 1
+        True
+    """
+    import keras
+
+    backend = keras.config.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        if keras.distribution.distribution() is not None:
+            raise RuntimeError(
+                "`strategy`: a `keras.distribution` is set. With the TensorFlow backend it has no effect: the "
+                "model trains on one device, and nothing says so. Remove it: "
+                "`keras.distribution.set_distribution(None)`."
+            )
+        found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+        devices = tuple(device.name for device in found)
+        scope = tf.distribute.MirroredStrategy(devices).scope()
+    elif backend == "jax":
+        devices = tuple(keras.distribution.list_devices())
+        scope = keras.distribution.DataParallel(devices=list(devices)).scope()
+    else:
+        raise RuntimeError(
+            f"`strategy` needs the TensorFlow or JAX backend of Keras, not {backend!r}: Keras cannot "
+            "share a batch among devices there. Set KERAS_BACKEND before Keras is imported."
+        )
+    try:
+        with scope:
+            yield devices
+    except Exception as error:
+        # Keras for TensorFlow adds up the shares of the first batch; JAX shards each batch.
+        if not any(part in str(error) for part in ("AddN must have the same size", "evenly divide the shape")):
+            raise
+        number = len(devices)
+        raise ValueError(
+            f"`strategy`: a batch cannot be shared out evenly among {number} devices. Choose a `batch_size` that "
+            f"{number} divides, and with JAX numbers of training and validation images that it divides as well."
+        ) from error
+
+
+@contextmanager
+def without_tracing_notes() -> Iterator[None]:
+    """Keep TensorFlow's notes on functions that are traced again from being printed.
+
+    It takes several models, each traced once, for one that is traced again and again. Its other messages are
+    printed as always; with the other backends there is nothing to keep back.
+
+    Example:
+        >>> with without_tracing_notes():
+        ...     logging.getLogger("tensorflow").warning("5 calls triggered tf.function retracing.")
+    """
+
+    def is_another(record: logging.LogRecord) -> bool:
+        return "triggered tf.function retracing" not in record.getMessage()
+
+    logger = logging.getLogger("tensorflow")
+    logger.addFilter(is_another)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_another)
 
 
 def _backend_version() -> str:

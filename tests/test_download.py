@@ -19,7 +19,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from kerascv_course.datasets import catalogue, download, lock
+from kerascv_course.datasets import catalogue, download, lock, web
 from kerascv_course.datasets.catalogue import ProgressBar, RemoteFile, fetch, find_copies, mirror_addresses
 from kerascv_course.datasets.download import Patience, is_web_address
 from kerascv_course.datasets.download import download as download_file
@@ -63,6 +63,9 @@ class FaultHandler(BaseHTTPRequestHandler):
             self.end_headers()
         else:
             getattr(self, plan)()
+
+    def do_HEAD(self):
+        self.do_GET()  # a client that asks for the head alone does not read on
 
     def head(self, start=0, size=SIZE, length=None, content_type="application/gzip"):
         self.send_response(206 if start else 200)
@@ -334,6 +337,33 @@ def test_the_wait_between_tries_doubles(start, target, monkeypatch):
     assert pauses == [1, 2, 4, 8, 16, 30, 30]
 
 
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+@pytest.mark.parametrize("status", [500, 503, 429])
+def test_a_question_to_a_server_in_trouble_is_asked_again(start, method, status):
+    server = start(status, status, "whole")
+    length, content = web.ask(server.address, method, QUICK)
+    assert (length, content) == (SIZE, CONTENT if method == "GET" else b"")
+    assert len(server.ranges) == 3
+    assert web.ask_headers(server.address, QUICK)["Content-Type"] == "application/gzip"
+
+
+@pytest.mark.parametrize(("plan", "asked"), [(404, 1), (403, 1), (503, 3), ("silent", 3)])
+def test_a_question_is_given_up_after_as_many_tries_as_a_download(start, plan, asked):
+    server = start(plan)
+    reason = "stalled: nothing came" if plan == "silent" else f"HTTP {plan} "
+    with pytest.raises(ConnectionError, match=f"{server.address}: {reason}"):
+        web.ask_headers(server.address, QUICK)
+    assert len(server.ranges) == asked
+
+
+def test_the_wait_between_questions_doubles(start, monkeypatch):
+    pauses = []
+    monkeypatch.setattr(web.time, "sleep", pauses.append)
+    with pytest.raises(ConnectionError):
+        web.ask(start(503).address, patience=Patience(tries=8, pause=1))
+    assert pauses == [1, 2, 4, 8, 16, 30, 30]
+
+
 # What fails: nothing is placed, and the message says why
 
 
@@ -544,7 +574,7 @@ def test_https_never_leads_to_http(start, target, certificate, monkeypatch):
 
 
 def test_the_opener_knows_http_and_https_only():
-    opener = download._opener()
+    opener = web._opener()
     for address in ("file:///etc/passwd", "ftp://127.0.0.1/a", "data:,a"):
         with pytest.raises(urllib.request.URLError, match="unknown url type"):
             opener.open(address, timeout=1)

@@ -29,21 +29,27 @@ MAY_IMPORT = {
     "architecture": BASE,
     "augmentation": BASE,
     "evaluation": BASE,
+    "classic": BASE,
     "training": BASE | CORE,
     "explain": BASE,
     "latent": BASE | CORE,
     "transfer": BASE | CORE | {"training", "latent", "explain"},
-    "plotting": {"_validation", "architecture"},  # it takes arrays and records; only notebooks import it
+    "experiment": BASE | CORE | {"training"},
+    "tuning": BASE | CORE | {"training", "experiment"},
+    "report": BASE | {"evaluation", "plotting"},
+    "plotting": {"_validation", "architecture"},  # arrays and records in; only notebooks and report import it
     "doctor": BASE | CORE,
     "notebooks": BASE,
     "exercises": BASE | CORE | {"notebooks"},  # of the notebooks only the marks of their sources
     "cli_data": {"datasets"},
-    "cli": BASE | {"cli_data", "doctor", "notebooks"},
+    "cli_project": {"_validation", "cli_data", "notebooks"},
+    "cli_search": {"cli_data"},
+    "cli": BASE | {"cli_data", "cli_project", "cli_search", "doctor", "notebooks"},
 }
 # Libraries that one module alone may import.
 ONLY_IN = {"matplotlib": "plotting", "tensorflow": "runtime", "jax": "runtime", "torch": "runtime"}
 NOT_PUBLIC = ("keras.src", "tensorflow.python")
-MAY_PRINT = {"cli", "cli_data"}
+MAY_PRINT = {"cli", "cli_data", "cli_search"}
 
 
 def modules(package: Path) -> Iterator[tuple[str, Path]]:

@@ -1,5 +1,6 @@
 """`runtime`: the profile, the seeds, the report of what a notebook runs on."""
 
+import logging
 import os
 import random
 import sys
@@ -288,3 +289,20 @@ def test_bad_input_changes_no_seed_and_no_precision(monkeypatch):
         runtime.setup(seed=2)
     assert keras.config.dtype_policy().name == "mixed_bfloat16"
     assert draw() == expected
+
+
+def test_notes_on_tracing_are_kept_back_within_the_block_alone(caplog):
+    logger = logging.getLogger("tensorflow")
+    logger.addHandler(caplog.handler)
+    try:
+        with runtime.without_tracing_notes():
+            with runtime.without_tracing_notes():
+                logger.warning("1 triggered tf.function retracing")
+            logger.warning("2 triggered tf.function retracing")
+            logger.warning("3 is another message")
+        with pytest.raises(KeyError), runtime.without_tracing_notes():
+            raise KeyError
+        logger.warning("4 triggered tf.function retracing")
+    finally:
+        logger.removeHandler(caplog.handler)
+    assert sorted({record.getMessage()[0] for record in caplog.records}) == ["3", "4"]

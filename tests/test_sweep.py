@@ -10,7 +10,7 @@ from keras import layers
 
 from kerascv_course import transfer
 from kerascv_course.datasets import ImageDataset
-from kerascv_course.transfer import TransferModel, pretrain, stages, unfreeze_sweep
+from kerascv_course.transfer import TransferModel, pretrain, run, unfreeze_sweep
 
 # Of the second name the package has the function.
 SWEEP, PRETRAIN = (importlib.import_module(f"kerascv_course.transfer.{name}") for name in ("sweep", "pretrain"))
@@ -60,13 +60,13 @@ def named_weights(model):
 @pytest.fixture
 def eager(monkeypatch):
     """Run models step by step: to build their programs takes longer than so short a training."""
-    compile_for = stages.compile_for
+    compile_for = run.compile_for
 
     def compile_eagerly(model, learning_rate):
         compile_for(model, learning_rate)
         model.run_eagerly = True
 
-    for module in (stages, SWEEP, PRETRAIN):
+    for module in (run, SWEEP, PRETRAIN):
         monkeypatch.setattr(module, "compile_for", compile_eagerly)
 
 
@@ -74,14 +74,14 @@ def eager(monkeypatch):
 def after_steps(monkeypatch):
     """Collect the weights at the end of each step, before the sweep puts the old ones back."""
     found = []
-    train_stage = stages.Run.train_stage
+    train_stage = run.Run.train_stage
 
     def spy(run, *args, **options):
         result = train_stage(run, *args, **options)
         found.append(named_weights(run.model))
         return result
 
-    monkeypatch.setattr(stages.Run, "train_stage", spy)
+    monkeypatch.setattr(run.Run, "train_stage", spy)
     return found
 
 
@@ -163,7 +163,7 @@ def test_after_a_training_that_fails_the_model_has_its_weights_again_too(eager):
 
 @pytest.mark.parametrize("start", ["input", "head"])
 def test_by_default_every_number_of_blocks_with_weights_is_a_step(monkeypatch, start):
-    monkeypatch.setattr(stages.Run, "_fit_on_images", lambda *_: ({name: [0.5] for name in HISTORY}, None))
+    monkeypatch.setattr(run.Run, "_fit_on_images", lambda *_: ({name: [0.5] for name in HISTORY}, None))
     model = build_model()
     results = sweep(model, DATA, start=start)
     names = ["block1", "block2", "block3"] if start == "input" else ["block3", "block2", "block1"]
@@ -219,7 +219,7 @@ def test_results_show_themselves_as_a_table_and_a_frame():
 
 
 def test_notes_name_the_weights_the_start_and_the_batch_normalization(monkeypatch):
-    monkeypatch.setattr(stages.Run, "_fit_on_images", lambda *_: ({name: [0.5] for name in HISTORY}, None))
+    monkeypatch.setattr(run.Run, "_fit_on_images", lambda *_: ({name: [0.5] for name in HISTORY}, None))
     text = " ".join(sweep(build_model(), steps=[0], start="head").notes)
     for part in ("Weights of the backbone: the model that was given", "from the head on", "stayed frozen"):
         assert part in text

@@ -1,6 +1,7 @@
 """`fit`: what it trains, what it keeps, and that an interruption changes nothing."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -258,6 +259,52 @@ def test_folder_of_another_run_is_refused_and_the_difference_named(tmp_path, mod
         run(build_model(**model_options), tmp_path, **fit_options)
 
 
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("state.json", lambda content: content[:-20]),
+        ("state.json", lambda content: b""),
+        ("state.json", lambda content: b"\xff\xfe\x00"),
+        ("state.json", lambda content: b"[1]"),
+        ("state.json", lambda content: changed(content, settings=3)),
+        ("state.json", lambda content: changed(content, history={"loss": 0.5})),
+        ("state.json", lambda content: changed(content, epochs_done="2")),
+        ("state.json", lambda content: changed(content, last_file=None)),
+        ("state.json", lambda content: changed(content, early_stopping=None)),
+        ("state.json", lambda content: changed(content, early_stopping={"best": 0.5, "wait": 0})),
+        *(
+            ("state.json", lambda content, name=name: without(content, name))
+            for name in ("settings", "epochs_done", "stopped", "history", "last_file", "best_file")
+        ),
+        ("last-0002.weights.h5", lambda content: content[:-100]),
+        ("last-0002.weights.h5", lambda content: content[:2000] + b"\xff" * (len(content) - 2000)),
+        ("last-0002.weights.h5", lambda content: None),
+        ("best-0002.weights.h5", lambda content: content[:100]),
+    ],
+)
+def test_a_damaged_folder_is_named_and_the_model_left_as_it_was(tmp_path, name, damage):
+    run(build_model(learning_rate=0.05), tmp_path, epochs=2, patience=3)
+    content = damage((tmp_path / name).read_bytes())
+    (tmp_path / name).unlink() if content is None else (tmp_path / name).write_bytes(content)
+    model, fresh = build_model(learning_rate=0.05), build_model(learning_rate=0.05)
+    with pytest.raises(ValueError, match="`folder` of `fit` must be a folder whose files are whole") as caught:
+        run(model, tmp_path, patience=3)
+    for words in (str(tmp_path), f"{name} is damaged", "Pass `resume=False` to train anew, or delete the folder."):
+        assert words in str(caught.value)
+    history = run(model, tmp_path, patience=3, resume=False)  # from the weights that it had before the damage
+    assert_same_run(model, history, fresh, run(fresh, patience=3))
+
+
+def changed(content, **values):
+    return json.dumps({**json.loads(content), **values}).encode()
+
+
+def without(content, name):
+    state = json.loads(content)
+    del state[name]
+    return json.dumps(state).encode()
+
+
 def test_resume_false_overwrites_the_run_of_the_folder(tmp_path):
     run(build_model(), tmp_path)
     model, expected = build_model(units=9), build_model(units=9)
@@ -273,6 +320,30 @@ def test_validation_split_holds_out_its_share_and_keeps_the_proportion_of_the_cl
     assert np.bincount(train_labels).tolist() == [48, 24, 8]
     assert sorted([*train[:, 0], *held_out[:, 0]]) == list(range(100))
     np.testing.assert_array_equal(labels[held_out[:, 0].astype(int)], held_out_labels)
+
+
+class LogANoteOnTracing(keras.callbacks.Callback):
+    """Says what TensorFlow says of several short runs; in the process of the tests it says so twice at most."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        logger = logging.getLogger("tensorflow")
+        logger.warning("5 out of the last 5 calls to <function> triggered tf.function retracing. Tracing is")
+        logger.warning("another message")
+
+
+def test_notes_on_tracing_are_not_printed_and_other_messages_are():
+    records = []
+    handler = logging.Handler()
+    handler.emit = records.append
+    logger = logging.getLogger("tensorflow")
+    logger.addHandler(handler)
+    try:
+        run(build_model(), epochs=1, callbacks=[LogANoteOnTracing()])
+        assert [record.getMessage() for record in records] == ["another message"] * 2
+        logger.warning("triggered tf.function retracing")
+    finally:
+        logger.removeHandler(handler)
+    assert len(records) == 3  # nothing stays filtered
 
 
 def test_image_dataset_trains_as_its_arrays_do():
@@ -320,6 +391,16 @@ def test_nan_loss_stops_within_the_epoch():
     model.layers[-1].set_weights([w * np.nan for w in model.layers[-1].get_weights()])
     with pytest.raises(FloatingPointError, match="loss became nan at batch 1 of epoch 1"):
         run(model)
+
+
+@pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="only there a call does several")
+def test_nan_loss_stops_within_the_epoch_where_a_call_does_several_steps():
+    model = build_model()
+    compiled = {"optimizer": "sgd", "loss": "sparse_categorical_crossentropy", "run_eagerly": False}
+    model.compile(**compiled, steps_per_execution=3)
+    model.layers[-1].set_weights([w * np.nan for w in model.layers[-1].get_weights()])
+    with pytest.raises(FloatingPointError, match="loss became nan at batch 3 of epoch 1"):
+        run(model, batch_size=10)
 
 
 def test_tensorboard_log_is_written_into_the_folder(tmp_path):

@@ -19,13 +19,14 @@ from kerascv_course import training
 from kerascv_course.augmentation import pipeline
 from kerascv_course.datasets import ImageDataset, find_cifar10, load_cifar10
 from kerascv_course.datasets.split import split_indices
-from kerascv_course.datasets.weights import find_backbone_weights
+from kerascv_course.datasets.weights import BackboneWeights, find_backbone_weights
 from kerascv_course.explain import grad_cam
 from kerascv_course.models import build_resnet
 from kerascv_course.transfer import Stage, TransferModel, blocks, fit_stages, truncate
 from kerascv_course.transfer import backbones as backbones_module
-from kerascv_course.transfer import stages as stages_module
+from kerascv_course.transfer import run as run_module
 from kerascv_course.transfer.backbones import BACKBONES, preprocessing_of
+from kerascv_course.transfer.state import State
 
 REAL_DATA = os.environ.get("KERASCV_COURSE_DATA")
 ON_TENSORFLOW = keras.config.backend() == "tensorflow"
@@ -324,6 +325,18 @@ def test_all_stages_give_bit_for_bit_the_weights_of_loops_by_hand():
     assert_same_weights(helped, looped)
 
 
+@pytest.mark.skipif(not ON_TENSORFLOW, reason="only there a call does several steps")
+def test_several_steps_in_a_call_give_the_bits_of_single_ones(monkeypatch, traced):
+    found = []
+    for steps in (1, 3, 32):  # of six in an epoch
+        monkeypatch.setattr(run_module, "_STEPS_IN_A_CALL", steps)
+        model = build()
+        found.append((model, train(model, STAGES[:1], batch_size=3)))
+    for model, results in found[1:]:
+        assert_same_weights(model, found[0][0], exact=True)
+        assert results.histories == found[0][1].histories
+
+
 def test_the_head_on_features_is_that_of_training_on_images_when_traced(traced):
     models = build(), build()
     for model, cache_features in zip(models, (True, False), strict=True):
@@ -428,7 +441,7 @@ def test_every_stage_is_held_against_the_best_weights_so_far(monkeypatch):
         history.history = {"loss": [1.0], "val_loss": [loss], "val_accuracy": [1 / loss]}
         return history
 
-    monkeypatch.setattr(stages_module, "fit_batches", fake_fit)
+    monkeypatch.setattr(run_module, "fit_batches", fake_fit)
     results = train(build(), [*STAGES, Stage("again", 1)], cache_features=False)
     assert [row.improved for row in results.rows] == [True, False, False, True]
     assert [row.val_loss for row in results.rows] == [1.0, 1.0, 1.0, 0.5]
@@ -503,7 +516,7 @@ def test_views_differ_and_no_other_features_are_computed_where_nothing_needs_the
         return training.fit.__globals__["fit_batches"](model, train_batches, *args, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stages_module, "fit_batches", watched)
+        patch.setattr(run_module, "fit_batches", watched)
         options = {"augmentation": pipeline(brightness=0.4, seed=5), "views": 3, "validation_data": TEST}
         assert train(model, STAGES[:1], **options).rows[0].extracted_images == 3 * 24 + 9
     views = seen[0].x
@@ -560,31 +573,31 @@ class RaiseAt(keras.callbacks.Callback):
 
 def interrupt(patch, stage, epoch):
     """End the process in that epoch of that stage."""
-    fit_batches = stages_module.fit_batches
+    fit_batches = run_module.fit_batches
 
     def interrupted(*args, folder, **options):
         callbacks = [RaiseAt(epoch)] if folder.name == f"stage-{stage:02}" else []
         return fit_batches(*args, folder=folder, **options, callbacks=callbacks)
 
-    patch.setattr(stages_module, "fit_batches", interrupted)
+    patch.setattr(run_module, "fit_batches", interrupted)
 
 
 def interrupt_saving(patch, stage, after):
     """End the process as a stage is finished, before or after its row is on disk."""
-    finish, write = stages_module._State.finish, stages_module._State._write
+    finish, write = State.finish, State._write
 
     def interrupted(state, number, *args):
         if number == stage and not after:
-            patch.setattr(stages_module._State, "_write", lambda *args: fail())
+            patch.setattr(State, "_write", lambda *args: fail())
         finish(state, number, *args)
         if number == stage:
             fail()
 
     def fail():
-        patch.setattr(stages_module._State, "_write", write)
+        patch.setattr(State, "_write", write)
         raise Interruption
 
-    patch.setattr(stages_module._State, "finish", interrupted)
+    patch.setattr(State, "finish", interrupted)
 
 
 @pytest.fixture(scope="module")
@@ -648,7 +661,7 @@ def no_training(*args, **options):
 
 
 def test_finished_run_is_loaded_and_not_repeated(run_folder, finished, monkeypatch):
-    monkeypatch.setattr(stages_module, "fit_batches", no_training)
+    monkeypatch.setattr(run_module, "fit_batches", no_training)
     model = build()
     results = train(model, STAGES[:2], folder=run_folder)
     assert results == finished[2]
@@ -658,7 +671,7 @@ def test_finished_run_is_loaded_and_not_repeated(run_folder, finished, monkeypat
 
 
 def test_other_test_images_are_measured_without_training(run_folder, finished, monkeypatch):
-    monkeypatch.setattr(stages_module, "fit_batches", no_training)
+    monkeypatch.setattr(run_module, "fit_batches", no_training)
     model = build()
     results = train(model, STAGES[:2], folder=run_folder, test_data=TEST)
     right = accuracy_score(TEST[1], finished[1].predict(TEST[0], verbose=0).argmax(axis=1))
@@ -705,7 +718,7 @@ def other_images():
 def test_the_folder_of_another_run_is_refused_and_the_difference_named(
     run_folder, monkeypatch, shared, changes, named
 ):
-    monkeypatch.setattr(stages_module, "fit_batches", no_training)
+    monkeypatch.setattr(run_module, "fit_batches", no_training)
     changes = {"stages": STAGES[:2], "folder": run_folder} | changes
     model = changes.pop("model", lambda: shared)()
     with pytest.raises(
@@ -753,19 +766,40 @@ def test_resume_false_starts_anew_and_leaves_nothing_of_the_earlier_run(run_fold
         ("stage-02/stage.json", lambda path: without_key(path, "settings")),
         ("stage-02/stage.json", lambda path: without_key(path, "history")),
         ("stage-02/stage.json", lambda path: without_key(path, "row", "epochs")),
+        ("stage-02/stage.json", lambda path: with_value(path, "1.0", "row", "val_loss")),
+        ("stage-02/stage.json", lambda path: with_value(path, [1.0], "history")),
+        ("stage-02/stage.json", lambda path: with_value(path, 1, "settings")),
         ("stage-02/after.weights.h5", lambda path: path.unlink()),
         ("stage-02/after.weights.h5", lambda path: path.write_bytes(path.read_bytes()[:-500])),
+        ("stage-02/after.weights.h5", lambda path: overwrite_the_middle(path)),
         ("stage-02/after.weights.h5", lambda path: flip_a_bit(path)),
     ],
 )
-def test_a_damaged_folder_is_named(run_folder, shared, name, damage):
+def test_a_damaged_folder_is_named_and_the_model_left_as_it_was(run_folder, shared, name, damage):
     damage(run_folder / name)
+    before = shared.get_weights()
     with pytest.raises(
         ValueError, match="`folder` of `fit_stages` must be a folder whose files are whole"
     ) as caught:
         train(shared, STAGES[:2], folder=run_folder)
-    assert f"{name} is damaged" in str(caught.value).replace("\\", "/")
-    assert "resume=False" in str(caught.value)
+    assert f"{name} is damaged" in str(caught.value)
+    assert "Pass `resume=False` to train anew, or delete the folder." in str(caught.value)
+    for weight, value in zip(shared.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, value)
+
+
+def test_a_damaged_state_within_a_stage_is_named(tmp_path, shared):
+    with pytest.MonkeyPatch.context() as patch:
+        interrupt(patch, stage=1, epoch=1)
+        with pytest.raises(Interruption):
+            train(build(), STAGES[:1], folder=tmp_path)
+    (tmp_path / "stage-01" / "state.json").write_text('{"settings": {')
+    with pytest.raises(
+        ValueError, match="`folder` of `fit_stages` must be a folder whose files are whole"
+    ) as caught:
+        train(shared, STAGES[:1], folder=tmp_path)
+    assert "state.json is damaged" in str(caught.value)
+    assert "stage-01" in str(caught.value)
 
 
 def without_key(path, *keys):
@@ -774,6 +808,21 @@ def without_key(path, *keys):
         inner = inner[key]
     del inner[keys[-1]]
     path.write_text(json.dumps(state))
+
+
+def with_value(path, value, *keys):
+    state = inner = json.loads(path.read_text())
+    for key in keys[:-1]:
+        inner = inner[key]
+    inner[keys[-1]] = value
+    path.write_text(json.dumps(state))
+
+
+def overwrite_the_middle(path):
+    """Leave the size and the ends as they are: HDF5 opens the file and fails within it."""
+    content = path.read_bytes()
+    middle = slice(len(content) // 10, len(content) * 9 // 10)
+    path.write_bytes(content[: middle.start] + b"\xff" * (middle.stop - middle.start) + content[middle.stop :])
 
 
 def flip_a_bit(path):
@@ -966,7 +1015,6 @@ def test_random_features_are_called_random(monkeypatch):
 def test_imagenet_weights_are_found_or_asked_of_keras_or_their_lack_explained(tmp_path, monkeypatch):
     source = tiny_backbone(5)
     source.save_weights(tmp_path / "found.weights.h5")
-    found = backbones_module.find_backbone_weights.__globals__["BackboneWeights"]
 
     def application(*, include_top, weights, input_shape):
         if weights == "imagenet":
@@ -974,13 +1022,35 @@ def test_imagenet_weights_are_found_or_asked_of_keras_or_their_lack_explained(tm
         return tiny_backbone()
 
     monkeypatch.setattr(backbones_module.keras.applications, "VGG16", application)
-    answers = iter([found(tmp_path / "found.weights.h5", "found.weights.h5, in a folder"), None])
-    monkeypatch.setattr(backbones_module, "find_backbone_weights", lambda *args: next(answers))
+    answers = iter([BackboneWeights(tmp_path / "found.weights.h5", "found.weights.h5, in a folder"), None])
+    monkeypatch.setattr(backbones_module, "find_backbone_weights", lambda *args, show: next(answers))
     model = TransferModel("VGG16", 3, image_size=16)
     assert model.weights_source == "ImageNet, found.weights.h5, in a folder"
     assert changed(values_of(source), values_of(model.backbone)) == []
     with pytest.raises(ConnectionError, match=r"ImageNet weights of VGG16 .*URL fetch failure.*`weights=None`"):
         TransferModel("VGG16", 3, image_size=16)
+
+
+def test_a_download_of_weights_shows_how_far_it_is_and_nothing_is_shown_without_one(tmp_path, monkeypatch, capsys):
+    source = tiny_backbone(5)
+    source.save_weights(tmp_path / "found.weights.h5")
+    monkeypatch.setattr(backbones_module.keras.applications, "VGG16", lambda **options: tiny_backbone())
+    arriving = [(4_000_000, 8_000_000), (8_000_000, 8_000_000)]
+
+    def find(*args, show):
+        for numbers in arriving:
+            show(*numbers)
+        return BackboneWeights(tmp_path / "found.weights.h5", "a mirror")
+
+    monkeypatch.setattr(backbones_module, "find_backbone_weights", find)
+    TransferModel("VGG16", 3, image_size=16)
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "Weights of VGG16:  50% of 8.0 MB" in shown.err
+    assert shown.err.endswith("100% of 8.0 MB\n")
+    arriving.clear()
+    TransferModel("VGG16", 3, image_size=16)
+    assert capsys.readouterr() == ("", "")
 
 
 # Bad input

@@ -2,6 +2,7 @@
 
 import base64
 import dataclasses
+import errno
 import functools
 import hashlib
 import importlib.util
@@ -13,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from kerascv_course import cli
-from kerascv_course.datasets import find_backbone_weights, weights
+from kerascv_course.datasets import bundle, download, find_backbone_weights, weights
 from kerascv_course.datasets.download import Patience
 from kerascv_course.datasets.download import download as download_file
+from kerascv_course.datasets.web import ask, ask_headers
 
 CONTENT = hashlib.shake_128(b"weights").digest(50_000)
 MD5 = hashlib.md5(CONTENT).hexdigest()
@@ -99,6 +101,8 @@ def folder(monkeypatch, tmp_path):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(weights, "OFFICIAL_BASE", "http://127.0.0.1:9/")
     monkeypatch.setattr(weights, "download_file", functools.partial(download_file, patience=QUICK))
+    monkeypatch.setattr(weights, "ask_headers", functools.partial(ask_headers, patience=QUICK))
+    monkeypatch.setattr(bundle, "ask", functools.partial(ask, patience=QUICK))
     monkeypatch.setattr(weights, "_INCEPTION_V3", dataclasses.replace(weights._INCEPTION_V3, md5=MD5))
     return tmp_path
 
@@ -331,6 +335,23 @@ def test_what_was_damaged_on_the_way_is_not_placed(folder, network):
     assert os.listdir(folder / "keras" / "models") == []
 
 
+def test_a_full_disk_points_to_the_variable_of_keras_cache(folder, network, monkeypatch):
+    def write(self, file, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    network.offer(OFFICIAL_PATH)
+    monkeypatch.setattr(download._Transfer, "_write", write)
+    with pytest.raises(OSError, match=r"No space left.* name another folder in KERAS_HOME\."):
+        find()
+
+
+def test_a_cache_that_cannot_be_made_points_to_the_variable_of_keras_cache(folder, network):
+    network.offer(OFFICIAL_PATH)
+    (folder / "keras").write_bytes(b"")
+    with pytest.raises(OSError, match=r"can be written.* Name such a folder in KERAS_HOME\."):
+        find()
+
+
 @pytest.mark.parametrize(
     ("headers", "reason"),
     [
@@ -377,7 +398,7 @@ def test_every_address_and_the_way_by_hand_are_named(folder, network, monkeypatc
         f"{NAME} could not be downloaded. http://127.0.0.1:9/SHA256SUMS: ",
         f"; {network.address}mirror/: its SHA256SUMS does not list it; ",
         f"; {network.address}cut/models/{NAME}: wrong checksum",
-        f"; {network.address}official/mobilenet_v2/{NAME}: HTTP Error 404",
+        f"; {network.address}official/mobilenet_v2/{NAME}: HTTP 404",
         f"put it into {folder / 'keras' / 'models'}, or into the sub-folder models of",
         "KERASCV_COURSE_DATA",
     ):

@@ -10,7 +10,8 @@ from urllib.parse import quote
 
 from kerascv_course._validation import input_error
 from kerascv_course.datasets.catalogue import REMOTE_FILES, find_copies, is_right, keras_home, mirror_addresses
-from kerascv_course.datasets.download import Show, ask, download, sha256_of
+from kerascv_course.datasets.download import Show, download, sha256_of
+from kerascv_course.datasets.web import ask
 
 CHECKSUMS = "SHA256SUMS"
 WEIGHT_FOLDER = "models"  # as in Keras' cache
@@ -173,7 +174,9 @@ def fetch_weights(weights: MirroredWeights, *, show: Show | None = None) -> Path
         OSError: If the disk is full or Keras' cache cannot be written.
     """
     target = keras_home() / WEIGHT_FOLDER / weights.file_name
-    return download([weights.address], target, size=weights.size, sha256=weights.sha256, show=show)
+    return download(
+        [weights.address], target, size=weights.size, sha256=weights.sha256, show=show, variable="KERAS_HOME"
+    )
 
 
 def _read_line(line: str) -> tuple[str, str]:

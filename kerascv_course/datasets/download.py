@@ -7,68 +7,31 @@ import http.client
 import os
 import re
 import shutil
-import ssl
 import time
 import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from email.message import Message
 from glob import escape
 from pathlib import Path
-from typing import Any, BinaryIO
-from urllib.parse import urlsplit
+from typing import BinaryIO
 
 from kerascv_course._validation import check_int, input_error
 from kerascv_course.datasets.lock import alone
+from kerascv_course.datasets.web import (
+    AGENT,
+    LONGEST_PAUSE,
+    Patience,
+    TryError,
+    is_web_address,
+    network_failure,
+    open_address,
+)
 
 Show = Callable[[int, int], None]
 
 _CHUNK = 1 << 18
-_LONGEST_PAUSE = 30.0  # seconds
-_LONGEST_TEXT = 1 << 20
 _CHECKSUMS = {"sha256": ("SHA-256", 64), "md5": ("MD5", 32)}  # name for people, hexadecimal digits
-_WORTH_ANOTHER_TRY = {408, 425, 429, 500, 502, 503, 504}
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long a download waits, and for what.
-
-    Attributes:
-        timeout: Longest wait for a connection, and between two packets, in seconds.
-        window: Span over which the rate is measured, in seconds.
-        least_rate: A slower transfer is given up as stalled, in bytes per second.
-        good_rate: Of several addresses a slower one is left for the next at first, in bytes per second.
-        tries: Tries of one address in a row that bring less than a hundredth of the file.
-        pause: Wait before the second try, in seconds; twice as long before each further one, at most 30.
-        abandoned: Another process that gave no sign of life for so long is taken for dead, in seconds.
-    """
-
-    timeout: float = 20.0
-    window: float = 15.0
-    least_rate: float = 1e3
-    good_rate: float = 5e5
-    tries: int = 5
-    pause: float = 1.0
-    abandoned: float = 10.0
-
-
-def is_web_address(address: str) -> bool:
-    """Say whether the text is a complete address that begins with http:// or https://, without a password in it.
-
-    Example:
-        >>> is_web_address("https://www.cs.toronto.edu/~kriz/"), is_web_address("file:///etc/passwd")
-        (True, False)
-    """
-    try:
-        parts = urlsplit(address)
-        _ = parts.port  # a bad one is noticed when it is asked for
-    except ValueError:
-        return False
-    is_plain = address.isascii() and address.isprintable() and " " not in address
-    return is_plain and parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc
 
 
 def sha256_of(file: Path) -> str:
@@ -91,6 +54,7 @@ def download(
     md5: str | None = None,
     show: Show | None = None,
     patience: Patience | None = None,
+    variable: str = "KERASCV_COURSE_CACHE",
 ) -> Path:
     """Fetch one file from the first address that delivers it, and place it once its checksum is right.
 
@@ -110,6 +74,7 @@ def download(
         md5: Its MD5, 32 hexadecimal digits, where no SHA-256 is known: exactly one of the two is needed.
         show: Called with the bytes that have arrived and `size`, often; for a progress bar.
         patience: Time-outs and rates; those of `Patience` by default.
+        variable: The environment variable that decides the folder of the target, for errors.
 
     Returns:
         The target.
@@ -138,8 +103,8 @@ def download(
         rule = f"a free place, or the file of {size:,} bytes with {_CHECKSUMS[kind][0]} {checksum}"
         raise input_error("download", "target", rule, str(target), "What lies there is not it: delete it.")
     patience = patience or Patience()
-    transfer = _Transfer(target, size, kind, checksum, show or (lambda done, total: None), patience)
-    with alone(target, patience.abandoned, transfer.show_others):
+    transfer = _Transfer(target, size, kind, checksum, show or (lambda done, total: None), patience, variable)
+    with alone(target, patience.abandoned, transfer.show_others, variable):
         if not target.is_file():  # another process may have placed it meanwhile
             transfer.run(addresses)
     return target
@@ -157,62 +122,19 @@ def _the_checksum(sha256: str | None, md5: str | None) -> tuple[str, str]:
     return kind, value.lower()
 
 
-def ask(address: str, method: str = "GET", timeout: float = 20.0) -> tuple[int | None, bytes]:
-    """Return the stated length and the content, up to 1 MiB, of what lies at an address.
-
-    Args:
-        address: An http or https address.
-        method: "GET", or "HEAD" for the length alone.
-        timeout: Longest wait for a connection, and between two packets, in seconds.
-
-    Returns:
-        The length in bytes, `None` where the server does not say it, and the content.
-
-    Raises:
-        ConnectionError: If it cannot be had; says why.
-    """
-    headers, content = _answer(address, method, timeout)
-    length = headers.get("Content-Length", "")
-    return (int(length) if length.isdecimal() else None), content
-
-
-def ask_headers(address: str, timeout: float = 20.0) -> Message:
-    """Return what the server states about an address in its answer to HEAD.
-
-    Args:
-        address: An http or https address.
-        timeout: Longest wait for a connection, and between two packets, in seconds.
-
-    Returns:
-        The headers; `get_all` has those that come more than once.
-
-    Raises:
-        ConnectionError: If the server cannot be asked; says why.
-    """
-    return _answer(address, "HEAD", timeout)[0]
-
-
-def _answer(address: str, method: str, timeout: float) -> tuple[Message, bytes]:
-    request = urllib.request.Request(address, headers={"User-Agent": "kerascv-course"}, method=method)
-    try:
-        with _opener().open(request, timeout=timeout) as response:
-            return response.headers, response.read(_LONGEST_TEXT)
-    except (OSError, http.client.HTTPException, _TryError) as error:
-        raise ConnectionError(f"{address}: {error}") from error
-
-
-class _TryError(Exception):
-    """Why a try failed, and whether another one at the same address may do better."""
-
-    def __init__(self, reason: str, again: bool = True) -> None:
-        super().__init__(reason)
-        self.again = again
-
-
 class _Transfer:
     """One file on its way, in a `.part` file that no other process writes."""
 
-    def __init__(self, target: Path, size: int, kind: str, checksum: str, show: Show, patience: Patience) -> None:
+    def __init__(
+        self,
+        target: Path,
+        size: int,
+        kind: str,
+        checksum: str,
+        show: Show,
+        patience: Patience,
+        variable: str,
+    ) -> None:
         self.target = target
         self.part = target.with_name(f"{target.name}.{uuid.uuid4().hex}.part")
         self.size = size
@@ -220,6 +142,7 @@ class _Transfer:
         self.checksum = checksum
         self.show = show
         self.patience = patience
+        self.variable = variable
         self.done = 0  # bytes in the part
         self.furthest = 0
         self.received = 0  # bytes that came over the network
@@ -262,7 +185,7 @@ class _Transfer:
                 path.unlink()
 
     def _try_all(self, addresses: Sequence[str]) -> None:
-        failures: dict[str, _TryError] = {}
+        failures: dict[str, TryError] = {}
         rates = dict.fromkeys(addresses, 0.0)
         if len(rates) > 1:
             for address in rates:
@@ -282,7 +205,7 @@ class _Transfer:
         kept = f" The {self.done:,} bytes that arrived are kept for the next try." if self.done else ""
         raise ConnectionError(f"{self.target.name} could not be downloaded. {reasons}.{kept}")
 
-    def _insist(self, address: str) -> _TryError | None:
+    def _insist(self, address: str) -> TryError | None:
         tries, pause = 0, self.patience.pause
         while True:
             furthest = self.furthest
@@ -295,19 +218,19 @@ class _Transfer:
             if tries >= self.patience.tries:
                 return failure
             time.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            pause = min(2 * pause, LONGEST_PAUSE)
 
-    def _try(self, address: str, least_rate: float) -> _TryError | None:
+    def _try(self, address: str, least_rate: float) -> TryError | None:
         try:
             if self.done < self.size:
                 self._receive(address, least_rate)
             self._place()
-        except _TryError as failure:
+        except TryError as failure:
             return failure
         return None
 
     def _receive(self, address: str, least_rate: float) -> None:
-        request = urllib.request.Request(address, headers={"User-Agent": "kerascv-course"})
+        request = urllib.request.Request(address, headers=AGENT)
         if self.done:
             request.add_header("Range", f"bytes={self.done}-")
         with self._open(request) as response, self._writing(), self.part.open("r+b", buffering=0) as file:
@@ -316,70 +239,59 @@ class _Transfer:
             while self.done < self.size:
                 data = self._read(response)
                 if not data:
-                    raise _TryError(f"cut off after {self.done:,} of {self.size:,} bytes")
+                    raise TryError(f"cut off after {self.done:,} of {self.size:,} bytes")
                 self._write(file, memoryview(data)[: self.size - self.done])
                 seconds = time.monotonic() - since
                 if seconds >= self.patience.window:
                     rate = (self.done - before) / seconds
                     if rate < least_rate:
-                        raise _TryError(f"too slow, {rate:,.0f} bytes per second")
+                        raise TryError(f"too slow, {rate:,.0f} bytes per second")
                     since, before = time.monotonic(), self.done
             os.fsync(file.fileno())
 
     def _open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
         try:
-            return _opener().open(request, timeout=self.patience.timeout)
-        except urllib.error.HTTPError as error:
-            error.close()
-            if error.code != 416:
-                raise _TryError(f"HTTP {error.code} {error.reason}", error.code in _WORTH_ANOTHER_TRY) from error
+            return open_address(request, self.patience.timeout, self.done)
+        except TryError as failure:
+            error = failure.__cause__
+            if not isinstance(error, urllib.error.HTTPError) or error.code != 416:
+                raise
             total = str(error.headers.get("Content-Range", "")).rpartition("/")[2]
             if total.isdecimal() and int(total) != self.size:
                 raise self._other_size(total) from error
             self._forget()
-            raise _TryError("HTTP 416: it would not go on with the file") from error
-        except (OSError, http.client.HTTPException) as error:
-            raise self._network_failure(error) from error
+            raise TryError("HTTP 416: it would not go on with the file") from error
 
     def _read(self, response: http.client.HTTPResponse) -> bytes:
         try:
             return response.read1(_CHUNK)  # whatever has arrived; `read` would wait for all of it
         except (OSError, http.client.HTTPException) as error:
-            raise self._network_failure(error) from error
-
-    def _network_failure(self, error: Exception) -> _TryError:
-        reason = getattr(error, "reason", None) or error
-        if isinstance(reason, TimeoutError):
-            return _TryError(f"stalled: nothing came for {self.patience.timeout:g} s, at {self.done:,} bytes")
-        if isinstance(reason, ssl.SSLCertVerificationError):
-            way_out = "Check the clock and the network's log-in page; macOS: run `Install Certificates.command`"
-            return _TryError(f"its certificate is not valid ({reason.verify_message}). {way_out}", again=False)
-        return _TryError(str(reason) or type(reason).__name__)
+            raise network_failure(error, self.patience.timeout, self.done) from error
 
     def _find_start(self, response: http.client.HTTPResponse, file: BinaryIO) -> None:
         """Put the file where the answer begins: at its end, or at 0 where the server cannot go on there."""
         if response.headers.get_content_type() == "text/html":
-            raise _TryError("a web page came in place of the file, perhaps the network's log-in page", again=False)
+            raise TryError("a web page came in place of the file, perhaps the network's log-in page", again=False)
         if response.status == 206:
             found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
             if found and found[2] not in ("*", str(self.size)):
                 raise self._other_size(found[2])
             if not found or int(found[1]) != self.done:
                 self._forget()
-                raise _TryError("another part of the file came than was asked for")
+                raise TryError("another part of the file came than was asked for")
             file.seek(self.done)
             self.is_of_one_piece = not self.done
             return
         if response.status != 200:
-            raise _TryError(f"HTTP {response.status}", again=False)
+            raise TryError(f"HTTP {response.status}", again=False)
         length = response.headers.get("Content-Length", str(self.size))
         if length != str(self.size):
             raise self._other_size(length)
         self._forget()
         file.truncate(0)
 
-    def _other_size(self, received: str) -> _TryError:
-        return _TryError(f"it has another file, of {received} bytes in place of {self.size}", again=False)
+    def _other_size(self, received: str) -> TryError:
+        return TryError(f"it has another file, of {received} bytes in place of {self.size}", again=False)
 
     def _write(self, file: BinaryIO, data: memoryview) -> None:
         self.received += len(data)
@@ -412,7 +324,7 @@ class _Transfer:
             self._forget()
             kind = _CHECKSUMS[self.kind][0]
             reason = f"wrong checksum, so what came was deleted ({kind} {found} in place of {self.checksum})"
-            raise _TryError(reason, again)
+            raise TryError(reason, again)
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
@@ -422,34 +334,7 @@ class _Transfer:
             message = f"Another process took over the download of {self.target}. Try again once that one is done."
             raise ConnectionError(message) from error
         except OSError as error:
-            way_out = (
-                f"{self.size / 1e6:,.1f} MB are needed. Free some, or name another folder in KERASCV_COURSE_CACHE."
-            )
+            needed = f"{self.size / 1e6:,.1f} MB are needed"
+            way_out = f"{needed}. Free some, or name another folder in {self.variable}."
             message = f"{error.strerror or error}: writing {self.target} failed at {self.done:,} bytes. {way_out}"
             raise OSError(error.errno, message) from error
-
-
-class _SafeRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects to http and https alone, and none that would give up the certificate check."""
-
-    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
-        if not is_web_address(newurl) or (req.type == "https" and urlsplit(newurl).scheme != "https"):
-            fp.close()
-            raise _TryError(f"it leads to {newurl}, which is not followed", again=False)
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def _opener() -> urllib.request.OpenerDirector:
-    """Return an opener of http and https; `build_opener` would add ftp, file and data."""
-    opener = urllib.request.OpenerDirector()
-    for handler in (
-        urllib.request.ProxyHandler(),
-        urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(context=ssl.create_default_context()),
-        _SafeRedirects(),
-        urllib.request.HTTPDefaultErrorHandler(),
-        urllib.request.HTTPErrorProcessor(),
-        urllib.request.UnknownHandler(),
-    ):
-        opener.add_handler(handler)
-    return opener

@@ -14,7 +14,7 @@ _LOOKS = 50  # at a lock that does not change, before its owner is taken for dea
 
 
 @contextlib.contextmanager
-def alone(target: Path, abandoned: float, waiting: Callable[[], None]) -> Iterator[None]:
+def alone(target: Path, abandoned: float, waiting: Callable[[], None], variable: str) -> Iterator[None]:
     """Wait until no other process transfers this file, or until it is placed.
 
     The lock is a file beside the target that its owner touches again and again, which works on every system and on
@@ -25,6 +25,7 @@ def alone(target: Path, abandoned: float, waiting: Callable[[], None]) -> Iterat
         target: The file that is wanted. Where it is there already nothing is locked.
         abandoned: An owner that gave no sign of life for so long is taken for dead, in seconds.
         waiting: Called again and again meanwhile.
+        variable: The environment variable that decides the folder of the target, for errors.
 
     Yields:
         Nothing; the target may be there by then.
@@ -42,11 +43,11 @@ def alone(target: Path, abandoned: float, waiting: Callable[[], None]) -> Iterat
             break
         except FileExistsError as error:
             if target.parent.is_file():
-                raise _not_writable(target, error) from error
+                raise _not_writable(target, variable, error) from error
         except OSError as error:
             # Windows also refuses while the lock of another process is just being deleted.
             if not isinstance(error, PermissionError) or os.name != "nt" or seen == 0:
-                raise _not_writable(target, error) from error
+                raise _not_writable(target, variable, error) from error
         try:
             sign = lock.stat().st_mtime_ns
         except OSError:
@@ -80,7 +81,7 @@ def alone(target: Path, abandoned: float, waiting: Callable[[], None]) -> Iterat
                 lock.unlink()
 
 
-def _not_writable(target: Path, error: OSError) -> Exception:
+def _not_writable(target: Path, variable: str, error: OSError) -> Exception:
     rule = "in a folder that can be written, or the name of one that can be made"
-    way_out = f"({error}) Name such a folder in KERASCV_COURSE_CACHE."
+    way_out = f"({error}) Name such a folder in {variable}."
     return input_error("download", "target", rule, str(target), way_out, OSError)

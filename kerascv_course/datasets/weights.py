@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 from kerascv_course._validation import check_int, input_error
 from kerascv_course.datasets.bundle import CHECKSUMS, WEIGHT_FOLDER, weights_of
 from kerascv_course.datasets.catalogue import keras_home, mirror_addresses
-from kerascv_course.datasets.download import Show, ask_headers, checksum_of
+from kerascv_course.datasets.download import Show, checksum_of
 from kerascv_course.datasets.download import download as download_file
+from kerascv_course.datasets.web import ask_headers
 
 OFFICIAL_BASE = "https://storage.googleapis.com/tensorflow/keras-applications/"
 _IN_DATA, _IN_CACHE = "KERASCV_COURSE_DATA", "Keras' cache"
@@ -178,7 +179,9 @@ def _fetch(official: _Official, target: Path, show: Show | None) -> BackboneWeig
         try:
             offer = find_offer()
             size, sha256, md5 = offer.size, offer.sha256, offer.md5
-            path = download_file([offer.address], target, size=size, sha256=sha256, md5=md5, show=show)
+            path = download_file(
+                [offer.address], target, size=size, sha256=sha256, md5=md5, show=show, variable="KERAS_HOME"
+            )
         except ConnectionError as error:
             fault = str(error).removeprefix(f"{target.name} could not be downloaded. ")
             faults.append(fault.rstrip("."))

@@ -1,11 +1,11 @@
 """The outputs of a network for many images: computed in batches, and kept for the next time."""
 
-import logging
 from typing import Any
 
 import keras
 import numpy as np
 
+from kerascv_course import runtime
 from kerascv_course._digests import array_digest, config_digest
 from kerascv_course._validation import check_choice, check_int, input_error
 from kerascv_course.datasets.cache import cached_arrays
@@ -124,17 +124,8 @@ def _predict(model: keras.Model, batch: np.ndarray, size: int) -> np.ndarray:
     """Return the outputs for a batch, filled up to one size: for another one Keras would trace the model again."""
     missing = size - len(batch)
     filled = np.concatenate([batch, np.zeros((missing, *batch.shape[1:]), batch.dtype)]) if missing else batch
-    logger = logging.getLogger("tensorflow")
-    logger.addFilter(_is_no_note_on_tracing)
-    try:
+    with runtime.without_tracing_notes():
         return np.asarray(model.predict_on_batch(filled))[: len(batch)]
-    finally:
-        logger.removeFilter(_is_no_note_on_tracing)
-
-
-def _is_no_note_on_tracing(record: logging.LogRecord) -> bool:
-    # TensorFlow takes several models, each traced once, for one that is traced again and again.
-    return "triggered tf.function retracing" not in record.getMessage()
 
 
 def _check(function: str, model: Any, images: Any) -> None:

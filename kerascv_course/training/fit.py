@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerascv_course import runtime
 from kerascv_course._validation import check_int, check_number, describe, input_error
 from kerascv_course.datasets import ImageDataset
 from kerascv_course.datasets.split import split_indices
@@ -73,7 +74,8 @@ def fit(
     Raises:
         TypeError: If the model is no Keras model, or an argument is of the wrong type.
         ValueError: If the model is not compiled, images and labels do not fit together, images are not finite, a
-            number is out of range, or `folder` holds a run of another model, other data or other settings.
+            number is out of range, or `folder` holds a run of another model, other data or other settings, or
+            damaged files.
         FloatingPointError: If the loss becomes NaN or infinite.
         ImportError: If `tensorboard` is asked for and not installed.
 
@@ -144,8 +146,9 @@ def fit_batches(
     tensorboard: bool = False,
     callbacks: Iterable[keras.callbacks.Callback] = (),
     verbose: int | str = "auto",
+    function: str = "fit",
 ) -> keras.callbacks.History:
-    """Do what `fit` does, with batches and arguments that have been checked."""
+    """Do what `fit` does, with batches and arguments that have been checked, on behalf of a public function."""
     if not model.built:
         model.build((None, *batches.x.shape[1:]))
     if not model.optimizer.built:
@@ -157,21 +160,22 @@ def fit_batches(
     run += [_StopAtNaN(), *([early_stopping] if early_stopping else [])]
 
     def train(from_epoch: int) -> keras.callbacks.History:
-        return model.fit(
-            batches,
-            initial_epoch=from_epoch,
-            epochs=epochs,
-            validation_data=validation,
-            callbacks=run,
-            shuffle=False,  # the batches shuffle themselves; Keras would mix them again, each time differently
-            verbose=verbose,
-        )
+        with runtime.without_tracing_notes():
+            return model.fit(
+                batches,
+                initial_epoch=from_epoch,
+                epochs=epochs,
+                validation_data=validation,
+                callbacks=run,
+                shuffle=False,  # the batches shuffle themselves; Keras would mix them again, each time differently
+                verbose=verbose,
+            )
 
     if folder is None:
         return train(0)
 
     settings = run_settings(model, batches, validation, seed, patience, monitor)
-    checkpoint = Checkpoint(Path(folder), settings, early_stopping)
+    checkpoint = Checkpoint(Path(folder), settings, early_stopping, function)
     done = checkpoint.restore(model, epochs) if resume else 0
     if done == 0:
         checkpoint.start(model)
@@ -210,10 +214,11 @@ class _StopAtNaN(keras.callbacks.Callback):
     """Raises as soon as the loss is no number any more, before that epoch is saved."""
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        self.epoch = epoch
+        self.epoch, self.next_check = epoch, 0
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        if batch % BATCHES_BETWEEN_LOSS_CHECKS == 0:
+        if batch >= self.next_check:  # not every batch ends a call where several steps are done in one
+            self.next_check = batch + BATCHES_BETWEEN_LOSS_CHECKS
             self.check((logs or {}).get("loss"), f"at batch {batch + 1} of epoch {self.epoch + 1}")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:

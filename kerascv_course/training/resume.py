@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,23 @@ import keras
 import numpy as np
 
 from kerascv_course._digests import config_digest
-from kerascv_course._validation import input_error
+from kerascv_course._validation import describe, input_error
 from kerascv_course.training.batches import Batches
 
 Arrays = tuple[np.ndarray, np.ndarray]
+
+LOADING_FAULTS = (ValueError, KeyError, OSError, RuntimeError)
+"""What Keras and h5py raise for a weights file that is damaged, missing or of another model."""
+
+_STATE = {
+    "settings": dict,
+    "epochs_done": int,
+    "stopped": bool,
+    "history": dict,
+    "last_file": str,
+    "best_file": str | None,
+}
+_EARLY_STOPPING = {"best": float, "wait": int, "best_epoch": int}
 
 
 class ResumableEarlyStopping(keras.callbacks.EarlyStopping):
@@ -45,13 +59,19 @@ class Checkpoint(keras.callbacks.Callback):
         folder: Where the files lie.
         settings: What `run_settings` returns.
         early_stopping: The callback whose state belongs to the run.
+        function: Name of the public function that was called, for errors.
     """
 
     def __init__(
-        self, folder: Path, settings: dict[str, Any], early_stopping: ResumableEarlyStopping | None
+        self,
+        folder: Path,
+        settings: dict[str, Any],
+        early_stopping: ResumableEarlyStopping | None,
+        function: str = "fit",
     ) -> None:
         super().__init__()
         self.folder, self.settings, self.early_stopping = folder, settings, early_stopping
+        self.function = function
         self.history: dict[str, list[float]] = {}
         self.epochs_done = 0
         self.stopped = False
@@ -68,22 +88,43 @@ class Checkpoint(keras.callbacks.Callback):
         path = self.folder / "state.json"
         if not path.exists():
             return 0
-        state = json.loads(path.read_text(encoding="utf-8"))
+        state = self._read(path)
         differing = [name for name, value in self.settings.items() if state["settings"].get(name) != value]
         if differing:
             way_out = "Name another `folder`, or pass `resume=False` to overwrite the run."
             rule = f"a folder whose run has the same {', '.join(differing)}"
-            raise input_error("fit", "folder", rule, str(self.folder), way_out)
+            raise input_error(self.function, "folder", rule, str(self.folder), way_out)
         self.epochs_done, self.stopped, self.history = state["epochs_done"], state["stopped"], state["history"]
         if self.epochs_done > epochs:
-            raise input_error("fit", "epochs", f"at least the {self.epochs_done} that `folder` holds", epochs)
+            rule = f"at least the {self.epochs_done} that `folder` holds"
+            raise input_error(self.function, "epochs", rule, epochs)
         self.best_file = state["best_file"]
-        if self.early_stopping is not None and self.best_file is not None:
-            model.load_weights(self.folder / self.best_file)
-            best = {"best_weights": model.get_weights(), **state["early_stopping"]}
-            self.early_stopping.restored = best
-        model.load_weights(self.folder / state["last_file"])
+        variables = [*model.variables, *model.optimizer.variables]
+        before = [np.copy(keras.ops.convert_to_numpy(variable)) for variable in variables]
+        file = self.folder
+        try:
+            if self.early_stopping is not None and self.best_file is not None:
+                model.load_weights(file := self.folder / self.best_file)
+                best = {"best_weights": model.get_weights(), **state["early_stopping"]}
+                self.early_stopping.restored = best
+            model.load_weights(file := self.folder / state["last_file"])
+        except LOADING_FAULTS as error:
+            for variable, value in zip(variables, before, strict=True):
+                variable.assign(value)  # some may have been loaded before the fault
+            raise damaged(self.function, self.folder, file, error) from error
         return self.epochs_done
+
+    def _read(self, path: Path) -> dict[str, Any]:
+        """Return what the file holds, or raise where it is not what `_save` writes."""
+        try:
+            state = json.loads(path.read_text(encoding="utf-8"))
+            check_fields(state, _STATE)
+            check_fields(state["history"], dict.fromkeys(state["history"], list))
+            if self.early_stopping is not None and state["best_file"] is not None:
+                check_fields(state.get("early_stopping"), _EARLY_STOPPING)
+        except ValueError as error:
+            raise damaged(self.function, self.folder, path, error) from error
+        return state
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Save everything that the next epoch starts from."""
@@ -125,6 +166,24 @@ class Checkpoint(keras.callbacks.Callback):
         self.model.save_weights(partial)
         os.replace(partial, self.folder / name)
         return name
+
+
+def check_fields(record: Any, kinds: Mapping[str, Any]) -> None:
+    """Raise `ValueError` unless a record that was read from a file has values of these types by these names."""
+    if not isinstance(record, dict):
+        raise ValueError(f"a record was expected in place of {describe(record)}")
+    for name, kind in kinds.items():
+        if name not in record:
+            raise ValueError(f"{name!r} is missing")
+        if not isinstance(record[name], kind):
+            raise ValueError(f"{name!r} cannot be {describe(record[name])}")
+
+
+def damaged(function: str, folder: Path, file: Path, reason: Any) -> Exception:
+    """Return the error for a file in the folder of a run that cannot be used, on behalf of a public function."""
+    name = file.relative_to(folder).as_posix()
+    way_out = f"{name} is damaged ({reason}). Pass `resume=False` to train anew, or delete the folder."
+    return input_error(function, "folder", "a folder whose files are whole", str(folder), way_out)
 
 
 def run_settings(

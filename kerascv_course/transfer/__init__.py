@@ -3,7 +3,8 @@
 from kerascv_course.transfer.blocks import Block, blocks, truncate
 from kerascv_course.transfer.model import TransferModel
 from kerascv_course.transfer.pretrain import pretrain
-from kerascv_course.transfer.stages import Stage, StageResult, StageResults, fit_stages
+from kerascv_course.transfer.records import Stage, StageResult, StageResults
+from kerascv_course.transfer.stages import fit_stages
 from kerascv_course.transfer.sweep import SweepResults, SweepRow, unfreeze_sweep
 
 __all__ = [

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 
 from kerascv_course._validation import check_choice, input_error
+from kerascv_course.datasets import ProgressBar
 from kerascv_course.datasets.weights import find_backbone_weights
 
 Preprocess = Callable[[Any], Any]
@@ -50,7 +51,8 @@ def build_backbone(
         return network, "none (weights=None): the features are random"
     if weights != "imagenet":
         return network, load_weights(function, network, weights)
-    found = find_backbone_weights(name, image_size)
+    with ProgressBar(f"Weights of {name}") as bar:  # nothing is shown where they are at hand
+        found = find_backbone_weights(name, image_size, show=bar)
     if found is not None:
         load_weights(function, network, found.path)
         return network, f"ImageNet, {found.source}"
@@ -79,7 +81,7 @@ def load_weights(function: str, network: keras.Model, weights: str | os.PathLike
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a file that does not fit Keras warns for each of its layers
             network.load_weights(path)
-    except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
+    except (ValueError, OSError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
         network.set_weights(kept)  # some layers may have been loaded before one did not fit
         rule = f"a weights file of {network.name} without its classifier"
         raise input_error(function, "weights", rule, str(path), f"Keras says: {error}") from error

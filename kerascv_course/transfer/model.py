@@ -11,7 +11,8 @@ from keras import layers, ops
 from kerascv_course._validation import check_choice, check_int, check_number, input_error
 from kerascv_course.transfer.backbones import Preprocess, build_backbone, load_weights, preprocessing_of
 from kerascv_course.transfer.blocks import cut
-from kerascv_course.transfer.stages import Stage, StageResults, fit_stages
+from kerascv_course.transfer.records import Stage, StageResults
+from kerascv_course.transfer.stages import fit_stages
 
 _FUNCTION = "TransferModel"
 

@@ -13,8 +13,9 @@ from kerascv_course.datasets.cache import cached_arrays
 from kerascv_course.training.batches import Batches
 from kerascv_course.training.fit import fit_batches
 from kerascv_course.transfer.backbones import Preprocess
+from kerascv_course.transfer.freezing import unfreeze
 from kerascv_course.transfer.model import TransferModel
-from kerascv_course.transfer.stages import compile_for, unfreeze
+from kerascv_course.transfer.run import compile_for
 
 _FUNCTION = "pretrain"
 

@@ -10,16 +10,10 @@ from kerascv_course._tables import Table, percent
 from kerascv_course._validation import check_choice, check_int, check_number, input_error
 from kerascv_course.datasets import ImageDataset
 from kerascv_course.transfer.blocks import Block, blocks
+from kerascv_course.transfer.freezing import flat_layers, train_only, unfreeze
 from kerascv_course.transfer.heads import split_model
-from kerascv_course.transfer.stages import (
-    Arrays,
-    Stage,
-    compile_for,
-    flat_layers,
-    prepare_run,
-    train_only,
-    unfreeze,
-)
+from kerascv_course.transfer.records import Stage
+from kerascv_course.transfer.run import Arrays, compile_for, prepare_run
 
 _FUNCTION = "unfreeze_sweep"
 

@@ -1,0 +1,127 @@
+"""The command line of a student's project: `kerascv-course new-project`, and how `run` finds the notebook again."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kerascv_course._validation import input_error
+from kerascv_course.cli_data import FAILED, OK, USAGE
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+_TEMPLATE = "15_project_template"
+_NOTEBOOK = "project.ipynb"
+_README = """\
+Your images go here, each class in a folder of its own. Either
+
+    data/cat/one.jpg                       the notebook sets a fifth of each class
+    data/dog/two.jpg                       aside for testing
+
+or, where it is decided already which images are for testing,
+
+    data/train/cat/one.jpg                 both folders with the same classes
+    data/train/dog/two.jpg
+    data/test/cat/three.jpg
+    data/test/dog/four.jpg
+
+JPEG, PNG, BMP, GIF, WebP and TIFF files are read. A file that cannot be read is left out, and the report says so.
+Some dozen images of each class are a beginning. Photographs of one and the same thing, taken one after the other,
+belong together: all for training, or all for testing.
+
+While there is no folder here, the notebook takes synthetic depth maps of parcels, and says so.
+"""
+
+
+def add_project_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `new-project`.
+
+    Args:
+        commands: What `add_subparsers` of the main parser returned.
+    """
+    new = commands.add_parser("new-project", help="begin a project: a notebook, and a folder for your images")
+    new.add_argument("folder", type=Path, metavar="DIR", help="a new or empty folder; it is made if need be")
+    new.set_defaults(command=_new_project)
+
+
+def own_notebook(name: str) -> Path | None:
+    """Return the file where `run` is given a notebook file and not the name of a notebook of the course.
+
+    A file that is there, or a path with a folder in it, such as "my_project/project.ipynb", is one.
+
+    Args:
+        name: What `run` was given.
+
+    Returns:
+        The path; None for the name of a notebook of the course.
+    """
+    path = Path(name)
+    is_file = path.suffix == ".ipynb" and (path.is_file() or len(path.parts) > 1)
+    return path if is_file else None
+
+
+def read_own(path: Path) -> "NotebookNode":
+    """Read a student's notebook.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The notebook.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no notebook.
+    """
+    import nbformat
+
+    if not path.is_file():
+        raise input_error("run", "notebook", "a file that exists", str(path), error=FileNotFoundError)
+    try:
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.validate(notebook)
+    except (ValueError, LookupError, AttributeError, nbformat.ValidationError) as error:
+        raise input_error("run", "notebook", "a Jupyter notebook that can be read", str(path)) from error
+    return notebook
+
+
+def _new_project(options: argparse.Namespace) -> int:
+    from kerascv_course.notebooks.build import write_notebook
+    from kerascv_course.notebooks.source import find_source, student_notebook
+
+    folder: Path = options.folder
+    notebook = student_notebook(find_source(_TEMPLATE))
+    try:
+        _check_empty(folder)
+        (folder / "data").mkdir(parents=True)
+        (folder / "data" / "README.txt").write_text(_README, encoding="utf-8", newline="\n")
+        write_notebook(notebook, folder / _NOTEBOOK)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return USAGE
+    except OSError as error:
+        print(f"The project cannot be written: {error}", file=sys.stderr)
+        return FAILED
+    path = str(folder / _NOTEBOOK)
+    quoted = f'"{path}"' if " " in path else path
+    print(
+        f"In {folder.absolute()}:\n"
+        f"  {_NOTEBOOK}  the notebook: open it in Jupyter, and change what you like\n"
+        f"  data{'':{len(_NOTEBOOK) - 4}}  for your images; its README.txt says how\n\n"
+        "This command runs it, and writes report.html beside it:\n\n"
+        f"    kerascv-course run {quoted}"
+    )
+    return OK
+
+
+def _check_empty(folder: Path) -> None:
+    """Raise `ValueError` unless the folder is empty or does not exist yet."""
+    rule = "a new or an empty folder"
+    if folder.exists() and not folder.is_dir():
+        raise input_error("new-project", "DIR", rule, str(folder), "That is a file.")
+    held = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    if held:
+        more = f" and {len(held) - 3} more" if len(held) > 3 else ""
+        way_out = f"It holds {', '.join(held[:3])}{more}: nothing was written."
+        raise input_error("new-project", "DIR", rule, str(folder), way_out)

@@ -1,0 +1,166 @@
+"""The one-cycle policy: the rate rises and falls once in a training, the momentum falls and rises."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from kerascv_course._validation import check_int, check_number, input_error
+
+
+@keras.saving.register_keras_serializable(package="kerascv_course")
+class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
+    """A learning rate that rises in a straight line to its peak and falls in a straight line to its end.
+
+    A large rate in the middle of the training covers ground and regularises; small ones before and after let it
+    start and settle. The momentum moves the other way: least where the rate is greatest.
+
+    It is a schedule as Keras has them: pass it as `learning_rate` to any optimizer, and the rate follows it. It
+    depends on the number of the step alone, so a run that is interrupted goes on in the middle of the cycle. An
+    optimizer of Keras keeps one momentum; `OneCycleSGD` takes that from the schedule as well.
+
+    What else one may want, Keras has: a rate that falls along a cosine, with a linear rise before
+    (`keras.optimizers.schedules.CosineDecay` with `warmup_target`), or in steps (`PiecewiseConstantDecay`); and
+    gradients that are cut to a length (`clipnorm`, `global_clipnorm` of any optimizer).
+
+    Args:
+        peak: The highest learning rate, above 0; `find_learning_rate` suggests one.
+        total_steps: Steps of the cycle, 2 or more: epochs times batches in an epoch. After them the rate stays at
+            its end.
+        start: The rate of the first step, from 0 to `peak`; None for a tenth of the peak.
+        end: The rate after the last step, from 0 to `peak`.
+        rising: Share of the cycle in which the rate rises, above 0 and below 1.
+        momentum: Momentum at the ends of the cycle and at the peak of the rate, each from 0 to below 1.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        ValueError: If a number is out of range.
+
+    Example:
+        >>> schedule = OneCycle(0.4, total_steps=100, start=0.1, rising=0.25)
+        >>> [round(float(schedule(step)), 3) for step in (0, 25, 50, 100, 120)]
+        [0.1, 0.4, 0.267, 0.0, 0.0]
+        >>> [round(float(schedule.momentum_at(step)), 3) for step in (0, 25, 100)]
+        [0.95, 0.85, 0.95]
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+        >>> model.compile(keras.optimizers.Adam(schedule), "mse")
+
+    Source:
+        Smith: A disciplined approach to neural network hyper-parameters, part 1 (2018), where the rate rises and
+        falls for the same time and a short third part follows; here it falls in one line, as in Jordan: 94 % on
+        CIFAR-10 in 3.29 seconds on a single GPU (2024).
+    """
+
+    def __init__(
+        self,
+        peak: float,
+        total_steps: int,
+        *,
+        start: float | None = None,
+        end: float = 0.0,
+        rising: float = 0.3,
+        momentum: tuple[float, float] = (0.95, 0.85),
+    ) -> None:
+        self.peak = check_number("OneCycle", "peak", peak, 0)
+        if self.peak == 0:
+            raise input_error("OneCycle", "peak", "a number above 0", peak)
+        self.total_steps = check_int("OneCycle", "total_steps", total_steps, 2)
+        self.start = self.peak / 10 if start is None else check_number("OneCycle", "start", start, 0, self.peak)
+        self.end = check_number("OneCycle", "end", end, 0, self.peak)
+        self.rising = check_number("OneCycle", "rising", rising, 0, 1)
+        if self.rising in (0, 1):
+            raise input_error("OneCycle", "rising", "a number above 0 and below 1", rising)
+        if not isinstance(momentum, tuple | list) or len(momentum) != 2:
+            rule = "a pair (at the ends, at the peak)"
+            raise input_error("OneCycle", "momentum", rule, momentum, error=TypeError)
+        self.momentum = tuple(check_number("OneCycle", "momentum", value, 0, 1) for value in momentum)
+        if 1 in self.momentum:
+            raise input_error("OneCycle", "momentum", "two numbers below 1", momentum)
+
+    def __call__(self, step: Any) -> Any:
+        """Return the learning rate of a step, counted from 0, or of an array of steps."""
+        return self._line(step, self.start, self.peak, self.end)
+
+    def momentum_at(self, step: Any) -> Any:
+        """Return the momentum of a step, counted from 0, or of an array of steps."""
+        at_the_ends, at_the_peak = self.momentum
+        return self._line(step, at_the_ends, at_the_peak, at_the_ends)
+
+    def _line(self, step: Any, first: float, middle: float, last: float) -> Any:
+        """Return the value of the line through three points: at step 0, at the peak, and at the end."""
+        step = ops.cast(step, "float32")
+        top = self.rising * self.total_steps
+        up = ops.clip(step / top, 0.0, 1.0)
+        down = ops.clip((step - top) / (self.total_steps - top), 0.0, 1.0)
+        return first + (middle - first) * up + (last - middle) * down
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments, as Keras saves them with a model."""
+        return {
+            "peak": self.peak,
+            "total_steps": self.total_steps,
+            "start": self.start,
+            "end": self.end,
+            "rising": self.rising,
+            "momentum": list(self.momentum),
+        }
+
+
+@keras.saving.register_keras_serializable(package="kerascv_course")
+class OneCycleSGD(keras.optimizers.SGD):
+    """Gradient descent whose rate and momentum both follow a `OneCycle`.
+
+    Keras reads the `momentum` of an optimizer once, when it builds the training step: a callback that sets it
+    later changes nothing with TensorFlow and JAX. Here each step computes its momentum from its own number.
+
+    Args:
+        schedule: The cycle.
+        nesterov: Whether to look ahead (Nesterov's momentum).
+        **options: Further arguments of `keras.optimizers.SGD`, such as `weight_decay` and `global_clipnorm`; not
+            `gradient_accumulation_steps`.
+
+    Raises:
+        TypeError: If `schedule` is no `OneCycle`.
+        ValueError: If gradients are to be accumulated: steps and batches would be counted differently.
+
+    Example:
+        >>> optimizer = OneCycleSGD(OneCycle(0.1, total_steps=200), global_clipnorm=1.0)
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+        >>> model.compile(optimizer, "mse")
+
+    Source:
+        Smith: A disciplined approach to neural network hyper-parameters, part 1 (2018), cyclical momentum.
+    """
+
+    def __init__(self, schedule: OneCycle, *, nesterov: bool = False, **options: Any) -> None:
+        if not isinstance(schedule, OneCycle):
+            raise input_error("OneCycleSGD", "schedule", "a `OneCycle`", schedule, error=TypeError)
+        if options.get("gradient_accumulation_steps") is not None:
+            received = options["gradient_accumulation_steps"]
+            raise input_error("OneCycleSGD", "gradient_accumulation_steps", "None", received)
+        # Any momentum but 0 will do: with it Keras makes the velocities.
+        super().__init__(learning_rate=schedule, momentum=0.9, nesterov=nesterov, **options)
+        self.schedule = schedule
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Move one variable, as Keras' own SGD does, with the momentum of this step."""
+        # The documentation of `keras.optimizers.Optimizer` shows this way to find a variable's velocity.
+        velocity = self.momentums[self._get_variable_index(variable)]
+        rate = ops.cast(learning_rate, variable.dtype)
+        momentum = ops.cast(self.schedule.momentum_at(self.iterations), variable.dtype)
+        step = ops.cast(gradient, variable.dtype) * rate
+        self.assign(velocity, velocity * momentum - step)
+        self.assign_add(variable, velocity * momentum - step if self.nesterov else velocity)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments, as Keras saves them with a model."""
+        config = super().get_config()
+        config["schedule"] = config.pop("learning_rate")
+        del config["momentum"]
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> "OneCycleSGD":
+        """Return the optimizer of a configuration."""
+        schedule = keras.saving.deserialize_keras_object(config["schedule"], custom_objects=custom_objects)
+        return cls(**{**config, "schedule": schedule})

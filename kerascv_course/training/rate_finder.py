@@ -1,0 +1,218 @@
+"""Which learning rate to try: one short training in which the rate grows at each step."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kerascv_course import runtime
+from kerascv_course._tables import as_frame, html_table
+from kerascv_course._validation import check_int, check_number, input_error
+from kerascv_course.datasets import ImageDataset
+from kerascv_course.training.batches import Batches
+from kerascv_course.training.checks import Arrays, check_arrays, check_model
+
+SMOOTHING = 0.9  # weight of the losses before, in the moving average of the losses
+DIVERGED = 3.0  # times the first loss above the lowest: the sweep ends there
+CLEAR_FALL = 0.02  # of the first losses: a smaller fall is none
+BY_CHANCE = 6  # standard deviations that the average of pure chance wanders in a sweep, at most
+_FUNCTION = "find_learning_rate"
+
+
+@dataclass(frozen=True)
+class LearningRateCurve:
+    """What `find_learning_rate` measured.
+
+    Attributes:
+        rates: Learning rate of each step, rising.
+        losses: Loss of each step's batch, before the step changed the weights.
+        smoothed_losses: Their moving average.
+        suggestion: A rate to start from; None where the curve supports none.
+        notes: Remarks: why the sweep ended, and why there is no suggestion.
+    """
+
+    rates: tuple[float, ...]
+    losses: tuple[float, ...]
+    smoothed_losses: tuple[float, ...]
+    suggestion: float | None
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> list[dict[str, float]]:
+        """Return one dictionary per step, as `pandas.DataFrame` takes them."""
+        steps = zip(self.rates, self.losses, self.smoothed_losses, strict=True)
+        return [{"rate": rate, "loss": loss, "smoothed_loss": smoothed} for rate, loss, smoothed in steps]
+
+    def to_frame(self) -> Any:
+        """Return a `pandas.DataFrame` with one line per step, or raise `ImportError` where pandas is missing."""
+        return as_frame(self.to_dict())
+
+    def __str__(self) -> str:
+        return "\n".join([*(f"{name}: {value}" for name, value in self._summary()), *self.notes])
+
+    def _repr_html_(self) -> str:
+        return html_table(("Learning rates", ""), self._summary(), notes=self.notes)
+
+    def _summary(self) -> list[tuple[str, str]]:
+        best = int(np.argmin(self.smoothed_losses))
+        return [
+            ("Suggestion", "none" if self.suggestion is None else f"{self.suggestion:.2g}"),
+            ("Lowest loss", f"{self.smoothed_losses[best]:.3g} at a rate of {self.rates[best]:.2g}"),
+            ("Tried", f"{self.rates[0]:.2g} to {self.rates[-1]:.2g} in {len(self.rates)} steps"),
+        ]
+
+
+def find_learning_rate(
+    model: keras.Model,
+    data: ImageDataset | Arrays,
+    *,
+    lowest: float = 1e-6,
+    highest: float = 10.0,
+    steps: int = 100,
+    batch_size: int = 32,
+    seed: int = 0,
+    verbose: int = 1,
+) -> LearningRateCurve:
+    """Train a model for a few steps with a rate that grows exponentially, and suggest a rate from its losses.
+
+    The suggestion is a tenth of the rate at which the smoothed loss is lowest: there the loss is about to rise,
+    and a decade below it falls steeply. It suits a training at that rate as well as the peak of a `OneCycle`.
+
+    The sweep ends early where the loss diverges: where it is no finite number any more, or its average is three
+    times the first loss above its lowest. Afterwards, and after an error or Ctrl-C, the model has the weights, the
+    statistics, the state of the optimizer and the learning rate that it had before.
+
+    Args:
+        model: A compiled Keras model, whose optimizer has a number as learning rate.
+        data: The training images and labels as two arrays, or an `ImageDataset`, as for `fit`.
+        lowest: The rate of the first step, above 0.
+        highest: The rate of the last step, above `lowest`.
+        steps: Number of steps, 10 or more. A step takes a batch; after the last image the first comes again.
+        batch_size: Images per step, 1 or more: that of the training to come.
+        seed: Decides the order of the images.
+        verbose: 1 shows a progress bar, 0 is silent.
+
+    Returns:
+        Rates, losses, and the suggestion; `plotting.learning_rate_plot` draws them.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        ValueError: If the model is not compiled or follows a schedule, there is no image, images and labels do
+            not fit, or a number is out of range.
+        FloatingPointError: If the loss of the first batch, on unchanged weights, is NaN or infinite.
+
+    Example:
+        >>> from kerascv_course import build_lenet5, load_digits
+        >>> digits = load_digits().subset(per_class=20)
+        >>> keras.utils.set_random_seed(0)
+        >>> model = build_lenet5()
+        >>> model.compile(optimizer="sgd", loss="sparse_categorical_crossentropy")
+        >>> curve = find_learning_rate(model, (digits.x_train / 255, digits.y_train), steps=60, verbose=0)
+        >>> 0.001 < curve.suggestion < 1
+        True
+        >>> round(float(model.optimizer.learning_rate), 4)  # as before
+        0.01
+
+    Source:
+        Smith: Cyclical learning rates for training neural networks (2015), "LR range test", and A disciplined
+        approach to neural network hyper-parameters, part 1 (2018). He reads the rate from the curve; the moving
+        average, the end at divergence and the tenth of the minimum are Gugger's (How do you find a good learning
+        rate, 2018).
+    """
+    check_model(_FUNCTION, model)
+    x, y = check_arrays(_FUNCTION, "data", data)
+    lowest = check_number(_FUNCTION, "lowest", lowest, 0)
+    if lowest == 0:
+        raise input_error(_FUNCTION, "lowest", "a number above 0", lowest)
+    highest = check_number(_FUNCTION, "highest", highest, 0)
+    if highest <= lowest:
+        raise input_error(_FUNCTION, "highest", f"a number above `lowest`, {lowest:g}", highest)
+    steps = check_int(_FUNCTION, "steps", steps, 10)
+    batch_size = check_int(_FUNCTION, "batch_size", batch_size, 1)
+    seed = check_int(_FUNCTION, "seed", seed, 0, 2**32 - 1)
+    if not model.built:
+        model.build((None, *x.shape[1:]))
+    optimizer = model.optimizer
+    if not optimizer.built:
+        optimizer.build(model.trainable_variables)
+    if not any(variable is optimizer.learning_rate for variable in optimizer.variables):
+        way_out = "Compile it with a number, find the rate, then compile it with the schedule."
+        received = f"an optimizer that follows {optimizer.get_config()['learning_rate']}"
+        raise input_error(_FUNCTION, "model", "compiled with a number as learning rate", received, way_out)
+
+    rates = np.geomspace(lowest, highest, steps)
+    variables = [*model.variables, *optimizer.variables, *model.metrics_variables]
+    before = [np.copy(ops.convert_to_numpy(variable)) for variable in variables]
+    try:
+        with runtime.without_tracing_notes():
+            losses = _sweep(model, Batches(x, y, batch_size, seed), rates, verbose)
+    finally:
+        model.reset_metrics()  # those that the first step has made
+        for variable, value in zip(variables, before, strict=True):
+            variable.assign(value)
+    smoothed = _moving_average(losses)
+    suggestion, notes = _suggest(rates[: len(losses)], losses, smoothed)
+    if len(losses) < steps:
+        notes.insert(0, f"The loss diverged at a rate of {rates[len(losses) - 1]:.2g}: the sweep ended there.")
+    return LearningRateCurve(
+        tuple(rates[: len(losses)].tolist()), tuple(losses), tuple(smoothed), suggestion, tuple(notes)
+    )
+
+
+def _sweep(model: keras.Model, batches: Batches, rates: np.ndarray, verbose: int) -> list[float]:
+    """Return the finite losses, one for each rate until the loss diverges."""
+    progress = keras.utils.Progbar(len(rates), unit_name="step") if verbose else None
+    losses: list[float] = []
+    for step, rate in enumerate(rates):
+        epoch, batch = divmod(step, len(batches))
+        if batch == 0:
+            batches.start_epoch(epoch)
+        model.optimizer.learning_rate = float(rate)
+        model.reset_metrics()  # `train_on_batch` returns the mean since the last reset
+        loss = float(model.train_on_batch(*batches[batch], return_dict=True)["loss"])
+        if not np.isfinite(loss):
+            if not losses:
+                raise FloatingPointError(
+                    f"`{_FUNCTION}`: the loss of the first batch is {loss}, before any step. The rate is not the "
+                    "cause: look for images that are not scaled, weights that are NaN, labels outside "
+                    "0..num_classes - 1, or a loss that does not fit the last layer."
+                )
+            break
+        losses.append(loss)
+        if progress:
+            progress.update(step + 1, [("loss", loss)])
+        smoothed = _moving_average(losses)
+        if smoothed[-1] > min(smoothed) + DIVERGED * abs(losses[0]):
+            break
+    if progress and len(losses) < len(rates):
+        progress.update(len(losses), finalize=True)
+    return losses
+
+
+def _moving_average(losses: Sequence[float]) -> list[float]:
+    """Return the exponential moving average, without its pull towards 0 at the start."""
+    averages, average = [], 0.0
+    for count, loss in enumerate(losses, start=1):
+        average = SMOOTHING * average + (1 - SMOOTHING) * loss
+        averages.append(average / (1 - SMOOTHING**count))
+    return averages
+
+
+def _suggest(
+    rates: np.ndarray, losses: Sequence[float], smoothed: Sequence[float]
+) -> tuple[float | None, list[str]]:
+    """Return a tenth of the rate of the lowest average, or None and the reason."""
+    best = int(np.argmin(smoothed))
+    beginning = max(1, len(losses) // 10)
+    start = float(np.mean(losses[:beginning]))
+    # The average of pure chance wanders as well: by how much follows from how far the losses lie beside it. The
+    # median, and the 1.48 that makes a standard deviation of it, leave out the few losses of the divergence.
+    scatter = 1.48 * np.median(np.abs(np.subtract(losses, smoothed)))
+    chance = scatter * np.sqrt((1 - SMOOTHING) / (1 + SMOOTHING))
+    if best < beginning or start - smoothed[best] < max(CLEAR_FALL * abs(start), BY_CHANCE * chance):
+        return None, ["No suggestion: the loss falls nowhere by more than chance. Try higher rates or more steps."]
+    if best == len(smoothed) - 1:
+        return None, ["No suggestion: the loss still falls at the last rate. Raise `highest`."]
+    return float(rates[best]) / 10, ["Suggestion: a tenth of the rate at which the smoothed loss is lowest."]

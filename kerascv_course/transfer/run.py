@@ -1,0 +1,285 @@
+"""What the stages of a run share: the model, the images and how they are split; and the training of one stage."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerascv_course._validation import check_choice, check_int, check_number, input_error
+from kerascv_course.datasets import ImageDataset
+from kerascv_course.datasets.split import split_indices
+from kerascv_course.latent.features import computed_features
+from kerascv_course.training.batches import Batches
+from kerascv_course.training.fit import fit_batches
+from kerascv_course.transfer.heads import Parts, ViewBatches, extract_views
+from kerascv_course.transfer.records import Stage, StageResult
+
+Arrays = tuple[np.ndarray, np.ndarray]
+
+_STEPS_IN_A_CALL = 32  # of the head on features
+
+
+@dataclass
+class Run:
+    """All that the stages of a run share."""
+
+    model: keras.Model
+    parts: Parts
+    train: Batches
+    validation: Batches | None
+    test_data: Arrays | None
+    patience: int | None
+    augmentation: keras.Layer | None
+    views: int
+    feature_dtype: str
+    seed: int
+    verbose: int
+    resume: bool
+
+    def train_stage(
+        self, stage: Stage, folder: Path | None, on_features: bool, before: StageResult | None
+    ) -> tuple[StageResult, dict[str, list[float]]]:
+        """Train a stage; return its row and its history. `before` is the row of the stage before it."""
+        kept = self.model.get_weights()
+        started = time.perf_counter()
+        fit = self._fit_on_features if on_features else self._fit_on_images
+        history, extracted = fit(stage, folder)
+        seconds = time.perf_counter() - started
+        val_loss = val_accuracy = None
+        improved = True
+        if self.validation is not None:
+            best = int(np.argmin(history["val_loss"]))
+            val_loss, val_accuracy = history["val_loss"][best], history["val_accuracy"][best]
+            if before is not None and before.val_loss is not None and not val_loss < before.val_loss:
+                improved, val_loss, val_accuracy = False, before.val_loss, before.val_accuracy
+                self.model.set_weights(kept)
+        trainable = sum(int(np.prod(weight.shape)) for weight in self.model.trainable_weights)
+        row = StageResult(
+            stage=stage.name,
+            trainable_params=trainable,
+            frozen_params=self.model.count_params() - trainable,
+            learning_rate=stage.learning_rate,
+            epochs=len(history["loss"]),
+            seconds=seconds,
+            val_accuracy=val_accuracy,
+            val_loss=val_loss,
+            test_accuracy=self.test_accuracy(on_features),
+            extracted_images=extracted,
+            improved=improved,
+        )
+        return row, history
+
+    def _fit_on_images(self, stage: Stage, folder: Path | None) -> tuple[dict[str, list[float]], None]:
+        model = self.model
+        if self.augmentation is not None:
+            inputs = keras.Input(self.train.x.shape[1:])
+            model = keras.Model(inputs, self.model(self.augmentation(inputs)))
+            compile_for(model, stage.learning_rate)
+        return self._fit(model, self.train, self.validation, stage, folder), None
+
+    def _fit_on_features(self, stage: Stage, folder: Path | None) -> tuple[dict[str, list[float]], int]:
+        train, validation = self.train, self.validation
+        known: dict[int, np.ndarray] = {}  # the held-out images may be some of the same array
+        extracted = 0
+
+        def features_of(batches: Batches) -> np.ndarray:
+            nonlocal extracted
+            if id(batches.x) not in known:
+                known[id(batches.x)], count = self._features(batches.x)
+                extracted += count
+            return known[id(batches.x)]
+
+        if self.augmentation is None:
+            inner = Batches(features_of(train), train.y, train.batch_size, self.seed, train.indices)
+        else:
+            many, extracted = extract_views(
+                self.parts.extractor, self.augmentation, train.x, self.views, self.seed, self.feature_dtype,
+                self.verbose,
+            )  # fmt: skip
+            inner = ViewBatches(many, train.y, train.batch_size, self.seed, train.indices)
+        outer = None
+        if validation is not None:
+            held_out = features_of(validation)
+            outer = Batches(held_out, validation.y, validation.batch_size, None, validation.indices)
+        head = self.parts.copy_head()
+        compile_for(head, stage.learning_rate, _steps_in_a_call(head))
+        history = self._fit(head, inner, outer, stage, folder)
+        self.parts.take_head(head)
+        return history, extracted
+
+    def _fit(
+        self, model: keras.Model, train: Batches, validation: Batches | None, stage: Stage, folder: Path | None
+    ) -> dict[str, list[float]]:
+        patience = None
+        if validation is not None:  # early stopping also goes back to the best weights where nothing is stopped
+            patience = stage.epochs if self.patience is None else self.patience
+        history = fit_batches(
+            model,
+            train,
+            validation,
+            epochs=stage.epochs,
+            seed=self.seed,
+            patience=patience,
+            folder=folder,
+            resume=self.resume,
+            verbose=self.verbose,
+            function="fit_stages",
+        )
+        return history.history
+
+    def _features(self, images: np.ndarray) -> tuple[np.ndarray, int]:
+        return computed_features(
+            self.parts.extractor, images, dtype=self.feature_dtype, cache=True, verbose=self.verbose
+        )
+
+    def test_accuracy(self, on_features: bool) -> float | None:
+        """Return the accuracy on the test images; None without any."""
+        if self.test_data is None:
+            return None
+        images, labels = self.test_data
+        if on_features:
+            answers, _ = computed_features(self.parts.copy_head(), self._features(images)[0], verbose=0)
+        else:
+            answers, _ = computed_features(self.model, images, verbose=0)
+        return accuracy(answers, labels)
+
+
+def prepare_run(
+    function: str,
+    parts: Parts,
+    data: ImageDataset | Arrays,
+    *,
+    batch_size: int,
+    validation_split: float,
+    validation_data: Arrays | None,
+    test_data: Arrays | None,
+    patience: int | None = None,
+    augmentation: keras.Layer | None,
+    views: int = 1,
+    feature_dtype: str = "float32",
+    resume: bool = False,
+    seed: int,
+    verbose: int,
+) -> tuple[Run, list[str]]:
+    """Check what a public function was given to train with; return it with the images split, and remarks."""
+    model = parts.model
+    notes = [f"Weights of the backbone: {model.weights_source}."] if hasattr(model, "weights_source") else []
+    x, y, test_data = _check_all_data(function, model, data, test_data, notes)
+    batch_size = check_int(function, "batch_size", batch_size, 1)
+    views = check_int(function, "views", views, 1)
+    seed = check_int(function, "seed", seed, 0, 2**32 - 1)
+    check_choice(function, "feature_dtype", feature_dtype, ("float32", "float16"))
+    if patience is not None:
+        patience = check_int(function, "patience", patience, 0)
+    if augmentation is not None and not isinstance(augmentation, keras.Layer):
+        way_out = "Put a function into `keras.layers.Lambda`."
+        raise input_error(function, "augmentation", "a Keras layer or None", augmentation, way_out, TypeError)
+    train, validation = np.arange(len(y)), None
+    share = check_number(function, "validation_split", validation_split, 0, 0.99)
+    if validation_data is not None:
+        held_out = _check_data(function, "validation_data", model, validation_data)
+        if augmentation is not None and held_out[0].shape[1:] != x.shape[1:]:
+            rule = f"images of shape {x.shape[1:]}, as the training images, where `augmentation` is given"
+            raise input_error(function, "validation_data", rule, held_out[0])
+        validation = Batches(*held_out, batch_size, None)
+    elif share:
+        train, part = split_indices(function, "validation_split", y, share, seed)
+        validation = Batches(x, y, batch_size, None, part)
+    run = Run(
+        model=model,
+        parts=parts,
+        train=Batches(x, y, batch_size, seed, train),
+        validation=validation,
+        test_data=test_data,
+        patience=patience,
+        augmentation=augmentation,
+        views=views,
+        feature_dtype=feature_dtype,
+        seed=seed,
+        verbose=int(bool(verbose)),
+        resume=resume,
+    )
+    return run, notes
+
+
+def compile_for(model: keras.Model, learning_rate: float, steps_per_execution: int = 1) -> None:
+    """Compile with Adam and the loss that the end of the model asks for."""
+    is_binary = model.output_shape[-1] == 1
+    loss = "binary_crossentropy" if is_binary else "sparse_categorical_crossentropy"
+    model.compile(
+        keras.optimizers.Adam(learning_rate),
+        loss,
+        metrics=["accuracy"],
+        steps_per_execution=steps_per_execution,
+    )
+
+
+def _steps_in_a_call(head: keras.Model) -> int:
+    """Return how many steps of the head are done in one call; the weights are the same bits for any number.
+
+    To call so short a step from Python takes longer than the step. TensorFlow loops over several, though not where
+    several devices share a batch; JAX would compile each of them, and PyTorch knows of no such thing.
+    """
+    is_loop = keras.config.backend() == "tensorflow" and head.distribute_strategy.num_replicas_in_sync == 1
+    return _STEPS_IN_A_CALL if is_loop else 1
+
+
+def accuracy(answers: np.ndarray, labels: np.ndarray) -> float:
+    """Return the share of right answers; of one column, 1 is meant above 0.5."""
+    found = answers[:, 0] > 0.5 if answers.shape[1] == 1 else answers.argmax(axis=1)
+    return float(np.mean(found == labels))
+
+
+def _check_all_data(
+    function: str, model: keras.Model, data: Any, test_data: Any, notes: list[str]
+) -> tuple[np.ndarray, np.ndarray, Arrays | None]:
+    if isinstance(data, ImageDataset):
+        if test_data is None:
+            test_data = (data.x_test, data.y_test)
+        data = (data.x_train, data.y_train)
+    x, y = _check_data(function, "data", model, data)
+    if test_data is not None:
+        test_data = _check_data(function, "test_data", model, test_data)
+    if x.shape[-1] == 1 and model.input_shape[-1] != 1:
+        notes.append("Grey images: the model repeats them in three channels.")
+    return x, y, test_data
+
+
+def _check_data(function: str, argument: str, model: keras.Model, data: Any) -> Arrays:
+    """Return images and labels, or raise where they are not what the model takes."""
+    if not isinstance(data, tuple | list) or len(data) != 2:
+        raise input_error(
+            function, argument, "a pair of arrays (images, labels)", type(data).__name__, error=TypeError
+        )
+    x, y = data
+    if not isinstance(x, np.ndarray) or x.dtype.kind not in "uif":
+        raise input_error(function, argument, "images as a NumPy array of numbers", x, error=TypeError)
+    rule = "images (images, height, width, channels) with 1 or 3 channels, and at least one"
+    if x.ndim != 4 or not len(x) or x.shape[-1] not in (1, 3):
+        way_out = "Leave out the transparency with `images[..., :3]`." if x.ndim == 4 and x.shape[-1] == 4 else ""
+        raise input_error(function, argument, rule, x, way_out)
+    wanted = model.input_shape[1:]
+    if any(side not in (None, given) for side, given in zip(wanted, x.shape[1:], strict=True)):
+        raise input_error(function, argument, f"images of the model's input shape {wanted}", x)
+    y = np.asarray(y)
+    if y.shape != (len(x),) or y.dtype.kind not in "iu":
+        way_out = "`labels.reshape(-1)` drops the second axis." if y.shape == (len(x), 1) else ""
+        rule = f"labels as whole numbers of shape ({len(x)},), one for each image"
+        raise input_error(function, argument, rule, y, way_out)
+    largest = max(model.output_shape[-1], 2) - 1
+    if y.min() < 0 or y.max() > largest:
+        rule = f"labels from 0 to {largest}, as the model has {model.output_shape[-1]} output(s)"
+        raise input_error(function, argument, rule, f"labels from {y.min()} to {y.max()}")
+    if x.dtype.kind == "f":
+        low, high = float(x.min()), float(x.max())
+        if not np.isfinite([low, high]).all():
+            raise input_error(function, argument, "images without NaN and infinite values", x)
+        if hasattr(model, "weights_source") and 0 < high <= 1:
+            way_out = "The model scales them itself: pass uint8, or multiply by 255."
+            raise input_error(
+                function, argument, "images from 0 to 255", f"floats from {low:g} to {high:g}", way_out
+            )
+    return x, y
