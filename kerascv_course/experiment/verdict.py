@@ -36,7 +36,7 @@ class Verdict:
         claim = f"{self.better} is better than {self.than}: {self.conclusion}"
         if self.difference is None:
             return f"{claim} (no seed has both)"
-        found = f"difference {100 * self.difference:+.1f} points over {self.seeds} seeds"
+        found = f"difference {100 * self.difference:+.1f} points over {self.seeds} seed{'s' * (self.seeds != 1)}"
         if self.low is None or self.high is None:
             return f"{claim} ({found}; an interval needs two seeds)"
         interval = f"{100 * self.low:+.1f} to {100 * self.high:+.1f}"

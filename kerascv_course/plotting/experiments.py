@@ -63,7 +63,7 @@ def comparison_plot(results: Any, *, caption: str | None = None) -> Figure:
             label=label.get("mean"),
         )
     axis.set_yticks(range(len(rows)), [wrap(row.variant, 2.2) for row in rows])
-    axis.set(ylim=(len(rows) - 0.5, -0.5), xlabel="accuracy on held-out images")
+    axis.set(ylim=(len(rows) - 0.5, -0.5), xlabel="accuracy")
     axis.grid(alpha=0.3, axis="x")
     figure.legend(loc="outside lower center", ncols=2)
     return with_caption(figure, caption)

@@ -1,0 +1,180 @@
+"""The exercises of the notebook 11_design_a_cnn."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from kerascv_course.exercises import answers
+from kerascv_course.exercises.sheet import Sheet, WrongAnswerError
+
+sheet = Sheet("11_design_a_cnn")
+summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
+
+
+@sheet.exercise(
+    to_do="Put your numbers in place of None, run that cell, and then this one.",
+    hints=[
+        "A filter has a weight for each place of the kernel and each input map, and one bias.",
+        "5 * 5 * 64 weights and a bias, for each of 64 filters; and the same for 3x3, twice.",
+    ],
+)
+def two_for_one(one_5x5: Any, two_3x3: Any) -> str:
+    """Count the parameters of one large kernel and of two small ones."""
+    mistakes = {
+        "one_5x5": {
+            102_400: "each of the 64 filters has a bias.",
+            1_664: "each filter has a 5x5 kernel for each of the 64 input maps.",
+            102_401: "there is one bias for each filter, not one for all.",
+        },
+        "two_3x3": {
+            36_928: "that is one 3x3 convolution.",
+            73_728: "each filter has a bias, in both convolutions.",
+            73_792: "the second convolution has biases, too.",
+            1_280: "each filter has a 3x3 kernel for each of the 64 input maps.",
+        },
+    }
+    for name, answer, right in (("one_5x5", one_5x5, 102_464), ("two_3x3", two_3x3, 73_856)):
+        given = answers.whole_number(name, answer)
+        if given != right:
+            reason = mistakes[name].get(given, "places times input maps, plus one bias, for each filter.")
+            raise WrongAnswerError(f"`{name}` is {given:,}: {reason}")
+    return "102,464 against 73,856, and one more activation in between."
+
+
+@sheet.exercise(
+    to_do="Put your own lines in place of `return None`, run that cell, and then this one.",
+    hints=[
+        "The variance is 2 divided by the number of products that an output adds up.",
+        "Those are kernel_size * kernel_size * channels.",
+        "The deviation is the square root of the variance.",
+    ],
+)
+def he_deviation(he_deviation: Any) -> str:
+    """Compute the standard deviation of He's initialisation."""
+    for kernel_size, channels in ((3, 64), (5, 3), (1, 200)):
+        result = answers.outcome("he_deviation", he_deviation, kernel_size, channels)
+        given = answers.number(f"he_deviation({kernel_size}, {channels})", result)
+        products = kernel_size**2 * channels
+        mistakes = {
+            2 / products: "that is the variance; its square root was asked for.",
+            np.sqrt(1 / products): "a ReLU leaves half of the squares: it takes 2, not 1.",
+            np.sqrt(2 / channels): "an output adds up over the places of the kernel as well as over the maps.",
+            np.sqrt(2 / (kernel_size * channels)): "the kernel has kernel_size * kernel_size places.",
+            np.sqrt(2 / kernel_size**2): "an output adds up over the input maps, too.",
+        }
+        right = float(np.sqrt(2 / products))
+        if not np.isclose(given, right, rtol=1e-4):
+            fitting = (said for value, said in mistakes.items() if np.isclose(given, value, rtol=1e-4))
+            reason = next(fitting, f"it is {right:.4g}.")
+            raise WrongAnswerError(f"`he_deviation({kernel_size}, {channels})` returns {given:.4g}: {reason}")
+    return "the square root of 2 over the number of products in a sum."
+
+
+@sheet.exercise(
+    to_do='Put a set such as {"first kernel", "dense bias"} in place of None, run that cell, and then this one.',
+    hints=[
+        "The gradient of a kernel is what comes in, times what comes back.",
+        "What comes out of a convolution whose kernel and bias are zero? What comes back through a zero kernel?",
+        "The gradient of a bias is what comes back. Where does something come back?",
+    ],
+)
+def what_moves(moves: Any) -> str:
+    """Tell which weights move when all start at zero."""
+    names = ["first kernel", "first bias", "dense kernel", "dense bias"]
+    if isinstance(moves, str):
+        moves = moves.split(",")
+    if not isinstance(moves, Iterable) or isinstance(moves, dict):
+        raise WrongAnswerError(f"`moves` must be a set of names; it is {answers.kind(moves)}.")
+    given = {answers.choice("a name in moves", one, names) for one in moves}
+    if "first kernel" in given:
+        raise WrongAnswerError(
+            "first kernel: images come in, but what comes back through the kernels behind it, which are zero?"
+        )
+    if "first bias" in given:
+        raise WrongAnswerError("first bias: its gradient is what comes back, and it passes through zero kernels.")
+    if "dense kernel" in given:
+        raise WrongAnswerError("dense kernel: the error comes back to it, but what comes in from before?")
+    if "dense bias" not in given:
+        raise WrongAnswerError("Something moves: where does the error arrive without passing through a kernel?")
+    return "the dense bias alone, so the network learns how frequent each class is, and nothing of the images."
+
+
+@sheet.exercise(
+    to_do="Put your own lines in place of `return None`, run that cell, and then this one.",
+    hints=[
+        "The interval is the mean of the differences, plus and minus t times their standard error.",
+        "The standard error is np.std(differences, ddof=1) / np.sqrt(len(differences)).",
+        'Wholly above 0: "holds". Wholly below 0: "does not hold". Otherwise "undecided".',
+    ],
+)
+def conclude(conclude: Any) -> str:
+    """Draw a conclusion from differences of pairs."""
+    # Each case is decided otherwise by one mistake: no spread, no t, no root of n, n in place of n - 1.
+    cases = [
+        ([0.05, 0.04, 0.06], 4.303, "holds"),
+        ([-0.05, -0.04, -0.06], 4.303, "does not hold"),
+        ([0.09, -0.04, 0.01], 4.303, "undecided"),
+        ([-0.09, 0.04, -0.01], 4.303, "undecided"),
+        ([0.04, 0.02, 0.06], 4.303, "undecided"),
+        ([0.05, 0.02, 0.06, 0.03, 0.04], 2.776, "holds"),
+        ([0.03, -0.02, 0.05, 0.04, 0.06, 0.01], 2.571, "undecided"),
+        ([0.045, 0.02, 0.05], 4.303, "undecided"),
+    ]
+    for differences, t, right in cases:
+        result = answers.outcome("conclude", conclude, np.array(differences), t)
+        given = answers.choice("the result of conclude", result, ["holds", "does not hold", "undecided"])
+        if given == right:
+            continue
+        mean, n = float(np.mean(differences)), len(differences)
+        reach = t * float(np.std(differences, ddof=1)) / np.sqrt(n)
+        interval = f"the interval is {100 * (mean - reach):+.2f} to {100 * (mean + reach):+.2f} points"
+        if {given, right} == {"holds", "does not hold"}:
+            reason = "is the sign the right way round? Positive differences speak for A."
+        elif given == "undecided":
+            reason = "0 is outside. Do you divide by the square root of the number of seeds?"
+        elif mean * np.sign(mean) > t * float(np.std(differences)) / np.sqrt(n):
+            reason = "0 is within. The deviation of a sample takes `ddof=1`."
+            if mean * np.sign(mean) > reach:
+                reason = "0 is within."
+        else:
+            reason = "0 is within. Is `t` times the standard error on both sides of the mean?"
+        raise WrongAnswerError(f"For differences of {differences} you say {given!r}: {interval}, and {reason}")
+    return "the interval decides, and where it holds 0 nothing is decided."
+
+
+@sheet.exercise(
+    to_do="Put your own lines in place of `return None`, run that cell, and then this one.",
+    hints=[
+        "`np.linalg.norm(gradient)` is the length.",
+        "A gradient that is short enough stays as it is.",
+        "A longer one is multiplied by longest / length.",
+    ],
+)
+def clip_gradient(clip: Any) -> str:
+    """Shorten a gradient that is too long."""
+    cases = [([3.0, -4.0], 1.0), ([0.3, 0.4], 1.0), ([6.0, 8.0, 0.0], 5.0), ([0.0, 0.0], 1.0)]
+    for values, longest in cases:
+        gradient = np.array(values)
+        length = float(np.linalg.norm(gradient))
+        call = f"clip({values}, {longest:g})"
+        with np.errstate(invalid="ignore", divide="ignore"):
+            result = answers.outcome("clip", clip, gradient.copy(), longest)
+        if length == 0 and np.isnan(np.asarray(result, dtype="float64")).any():
+            raise WrongAnswerError(f"`{call}` returns NaN: a gradient of length 0 has no direction; leave it.")
+        given = answers.array(f"the result of {call}", result, gradient.shape)
+        right = gradient * min(1.0, longest / length) if length else gradient
+        if np.allclose(given, right, atol=1e-6):
+            continue
+        reason = "that is not the same direction, at the length asked for."
+        if length <= longest:
+            reason = f"a gradient of length {length:g} is short enough: it stays as it is."
+        elif np.allclose(given, np.clip(gradient, -longest, longest)):
+            reason = "each number was cut by itself, as `clipvalue` does: the direction has changed."
+        elif np.allclose(given, gradient):
+            reason = f"its length is {length:g} still."
+        elif np.allclose(given, gradient / length):
+            reason = "that has length 1; `longest` was asked for."
+        shown = [round(float(value), 4) for value in given]
+        raise WrongAnswerError(f"`{call}` returns {shown}: {reason}")
+    return "the direction stays, the length is at most what was allowed."
