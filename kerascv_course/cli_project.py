@@ -1,4 +1,4 @@
-"""The command line of a student's project: `kerascv-course new-project`, and how `run` finds the notebook again."""
+"""The command line of a student's project: `kerascv-course new-project`, and how `run` takes its notebook."""
 
 import argparse
 import sys
@@ -81,7 +81,7 @@ def read_own(path: Path) -> "NotebookNode":
     try:
         notebook = nbformat.read(path, as_version=4)
         nbformat.validate(notebook)
-    except (ValueError, LookupError, AttributeError, nbformat.ValidationError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, nbformat.ValidationError) as error:
         raise input_error("run", "notebook", "a Jupyter notebook that can be read", str(path)) from error
     return notebook
 
@@ -108,7 +108,7 @@ def _new_project(options: argparse.Namespace) -> int:
     print(
         f"In {folder.absolute()}:\n"
         f"  {_NOTEBOOK}  the notebook: open it in Jupyter, and change what you like\n"
-        f"  data{'':{len(_NOTEBOOK) - 4}}  for your images; its README.txt says how\n\n"
+        f"  {'data':{len(_NOTEBOOK)}}  for your images; its README.txt says how\n\n"
         "This command runs it, and writes report.html beside it:\n\n"
         f"    kerascv-course run {quoted}"
     )

@@ -170,7 +170,7 @@ def _sweep(model: keras.Model, batches: Batches, rates: np.ndarray, verbose: int
         if batch == 0:
             batches.start_epoch(epoch)
         model.optimizer.learning_rate = float(rate)
-        model.reset_metrics()  # `train_on_batch` returns the mean since the last reset
+        model.reset_metrics()  # in Keras before 3.15 `train_on_batch` returns the mean since the last reset
         loss = float(model.train_on_batch(*batches[batch], return_dict=True)["loss"])
         if not np.isfinite(loss):
             if not losses:
