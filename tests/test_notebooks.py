@@ -996,7 +996,7 @@ def assert_ran_clean(done):
     assert outside_addresses(own.sub("", page)) == []
 
 
-# Each starts a kernel and loads Keras. For every day one student's version is enough, and the solved ones of all but
+# Each starts a kernel and loads Keras. For every day one student version is enough, and the solved ones of all but
 # the longest, whose package parts have tests of their own.
 STUDENTS_EVERY_DAY = ("01_convolution",)
 SOLVED_BY_HAND = ("04_residual_learning", "08_inception_by_blocks", "13_random_search")
