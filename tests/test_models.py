@@ -362,3 +362,13 @@ def test_bad_input_is_refused_by_name_before_anything_is_built(call, error, word
         call()
     for word in words:
         assert word in str(caught.value)
+
+
+def test_residual_tinynet_trains_on_a_batch_that_a_strided_shortcut_did_not_survive():
+    model = build_tinynet("residual", input_shape=(32, 32, 3))
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 256, (25, 32, 32, 3)).astype("uint8"), rng.integers(0, 10, 25)
+    losses = [float(model.train_on_batch(images, labels)) for _ in range(20)]
+    assert np.isfinite(losses).all()
+    assert losses[-1] < losses[0]
