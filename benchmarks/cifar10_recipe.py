@@ -134,7 +134,7 @@ def causes(data: Any, rounds: int = 7, images: int = 4096, batch_size: int = 256
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=11, help="of the recipe's long run")
+    parser.add_argument("--epochs", type=int, default=10, help="of the recipe's long run")
     parser.add_argument("--quick", action="store_true", help="5,000 images: figures mean nothing")
     parser.add_argument("--causes", action="store_true", help="what the parts of a training step cost")
     options = parser.parse_args()

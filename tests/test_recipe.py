@@ -82,10 +82,10 @@ def test_the_computed_layer_makes_patches_uncorrelated_with_a_variance_of_one(si
     network = build_fastnet(size, input_shape=(32, 32, 3))
     whiten(network, images)
     stem = network.get_layer("stem")
-    before_relu = keras.layers.Conv2D(stem.filters, stem.kernel_size, strides=2)  # whole patches only
-    before_relu.build((None, 32, 32, 3))
-    before_relu.set_weights(stem.get_weights())
-    maps = keras.ops.convert_to_numpy(before_relu(network.get_layer("scale")(images.astype("float32"))))
+    before_gelu = keras.layers.Conv2D(stem.filters, stem.kernel_size, strides=2)  # whole patches only
+    before_gelu.build((None, 32, 32, 3))
+    before_gelu.set_weights(stem.get_weights())
+    maps = keras.ops.convert_to_numpy(before_gelu(network.get_layer("scale")(images.astype("float32"))))
     half = stem.filters // 2
     np.testing.assert_allclose(maps[..., :half], -maps[..., half:], atol=1e-4)
     covariance = np.cov(maps[..., :half].reshape(-1, half), rowvar=False)

@@ -89,8 +89,8 @@ def build_tinynet(
         if variant == "residual":
             x = layers.ReLU(name=f"block{block}_relu1")(x)
             x = convolution(x, filters, 3, 1, f"block{block}_conv2")
-            # Equal to a 1x1 convolution with stride 2, for which TensorFlow 2.21 on x86 processors writes beyond its
-            # memory where there are three channels and, for example, 25 images.
+            # Equal to a 1x1 convolution with stride 2, for which TensorFlow 2.21 on x86 processors writes beyond
+            # its memory where there are three channels and, for example, 25 images.
             every_second = layers.MaxPooling2D(1, strides=2, name=f"block{block}_every_second")(given)
             shortcut = convolution(every_second, filters, 1, 1, f"block{block}_shortcut")
             x = layers.Add(name=f"block{block}_add")([shortcut, x])

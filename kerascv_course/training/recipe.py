@@ -40,7 +40,7 @@ def train_fast(
     data: ImageDataset | Arrays,
     *,
     size: str = "small",
-    epochs: int = 11,
+    epochs: int = 10,
     batch_size: int = 256,
     learning_rate: float = 0.01,
     folder: str | os.PathLike[str] | None = None,
@@ -162,7 +162,7 @@ def whiten(network: keras.Model, images: np.ndarray) -> None:
     """Set the layer "stem" to filters that make the patches of images uncorrelated, and freeze it.
 
     The filters are the eigenvectors of the patches' covariance with the largest eigenvalues, divided by their
-    roots; half of the layer holds them, and half their negatives, since a ReLU keeps one sign alone.
+    roots; half of the layer holds them, and half their negatives, since a GELU keeps little but one sign.
     """
     stem, scale = network.get_layer("stem"), network.get_layer("scale")
     kernel = stem.kernel_size

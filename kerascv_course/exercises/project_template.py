@@ -1,0 +1,135 @@
+"""The exercises of the notebook 15_project_template."""
+
+from typing import Any
+
+import numpy as np
+
+from kerascv_course.exercises import answers
+from kerascv_course.exercises.sheet import Sheet, WrongAnswerError
+
+sheet = Sheet("15_project_template")
+summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
+
+
+@sheet.exercise(
+    to_do="Put your own lines in place of `return None`, run that cell, and then this one.",
+    hints=[
+        "`np.unique(scenes)` gives each scene once: draw a quarter of *these*.",
+        "`np.isin(scenes, drawn)` is True for the images whose scene was drawn.",
+    ],
+)
+def split_by_scene(for_testing: Any) -> str:
+    """Set whole scenes aside for testing."""
+    random = np.random.default_rng(0)
+    in_order, mixed = np.repeat(np.arange(20), 6), random.permutation(np.repeat(10 * np.arange(12) + 3, 5))
+    for scenes in (in_order, mixed):
+        result = answers.outcome("for_testing", for_testing, scenes.copy())
+        if np.ndim(result) != 1 or len(result) != len(scenes):
+            raise WrongAnswerError(
+                f"`for_testing` must return {len(scenes)} truth values, one for each image; it returned "
+                f"{answers.kind(result)}. `np.isin(scenes, ...)` gives them."
+            )
+        is_test = answers.array("the result of for_testing", result, (len(scenes),))
+        if not np.isin(is_test, (0, 1)).all():
+            raise WrongAnswerError("`for_testing` must return truth values: True or False for each image.")
+        test, train = np.unique(scenes[is_test == 1]), np.unique(scenes[is_test == 0])
+        count = len(np.unique(scenes))
+        if not len(test) or not len(train):
+            raise WrongAnswerError(f"No scene is for {'training' if len(test) else 'testing'}.")
+        both = np.intersect1d(test, train)
+        if len(both):
+            raise WrongAnswerError(f"{len(both)} of {count} scenes are in both sets: draw scenes, not images.")
+        if not 0.15 <= len(test) / count <= 0.35:
+            reason = "is False and True the wrong way round?" if len(test) > count / 2 else "draw a quarter."
+            raise WrongAnswerError(f"{len(test)} of {count} scenes are for testing: {reason}")
+    return "each scene is in one of the sets only."
+
+
+@sheet.exercise(
+    to_do='Put a set such as {"a", "b"} in place of None, run that cell, and then this one.',
+    hints=[
+        "A pixel is a height above the belt: what does a change of the values mean?",
+        "What is class `double`?",
+    ],
+)
+def label_kept(kept: Any) -> str:
+    """Tell which changes leave the class of a depth map alone."""
+    if isinstance(kept, str):
+        kept = kept.replace(",", " ").split()
+    if not isinstance(kept, set | frozenset | list | tuple) or not all(isinstance(one, str) for one in kept):
+        raise WrongAnswerError(f'`kept` must be a set of letters, as {{"a", "b"}}; it is {answers.kind(kept)}.')
+    given = {one.strip().lower() for one in kept}
+    if unknown := given - set("abcd"):
+        raise WrongAnswerError(f"There is no {', '.join(sorted(unknown))}: the letters are a, b, c and d.")
+    if "c" in given:
+        raise WrongAnswerError("c: brighter is higher. 40 mm more make a box of an envelope, and lift the belt.")
+    if "d" in given:
+        raise WrongAnswerError("d: two parcels side by side are a class of their own, `double`.")
+    if "a" not in given:
+        raise WrongAnswerError("a is missing: a mirrored envelope is an envelope, of the same heights.")
+    if "b" not in given:
+        raise WrongAnswerError("b is missing: parcels lie on the belt at any angle.")
+    return "mirrored and turned parcels keep their heights and their class."
+
+
+@sheet.exercise(
+    to_do="Put your two numbers in place of None, run that cell, and then this one.",
+    hints=[
+        "From the first place to the last a patch moves by 256 - 24 pixels, 4 at a time.",
+        "The number of places in a row is one more than the number of moves; there are as many rows.",
+        "Take 1 % of the places without an animal.",
+    ],
+)
+def false_animals(places: Any, false: Any) -> str:
+    """Expect the false animals of a good network."""
+    given = answers.whole_number("places", places)
+    mistakes = {
+        59: "that is one row of places.",
+        58: "count the first place, too, and all rows.",
+        58**2: "from 0 to 232 in steps of 4: count the first place, too.",
+        64**2: "a patch must fit into the image: its corner ends at 256 - 24.",
+        10**2: "patches overlap here: they move by 4 pixels, not by 24.",
+        233**2: "that is with steps of 1 pixel.",
+    }
+    if given != 59**2:
+        raise WrongAnswerError(f"`places` is {given:,}: {mistakes.get(given, 'places in a row, times rows.')}")
+    expected = answers.number("false", false)
+    if not 34 <= expected <= 35:
+        reason = "take 1 % of the places without an animal."
+        if 0.29 <= expected <= 0.31:
+            reason = "that is 1 % of the animals; how many places show none?"
+        elif 3400 <= expected <= 3500:
+            reason = "only one place in a hundred is taken for an animal."
+        elif 0.34 <= expected <= 0.35:
+            reason = "1 % is 0.01, not 0.0001."
+        raise WrongAnswerError(f"`false` is {expected:g}: {reason}")
+    return "about 35 false animals beside 30 true ones, from a network that is right in 99 of 100 such places."
+
+
+@sheet.exercise(
+    to_do="Put your two numbers in place of None, run that cell, and then this one.",
+    hints=["Put p = 0.9 and n = 100 into the formula.", "Half the error wants how many times the images?"],
+)
+def images_needed(error: Any, images: Any) -> str:
+    """Say how far an accuracy can be trusted, and how many test images it takes."""
+    given = answers.number("error_of_100", error)
+    if abs(given - 0.03) > 5e-4:
+        reason = "0.9 times 0.1, divided by the images, and the root of that."
+        if abs(given - 3) < 0.05:
+            reason = "write it as a share, as p is one: 3 % is 0.03."
+        elif abs(given - 0.0009) < 1e-4:
+            reason = "that is the variance: take the root."
+        elif abs(given - 0.3) < 0.01:
+            reason = "that is for one image: divide by n under the root."
+        raise WrongAnswerError(f"`error_of_100` is {given:g}: {reason}")
+    count = answers.whole_number("images", images)
+    mistakes = {
+        300: "the images stand under the root: a third of the error takes more than three times as many.",
+        9: "square the error before you divide.",
+        90: "square the error: 0.09 / 0.01 ** 2.",
+        100: "those have an error of 0.03.",
+        30: "more images are needed, not fewer.",
+    }
+    if count not in (900, 899, 901):
+        raise WrongAnswerError(f"`images` is {count:,}: {mistakes.get(count, 'solve the formula for n.')}")
+    return "900: for a third of the error it takes nine times as many."

@@ -1,0 +1,66 @@
+"""Answers to the exercises of 15_project_template."""
+
+import numpy as np
+
+
+def drawn(scenes, share=0.25):
+    numbers = np.random.default_rng(1).permutation(np.unique(scenes))
+    return np.isin(scenes, numbers[: int(share * len(numbers))])
+
+
+def image_by_image(scenes):
+    return np.random.default_rng(1).random(len(scenes)) < 0.25
+
+
+RIGHT = {
+    "split_by_scene": [
+        lambda: (drawn,),
+        lambda: (lambda scenes: [bool(scene <= np.quantile(np.unique(scenes), 0.25)) for scene in scenes],),
+    ],
+    "label_kept": [lambda: ({"a", "b"},), lambda: (["B", " a"],), lambda: ("a, b",)],
+    "false_animals": [lambda: (3481, 34.51), lambda: (np.int64(59**2), 35)],
+    "images_needed": [lambda: (0.03, 900), lambda: ((0.9 * 0.1 / 100) ** 0.5, round(0.09 / 0.01**2))],
+}
+
+UNTOUCHED = {
+    "split_by_scene": (lambda: (lambda scenes: None,), "Put your own line in place of `return None`"),
+    "label_kept": (lambda: (None,), "Put a set such as"),
+    "false_animals": (lambda: (None, None), "Put your two numbers in place of None"),
+    "images_needed": (lambda: (None, None), "Put your two numbers in place of None"),
+}
+
+WRONG = {
+    "split_by_scene": [
+        (lambda: (image_by_image,), "draw scenes, not images"),
+        (lambda: (lambda scenes: np.flatnonzero(drawn(scenes)),), "one for each image"),
+        (lambda: (lambda scenes: scenes,), "True or False for each image"),
+        (lambda: (lambda scenes: ~drawn(scenes),), "the wrong way round"),
+        (lambda: (lambda scenes: drawn(scenes, 0.1),), "draw a quarter"),
+        (lambda: (lambda scenes: np.zeros(len(scenes), bool),), "No scene is for testing"),
+        (lambda: (lambda scenes: np.ones(len(scenes), bool),), "No scene is for training"),
+    ],
+    "label_kept": [
+        (lambda: ({"a", "b", "c"},), "brighter is higher"),
+        (lambda: ({"a", "b", "d"},), "a class of their own"),
+        (lambda: ({"b"},), "a is missing"),
+        (lambda: ({"a"},), "b is missing"),
+        (lambda: ({"e"},), "the letters are"),
+        (lambda: (3,), "must be a set of letters"),
+    ],
+    "false_animals": [
+        (lambda: (59, 34.5), "one row of places"),
+        (lambda: (58**2, 33), "count the first place, too"),
+        (lambda: (64**2, 41), "must fit into the image"),
+        (lambda: (100, 1), "patches overlap"),
+        (lambda: (3481, 0.3), "1 % of the animals"),
+        (lambda: (3481, 3451), "one place in a hundred"),
+    ],
+    "images_needed": [
+        (lambda: (3, 900), "write it as a share"),
+        (lambda: (0.0009, 900), "take the root"),
+        (lambda: (0.3, 900), "divide by n"),
+        (lambda: (0.03, 300), "under the root"),
+        (lambda: (0.03, 9), "square the error"),
+        (lambda: (0.03, 30), "not fewer"),
+    ],
+}
