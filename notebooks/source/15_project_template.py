@@ -57,11 +57,11 @@ color_mode = "rgb"  # of your images; "grayscale" for depth maps
 knobs = runtime.by_profile(
     smoke={"parcels": 80, "side": 64, "seeds": 1, "epochs": 2, "stages": (1, 1), "aerial": 3, "aerial_epochs": 1},
     lite={
-        "parcels": 800,
+        "parcels": 600,
         "side": 96,
         "seeds": 2,
-        "epochs": 20,
-        "stages": (15, 3),
+        "epochs": 16,
+        "stages": (15, 2),
         "aerial": 16,
         "aerial_epochs": 12,
     },
@@ -273,7 +273,7 @@ def build_transfer(seed):
     transfer.pretrain(backbone, load("patches").subset(100), epochs=epochs, preprocess_input=scale, verbose=0)
     model = TransferModel(backbone, num_classes, image_size=data.input_shape[:2], preprocess_input=scale)
     # So small a network is trained as a whole, and with the statistics of the new images.
-    return model, [Stage("head", epochs=3), Stage("all", epochs=head_epochs, learning_rate=2e-3)], "train"
+    return model, [Stage("all", epochs=head_epochs, learning_rate=2e-3)], "train"
 
 
 pretrained_on = f"ImageNet ({found.source})" if found else "patches (no ImageNet weights are at hand)"
@@ -347,11 +347,11 @@ def show(places, caption):
     return plotting.image_grid(view(data.x_test[places]), titles=titles, columns=4, caption=caption)
 
 
-chosen_images = show(chosen, f"True class, and both answers (network: {best}). {origin}")
+chosen_images = show(chosen, f"True class, and both answers (network: {best}); {origin}")
 display(chosen_images)
 disagree = np.flatnonzero(of_hand.argmax(axis=1) != of_network.argmax(axis=1))
 print(f"they disagree about {len(disagree)} of {len(data.y_test)} test images")
-disputed_images = show(disagree[:8], f"Disputed images. {origin}") if len(disagree) else None
+disputed_images = show(disagree[:8], f"Disputed test images; {origin}") if len(disagree) else None
 disputed_images
 
 # %% [markdown]
@@ -427,7 +427,10 @@ patch_classifier.compile(keras.optimizers.Adam(2e-3), "sparse_categorical_crosse
 
 here = cut.x_train[::50][:10]
 plotting.image_grid(
-    here, titles=[animals[k] for k in cut.y_train[::50][:10]], caption=f"Patches: {aerial.source}", columns=10
+    here,
+    titles=[animals[k] for k in cut.y_train[::50][:10]],
+    caption=f"Patches of images from {aerial.source}",
+    columns=10,
 )
 
 # %% [markdown]
@@ -473,12 +476,15 @@ counts = {
 }
 
 x_patches, y_patches = cut.x_train, cut.y_train
-for title_of_round in ("half of the patches background", "+ its false alarms", "+ its false alarms again"):
+for number, name in enumerate(
+    ("half of the patches background", "+ its false alarms", "+ its false alarms again")
+):
+    patch_classifier.optimizer.learning_rate = 2e-3 / 3**number
     training.fit(
         patch_classifier, (x_patches, y_patches), epochs=knobs["aerial_epochs"], validation_split=0, verbose=0
     )
     answers = ask(dense_classifier, test_images)
-    counts[title_of_round] = count_animals(answers)
+    counts[name] = count_animals(answers)
     # Where it sees animals on the training images, and none is near: that is background, too.
     false_alarms = []
     for image, dots, seen in zip(
@@ -488,9 +494,7 @@ for title_of_round in ("half of the patches background", "+ its false alarms", "
             if np.hypot(dots[:, 1] - x, dots[:, 2] - y).min() > 7:
                 top, left = y - patch // 2, x - patch // 2
                 false_alarms.append(image[top : top + patch, left : left + patch])
-    print(
-        f"{title_of_round}: {len(x_patches):,} patches; {len(false_alarms):,} false alarms on the training images"
-    )
+    print(f"{name}: {len(x_patches):,} patches; {len(false_alarms):,} false alarms on the training images")
     if false_alarms:
         x_patches = np.concatenate([x_patches, false_alarms])
         y_patches = np.concatenate([y_patches, np.zeros(len(false_alarms), int)])
@@ -499,10 +503,12 @@ without = answers.copy()
 without[..., 0] = 0  # the same network, but it may not say "background"
 counts["the last, without background"] = count_animals(without)
 
-print(f"\n{'animals in the test images':32s}" + "".join(f"{name:>15s}" for name in animals[1:]) + "   error")
+heads = [name.rpartition(" ")[::2] for name in animals[1:]]
+print("\n" + " " * 30 + "".join(f"{first:>10s}" for first, _ in heads))
+print(f"{'animals in the test images':30s}" + "".join(f"{last:>10s}" for _, last in heads) + "   error")
 for name, each in counts.items():
-    totals = "".join(f"{total:15.0f}" for total in each.sum(axis=0))
-    print(f"{name:32s}{totals}{error(each):8.2f}")
+    totals = "".join(f"{total:10.0f}" for total in each.sum(axis=0))
+    print(f"{name:30s}{totals}{error(each):8.2f}")
 
 # %%
 image, seen = test_images[-1], answers[-1]
@@ -515,17 +521,17 @@ edge = patch // 2 - stride // 2
 heat[edge : edge + len(block), edge : edge + len(block)] = block
 spots = {"the dots": aerial.dots[-1], "found": find_animals(seen)}
 for name, each in spots.items():
-    caption = f"{name}: {len(each)} animals. Test image, {aerial.source}"
+    caption = f"{name}: {len(each)} animals. Test image, from {aerial.source}"
     display(plotting.keypoints(image, each[:, [2, 1]], np.full(len(each), 14.0), caption=caption))
 plotting.heatmap_overlays(
-    image[None], heat[None], titles=["how probable an animal is"], caption=f"Test image, {aerial.source}"
+    image[None], heat[None], titles=["how probable an animal is"], caption=f"Test image, from {aerial.source}"
 )
 
 # %% [markdown]
 # ## What we saw
 #
-# - On the parcels, features that were thought out for the task are hard to beat with some hundred images; a network
-#   needs none of that thought, but more images, more time, and augmentation that keeps the label.
+# - On the parcels, features that were thought out for the task are hard to beat with some hundred images; a
+#   network needs none of that thought, but more images, more time, and augmentation that keeps the label.
 # - What a network has learned before helps as far as the old images have to do with the new ones.
 # - A difference in accuracy is to be held against its standard error and the spread over the seeds.
 # - Without a background class every place is an animal. With one it depends on *which* background the network
