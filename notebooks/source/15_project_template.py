@@ -57,7 +57,7 @@ color_mode = "rgb"  # of your images; "grayscale" for depth maps
 knobs = runtime.by_profile(
     smoke={"parcels": 80, "side": 64, "seeds": 1, "epochs": 2, "stages": (1, 1), "aerial": 3, "aerial_epochs": 1},
     lite={
-        "parcels": 600,
+        "parcels": 800,
         "side": 96,
         "seeds": 2,
         "epochs": 16,
