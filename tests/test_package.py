@@ -49,7 +49,7 @@ MAY_IMPORT = {
 # Libraries that one module alone may import.
 ONLY_IN = {"matplotlib": "plotting", "tensorflow": "runtime", "jax": "runtime", "torch": "runtime"}
 NOT_PUBLIC = ("keras.src", "tensorflow.python")
-MAY_PRINT = {"cli", "cli_data", "cli_search"}
+MAY_PRINT = {"cli", "cli_data", "cli_project", "cli_search"}
 
 
 def modules(package: Path) -> Iterator[tuple[str, Path]]:
