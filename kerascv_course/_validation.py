@@ -54,11 +54,12 @@ def check_choice(function: str, argument: str, value: Any, choices: Collection[A
     if not any(value is choice or (type(value) is type(choice) and value == choice) for choice in choices):
         listed = [repr(choice) for choice in choices]
         rule = " or ".join(filter(None, [", ".join(listed[:-1]), listed[-1]]))
-        names = {_letters(choice): choice for choice in choices if isinstance(choice, str)}
-        close = (
-            difflib.get_close_matches(_letters(value), names, n=1, cutoff=0.75) if isinstance(value, str) else []
-        )
-        raise input_error(function, argument, rule, value, f"Did you mean {names[close[0]]!r}?" if close else "")
+        advice = ""
+        if isinstance(value, str) and len(listed) > 1:
+            names = {_letters(choice): choice for choice in choices if isinstance(choice, str)}
+            close = difflib.get_close_matches(_letters(value), names, n=1, cutoff=0.75)
+            advice = f"Did you mean {names[close[0]]!r}?" if close else ""
+        raise input_error(function, argument, rule, value, advice)
 
 
 def _letters(name: str) -> str:
