@@ -21,7 +21,8 @@ import numpy as np
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
-from kerascv_course.latent import ImageIndex, nearest, project
+from kerascv_course.latent import ImageIndex, project
+from kerascv_course.latent.distances import METRICS
 from kerascv_course.latent.quality import map_quality
 
 clock = time.perf_counter  # `--one-core`: the time of the processor
@@ -66,7 +67,7 @@ def search(features, rounds):
     features = np.ascontiguousarray(features[:50_000])
     queries = features[:1000] + np.random.default_rng(3).normal(scale=0.05, size=(1000, 84)).astype("float32")
     few = queries[:50]  # the slide's loop is timed on these
-    index = {metric: ImageIndex(features, metric=metric) for metric in nearest.METRICS}
+    index = {metric: ImageIndex(features, metric=metric) for metric in METRICS}
     took = {name: [] for name in ("slide", *index)}
     for number in range(rounds + 1):  # the first round makes what is kept between searches
         for name, found in took.items():
@@ -87,7 +88,7 @@ def search(features, rounds):
 
 def memory():
     print("MB above the data, search over 50,000 x 1,280")
-    for metric in nearest.METRICS:
+    for metric in METRICS:
         for queries in (1, 500):
             script = MEMORY.format(metric=metric, queries=queries)
             done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

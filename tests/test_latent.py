@@ -13,7 +13,9 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import trustworthiness
 from sklearn.neighbors import NearestNeighbors
 
-from kerascv_course.latent import ImageIndex, extract_features, feature_extractor, nearest, project, tsne
+from kerascv_course.latent import ImageIndex, extract_features, feature_extractor, project, tsne
+from kerascv_course.latent.distances import METRICS
+from kerascv_course.latent.distances import distances as by_formula
 from kerascv_course.latent.quality import map_quality
 
 HAS_OPENTSNE = tsne.opentsne_module() is not None
@@ -186,7 +188,7 @@ def sparse(count: int, width: int, seed: int = 0) -> np.ndarray:
     return np.maximum(rng(seed).normal(size=(count, width)), 0).astype("float32")
 
 
-@pytest.mark.parametrize("metric", nearest.METRICS)
+@pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize(
     ("count", "width", "k"), [(3000, 84, 1), (3001, 84, 7), (401, 1300, 3), (700, 3, 40), (20, 5, 20)]
 )
@@ -209,26 +211,24 @@ def test_the_slides_loop_finds_the_same():
         np.testing.assert_allclose(distances, np.sort(slide)[:5], rtol=1e-5)
 
 
-@pytest.mark.parametrize("metric", nearest.METRICS)
+@pytest.mark.parametrize("metric", METRICS)
 def test_of_equal_distances_the_smaller_index_comes_first(metric):
     distinct = rng().integers(0, 2, (40, 6)).astype("float32")
     features = np.concatenate([distinct[rng(2).integers(0, 40, 3000)], np.zeros((50, 6), "float32")])
     found = ImageIndex(features, metric=metric).query(distinct, k=30)
-    exact = nearest.distances(
-        metric, features, distinct, np.broadcast_to(np.arange(len(features)), (40, len(features)))
-    )
+    exact = by_formula(metric, features, distinct, np.broadcast_to(np.arange(len(features)), (40, len(features))))
     wanted = np.argsort(exact, axis=1, kind="stable")[:, :30]
     np.testing.assert_array_equal(found.indices, wanted)
 
 
-@pytest.mark.parametrize("metric", nearest.METRICS)
+@pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("offset", [0, 1e3, 1e6])
 def test_rounding_of_the_fast_search_changes_nothing(metric, offset):
     features = (sparse(2000, 16) + offset).astype("float32")
     queries = features[:30] + rng(3).normal(scale=1e-3, size=(30, 16)).astype("float32")
     found = ImageIndex(features, metric=metric).query(queries, k=3)
     places = np.broadcast_to(np.arange(2000), (30, 2000))
-    wanted = np.argsort(nearest.distances(metric, features, queries, places), axis=1, kind="stable")[:, :3]
+    wanted = np.argsort(by_formula(metric, features, queries, places), axis=1, kind="stable")[:, :3]
     np.testing.assert_array_equal(found.indices, wanted)
 
 
@@ -242,7 +242,7 @@ def test_outliers_and_queries_far_outside_are_searched_exactly_in_l1(columns):
 
 
 @pytest.mark.parametrize("scale", [1e-25, 1e14])
-@pytest.mark.parametrize("metric", nearest.METRICS)
+@pytest.mark.parametrize("metric", METRICS)
 def test_tiny_and_huge_features_are_searched_too(metric, scale):
     features = (sparse(300, 8) * np.float32(scale)).astype("float32")
     found = ImageIndex(features, metric=metric).query(features[:40], k=1)
@@ -495,7 +495,7 @@ def test_a_bad_projection_is_refused_by_name(arguments, error, text):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("metric", nearest.METRICS)
+@pytest.mark.parametrize("metric", METRICS)
 def test_a_search_over_50000_x_1280_stays_under_a_gigabyte_above_the_data(metric):
     script = (
         "import resource\nimport numpy as np\n"

@@ -10,7 +10,8 @@ import numpy as np
 
 from kerascv_course._validation import check_choice, check_int, input_error
 from kerascv_course.latent.checks import check_features, check_labels
-from kerascv_course.latent.nearest import LARGEST, METRICS, Nearest
+from kerascv_course.latent.distances import LARGEST, METRICS
+from kerascv_course.latent.nearest import Nearest
 
 _FORMAT = "kerascv_course image index 1"
 
