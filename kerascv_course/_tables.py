@@ -12,7 +12,8 @@ class Table:
     """Records of a measurement that show themselves as a table, with remarks below it.
 
     The base of a frozen dataclass that has the fields `rows`, a tuple of dataclasses, and `notes`, and that says
-    what the columns are called and how the cells of a row are written.
+    what the columns are called and how the cells of a row are written. The dataclass is made with `repr=False`, so
+    that the table itself is shown wherever an object is.
     """
 
     rows: tuple[Any, ...]
@@ -33,6 +34,9 @@ class Table:
 
     def __str__(self) -> str:
         return text_table(self._header, [self._cells(row) for row in self.rows], notes=self.notes)
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def _repr_html_(self) -> str:
         return html_table(self._header, [self._cells(row) for row in self.rows], notes=self.notes)

@@ -578,6 +578,7 @@ def test_figures_name_what_is_wrong(draw, text):
 
 
 # ------------------------------------------------------------------------------------------------------- real data
+@pytest.mark.slow
 @pytest.mark.real_data
 @pytest.mark.skipif(not REAL_DATA, reason="KERASCV_COURSE_DATA is not set: no real CIFAR-10 to read")
 def test_real_cifar10_is_told_apart_by_visual_words(monkeypatch):

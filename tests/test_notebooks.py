@@ -996,16 +996,22 @@ def assert_ran_clean(done):
     assert outside_addresses(own.sub("", page)) == []
 
 
-# Each starts a kernel and loads Keras. For every day one student version is enough, and the solved ones of all but
-# the longest, whose package parts have tests of their own.
+# Each starts a kernel and loads Keras, and takes half a minute or more. For every day one student version is enough,
+# and few solved ones: what the others import has tests of its own. All of them: `pytest -m slow -k notebook`.
 STUDENTS_EVERY_DAY = ("01_convolution",)
 SOLVED_BY_HAND = (
+    "03_architectures",
     "04_residual_learning",
+    "05_augmentation",
+    "06_test_time_augmentation",
+    "07_transfer_learning",
     "08_inception_by_blocks",
+    "09_latent_tsne",
     "11_design_a_cnn",
     "12_tinynet",
     "13_random_search",
     "14_bag_of_visual_words",
+    "15_project_template",  # tests/test_cli_project.py runs it on photographs
 )
 
 

@@ -337,6 +337,7 @@ def test_several_steps_in_a_call_give_the_bits_of_single_ones(monkeypatch, trace
         assert results.histories == found[0][1].histories
 
 
+@pytest.mark.slow
 def test_the_head_on_features_is_that_of_training_on_images_when_traced(traced):
     models = build(), build()
     for model, cache_features in zip(models, (True, False), strict=True):

@@ -30,7 +30,7 @@ class ClassResult:
     f1: float | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ClassificationReport(Table):
     """What `classification_report` returns: a row for each class; shown as a table.
 

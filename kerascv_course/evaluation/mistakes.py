@@ -29,7 +29,7 @@ class Mistake:
     probability: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Mistakes(Table):
     """What `confident_mistakes` returns: a row for each mistake, the surest first; shown as a table.
 

@@ -31,7 +31,7 @@ class CalibrationBin:
     accuracy: float | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Calibration(Table):
     """What `calibration` returns: a row for each bin; shown as a table.
 

@@ -63,7 +63,7 @@ class ExperimentRow:
     error: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ExperimentResults(Table):
     """What `compare` returns: a record for each variant; shown as a table.
 

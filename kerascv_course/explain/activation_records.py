@@ -35,7 +35,7 @@ class LayerStatistics:
     histogram_edges: np.ndarray
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class ActivationRecords(Table):
     """What `ActivationStatistics` has recorded: a row for each layer; as a table its first and last values.
 

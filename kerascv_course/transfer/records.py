@@ -103,7 +103,7 @@ class StageResult:
     improved: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class StageResults(Table):
     """What `fit_stages` returns: a record and a history for each stage, and remarks; shown as a table."""
 

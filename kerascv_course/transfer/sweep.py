@@ -43,7 +43,7 @@ class SweepRow:
     test_accuracy: float | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SweepResults(Table):
     """What `unfreeze_sweep` returns: a record for each step, and remarks; shown as a table.
 

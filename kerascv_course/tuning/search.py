@@ -59,7 +59,7 @@ class SearchTrial:
     error: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SearchResults(Table):
     """What `random_search` returns: a record for each trial, the best first; shown as a table.
 
