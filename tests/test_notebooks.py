@@ -996,8 +996,8 @@ def assert_ran_clean(done):
     assert outside_addresses(own.sub("", page)) == []
 
 
-# Each starts a kernel and loads Keras, and takes half a minute or more. For every day one student version is enough,
-# and few solved ones: what the others import has tests of its own. All of them: `pytest -m slow -k notebook`.
+# Each starts a kernel and loads Keras, and takes half a minute or more. For every day one student version is
+# enough, and few solved ones: what the others import has tests of its own. All: `pytest -m slow -k each_notebook`.
 STUDENTS_EVERY_DAY = ("01_convolution",)
 SOLVED_BY_HAND = (
     "03_architectures",

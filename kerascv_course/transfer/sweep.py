@@ -132,9 +132,9 @@ def unfreeze_sweep(
         >>> from kerascv_course.transfer import TransferModel
         >>> model = TransferModel("MobileNet", num_classes=10, image_size=32, weights=None)
         >>> digits = load_digits().subset(per_class=4, test_per_class=2)
-        >>> results = unfreeze_sweep(model, digits, steps=[0, 2], epochs=1, validation_split=0.3, verbose=0)
+        >>> results = unfreeze_sweep(model, digits, steps=[2], epochs=1, validation_split=0.3, verbose=0)
         >>> [(row.blocks, row.trainable_params) for row in results.rows]
-        [('', 10250), ('stem..block_1', 13450)]
+        [('stem..block_1', 13450)]
 
     Source: Lorente (unfreezing InceptionV3 block by block).
     """
