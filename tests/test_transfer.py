@@ -1024,34 +1024,12 @@ def test_imagenet_weights_are_found_or_asked_of_keras_or_their_lack_explained(tm
 
     monkeypatch.setattr(backbones_module.keras.applications, "VGG16", application)
     answers = iter([BackboneWeights(tmp_path / "found.weights.h5", "found.weights.h5, in a folder"), None])
-    monkeypatch.setattr(backbones_module, "find_backbone_weights", lambda *args, show: next(answers))
+    monkeypatch.setattr(backbones_module, "find_backbone_weights", lambda *args: next(answers))
     model = TransferModel("VGG16", 3, image_size=16)
     assert model.weights_source == "ImageNet, found.weights.h5, in a folder"
     assert changed(values_of(source), values_of(model.backbone)) == []
     with pytest.raises(ConnectionError, match=r"ImageNet weights of VGG16 .*URL fetch failure.*`weights=None`"):
         TransferModel("VGG16", 3, image_size=16)
-
-
-def test_a_download_of_weights_shows_how_far_it_is_and_nothing_is_shown_without_one(tmp_path, monkeypatch, capsys):
-    source = tiny_backbone(5)
-    source.save_weights(tmp_path / "found.weights.h5")
-    monkeypatch.setattr(backbones_module.keras.applications, "VGG16", lambda **options: tiny_backbone())
-    arriving = [(4_000_000, 8_000_000), (8_000_000, 8_000_000)]
-
-    def find(*args, show):
-        for numbers in arriving:
-            show(*numbers)
-        return BackboneWeights(tmp_path / "found.weights.h5", "a mirror")
-
-    monkeypatch.setattr(backbones_module, "find_backbone_weights", find)
-    TransferModel("VGG16", 3, image_size=16)
-    shown = capsys.readouterr()
-    assert shown.out == ""
-    assert "Weights of VGG16:  50% of 8.0 MB" in shown.err
-    assert shown.err.endswith("100% of 8.0 MB\n")
-    arriving.clear()
-    TransferModel("VGG16", 3, image_size=16)
-    assert capsys.readouterr() == ("", "")
 
 
 # Bad input

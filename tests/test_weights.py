@@ -312,6 +312,17 @@ def test_the_official_file_is_asked_about_once_and_placed_whole(folder, network)
     assert network.requests == [f"HEAD {OFFICIAL_PATH}", f"GET {OFFICIAL_PATH}"]
 
 
+def test_a_download_shows_how_far_it_is_and_nothing_is_shown_without_one(network, capsys):
+    network.offer(OFFICIAL_PATH)
+    find()
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "Weights of MobileNetV2: 100% of " in shown.err
+    assert shown.err.endswith("MB\n")
+    find()
+    assert capsys.readouterr() == ("", "")
+
+
 def test_both_checksums_may_come_in_one_header(network):
     (_, crc32c), (_, md5) = google_hashes(CONTENT)
     network.offer(OFFICIAL_PATH, headers=[("X-Goog-Hash", f"{crc32c}, {md5}")])

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from kerascv_course._validation import check_int, input_error
 from kerascv_course.datasets.bundle import CHECKSUMS, WEIGHT_FOLDER, weights_of
-from kerascv_course.datasets.catalogue import keras_home, mirror_addresses
+from kerascv_course.datasets.catalogue import ProgressBar, keras_home, mirror_addresses
 from kerascv_course.datasets.download import Show, checksum_of
 from kerascv_course.datasets.download import download as download_file
 from kerascv_course.datasets.web import ask_headers
@@ -84,7 +84,7 @@ def find_backbone_weights(
         backbone: Name of the function in `keras.applications`, for example "MobileNetV2".
         image_size: Height and width of the images; MobileNetV2 has files for several.
         download: Whether it may be downloaded; without it no connection is made.
-        show: Called with the bytes that have arrived and those of the whole file; for example a `ProgressBar`.
+        show: Called with the bytes that have arrived and those of the whole file; None for a `ProgressBar`.
 
     Returns:
         The weights, or `None` where none are at hand and none may or can be downloaded by this function.
@@ -120,7 +120,8 @@ def find_backbone_weights(
         path = keras_home() / WEIGHT_FOLDER / official.name
         found = _checked(path, official, _IN_CACHE) if path.is_file() else None
         if found is None and download:
-            found = _fetch(official, path, show)
+            with ProgressBar(f"Weights of {backbone}") as bar:
+                found = _fetch(official, path, show or bar)
     return found
 
 
@@ -169,7 +170,7 @@ def _is_own_choice(file_name: str, backbone: str) -> bool:
     return "notop" in re.sub(r"[\W_]", "", name[found.end() :])
 
 
-def _fetch(official: _Official, target: Path, show: Show | None) -> BackboneWeights:
+def _fetch(official: _Official, target: Path, show: Show) -> BackboneWeights:
     places: list[tuple[str, Callable[[], _Offer]]] = [
         (f"the mirror {mirror}", functools.partial(_ask_mirror, mirror, official)) for mirror in mirror_addresses()
     ]

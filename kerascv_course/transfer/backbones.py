@@ -11,7 +11,6 @@ from typing import Any
 import keras
 
 from kerascv_course._validation import check_choice, input_error
-from kerascv_course.datasets import ProgressBar
 from kerascv_course.datasets.weights import find_backbone_weights
 
 Preprocess = Callable[[Any], Any]
@@ -51,8 +50,7 @@ def build_backbone(
         return network, "none (weights=None): the features are random"
     if weights != "imagenet":
         return network, load_weights(function, network, weights)
-    with ProgressBar(f"Weights of {name}") as bar:  # nothing is shown where they are at hand
-        found = find_backbone_weights(name, image_size, show=bar)
+    found = find_backbone_weights(name, image_size)
     if found is not None:
         load_weights(function, network, found.path)
         return network, f"ImageNet, {found.source}"

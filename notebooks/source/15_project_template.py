@@ -194,7 +194,7 @@ def build_cnn(seed, augmented):
     elif augmented:
         x = pipeline(flip="horizontal", translation=0.1, brightness=0.1, seed=seed)(x)
     x = layers.Rescaling(1 / 255)(x)
-    for filters, size, stride in ((16, 5, 2), (16, 3, 1), (32, 3, 1), (64, 3, 1)):
+    for filters, size, stride in ((8, 5, 2), (16, 3, 1), (32, 3, 1), (64, 3, 1)):
         x = layers.Conv2D(filters, size, strides=stride, padding="same", use_bias=False)(x)
         x = layers.BatchNormalization(momentum=0.9)(x)
         x = layers.ReLU()(x)
@@ -247,7 +247,7 @@ if device.profile != "smoke":
 def small_network():
     """Return a backbone for images of any size."""
     x = inputs = keras.Input((None, None, 3))
-    for block, (filters, stride) in enumerate(((16, 2), (16, 1), (32, 1), (64, 1)), start=1):
+    for block, (filters, stride) in enumerate(((8, 2), (16, 1), (32, 1), (64, 1)), start=1):
         x = layers.Conv2D(filters, 3, strides=stride, padding="same", use_bias=False, name=f"block{block}_conv")(x)
         x = layers.BatchNormalization(momentum=0.9, name=f"block{block}_bn")(x)
         x = layers.ReLU(name=f"block{block}_relu")(x)
