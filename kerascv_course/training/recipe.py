@@ -51,8 +51,10 @@ def train_fast(
 ) -> tuple[keras.Model, keras.callbacks.History]:
     """Train a `build_fastnet` on small colour images, as fast as it goes.
 
-    On CIFAR-10 and two processor cores, one epoch is better than ten of LeNet-5. The rate rises and falls once in
-    the number of epochs that is asked for: to train longer, start anew with more epochs.
+    On CIFAR-10 ten epochs reach 82.0 % (81.6 to 82.3: 3 seeds, 5,000 test images, TensorFlow 2.21), on two
+    cores of a Xeon in the time of 26 epochs of LeNet-5; one epoch of half of the images is already better than
+    ten of LeNet-5 (`benchmarks/cifar10_recipe.py`). The rate rises and falls once in the number of epochs that is
+    asked for: to train longer, start anew with more epochs.
 
     For a last percent of accuracy average the answers to the image and its mirror image:
     `augmentation.test_time_augmentation(model, images, views="flip")`.
