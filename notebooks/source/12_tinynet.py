@@ -40,8 +40,8 @@ print(device)
 knobs = runtime.by_profile(
     smoke={"per_class": 16, "test": 10, "held_out": 0.5, "side": 32, "epochs": 2, "batch": 20, "seeds": 1,
            "sweep": 12, "memory": 0.6, "factors": [1], "designs": [], "mixtures": ["dropout"]},
-    lite={"per_class": 75, "test": 50, "held_out": 1 / 3, "side": 32, "epochs": 6, "batch": 25, "seeds": 3,
-          "sweep": 60, "memory": 0.9, "factors": [1], "designs": ["residual", "depthwise"],
+    lite={"per_class": 75, "test": 50, "held_out": 1 / 3, "side": 32, "epochs": 6, "batch": 50, "seeds": 3,
+          "sweep": 60, "memory": 0.8, "factors": [1], "designs": ["residual", "depthwise"],
           "mixtures": ["dropout"]},
     full={"per_class": None, "test": None, "held_out": 0.1, "side": 64, "epochs": 20, "batch": 128, "seeds": 3,
           "sweep": 300, "memory": 0.99, "factors": [1, 3], "designs": ["residual", "depthwise"],

@@ -42,8 +42,8 @@ if importlib.util.find_spec("keras_tuner") is None:
 knobs = runtime.by_profile(
     smoke={"per_class": 20, "test": 10, "held_out": 0.5, "filters": 4, "side": 16, "batch": 64, "epochs": 1,
            "trials": 3, "stop": 1, "repeated": 1, "seeds": 1, "final_epochs": 1, "final_seeds": 1},
-    lite={"per_class": 150, "test": 50, "held_out": 1 / 3, "filters": 8, "side": 16, "batch": 32, "epochs": 5,
-          "trials": 12, "stop": 5, "repeated": 3, "seeds": 2, "final_epochs": 10, "final_seeds": 3},
+    lite={"per_class": 150, "test": 50, "held_out": 1 / 3, "filters": 8, "side": 16, "batch": 50, "epochs": 4,
+          "trials": 12, "stop": 5, "repeated": 2, "seeds": 2, "final_epochs": 10, "final_seeds": 3},
     full={"per_class": None, "test": None, "held_out": 0.1, "filters": 32, "side": 32, "batch": 128, "epochs": 5,
           "trials": 60, "stop": 20, "repeated": 5, "seeds": 5, "final_epochs": 20, "final_seeds": 5},
 )  # fmt: skip

@@ -53,7 +53,7 @@ print(device)
 # %%
 knobs = runtime.by_profile(
     smoke={"per_class": 10, "test": 5, "cv_per_class": 5, "folds": 2, "words": 16, "step": 4, "seeds": 1},
-    lite={"per_class": 100, "test": 50, "cv_per_class": 30, "folds": 4, "words": 64, "step": 3, "seeds": 2},
+    lite={"per_class": 100, "test": 50, "cv_per_class": 30, "folds": 4, "words": 64, "step": 3, "seeds": 1},
     full={"per_class": 500, "test": 200, "cv_per_class": 200, "folds": 8, "words": 256, "step": 2, "seeds": 3},
 )
 knobs |= runtime.by_profile(

@@ -57,11 +57,11 @@ color_mode = "rgb"  # of your images; "grayscale" for depth maps
 knobs = runtime.by_profile(
     smoke={"parcels": 80, "side": 64, "seeds": 1, "epochs": 2, "stages": (1, 1), "aerial": 3, "aerial_epochs": 1},
     lite={
-        "parcels": 800,
+        "parcels": 600,
         "side": 96,
         "seeds": 2,
-        "epochs": 16,
-        "stages": (15, 2),
+        "epochs": 14,
+        "stages": (12, 2),
         "aerial": 16,
         "aerial_epochs": 12,
     },
