@@ -101,7 +101,7 @@ def parallel(rounds):
             statistics.median(one[0] / two[0] for one, two in zip(took[way], took["two"], strict=True))
             for way in ("one", "one, one thread")
         ]
-        print(f"{name:36s}{text}two is {ratios[0]:.2f} and {ratios[1]:.2f} times as fast", flush=True)
+        print(f"{name:36s}{text}: two is {ratios[0]:.2f} and {ratios[1]:.2f} times as fast", flush=True)
 
 
 def main():
