@@ -198,10 +198,11 @@ def test_killed_process_resumes_to_bit_equal_weights(tmp_path):
         return subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     whole = start(tmp_path / "whole", -1, "whole.npz")
-    child = start(tmp_path / "killed", 1, "never.npz")
-    assert child.stdout.readline().strip() == "hanging"
-    child.kill()
-    child.communicate()
+    for epoch in (0, 2):
+        child = start(tmp_path / "killed", epoch, "never.npz")
+        assert child.stdout.readline().strip() == "hanging"
+        child.kill()
+        child.communicate()
     last = start(tmp_path / "killed", -1, "killed.npz")
     for process in (whole, last):
         process.communicate()

@@ -82,6 +82,35 @@ def choice(name: str, answer: Any, options: Sequence[str]) -> str:
     raise WrongAnswerError(f"`{name}` must be {listed}; {received}.")
 
 
+def letters(name: str, answer: Any, options: str) -> set[str]:
+    """Return letters of a multiple choice as a set, in lower case.
+
+    Args:
+        name: The variable, as the student wrote it.
+        answer: What it is: a set, a list or a tuple of letters, or a text such as "a, b".
+        options: The letters that there are, such as "abcd".
+
+    Returns:
+        The letters.
+
+    Raises:
+        WrongAnswerError: If it is something else, or a letter is none of those.
+
+    Example:
+        >>> sorted(letters("kept", "A, b", "abcd"))
+        ['a', 'b']
+    """
+    if isinstance(answer, str):
+        answer = answer.replace(",", " ").split()
+    if not isinstance(answer, set | frozenset | list | tuple) or not all(isinstance(one, str) for one in answer):
+        raise WrongAnswerError(f'`{name}` must be a set of letters, as {{"a", "b"}}; it is {kind(answer)}.')
+    given = {one.strip().lower() for one in answer}
+    if unknown := given - set(options):
+        listed = f"{', '.join(options[:-1])} and {options[-1]}"
+        raise WrongAnswerError(f"There is no {', '.join(sorted(unknown))}: the letters are {listed}.")
+    return given
+
+
 def array(name: str, answer: Any, shape: tuple[int, ...]) -> np.ndarray:
     """Return an array, a tensor or nested lists as a float array of the shape.
 

@@ -130,17 +130,7 @@ def lengths(histogram: Any, vlad: Any, fisher: Any) -> str:
 )
 def leaks(spoiling: Any) -> str:
     """Tell what makes a test accuracy worth less."""
-    if isinstance(spoiling, str):
-        spoiling = spoiling.replace(",", " ").split()
-    if not isinstance(spoiling, set | frozenset | list | tuple) or not all(
-        isinstance(one, str) for one in spoiling
-    ):
-        raise WrongAnswerError(
-            f'`spoiling` must be a set of letters, as {{"a", "b"}}; it is {answers.kind(spoiling)}.'
-        )
-    given = {one.strip().lower() for one in spoiling}
-    if unknown := given - set("abcd"):
-        raise WrongAnswerError(f"There is no {', '.join(sorted(unknown))}: the letters are a, b, c and d.")
+    given = answers.letters("spoiling", spoiling, "abcd")
     if "b" in given:
         raise WrongAnswerError("b: cross-validation on the training images never looks at a test image.")
     if "c" in given:

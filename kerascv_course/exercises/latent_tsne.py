@@ -82,17 +82,7 @@ def latent_layer(layer: Any, length: Any) -> str:
 )
 def reading(readable: Any) -> str:
     """Tell what a map of t-SNE may be read for."""
-    if isinstance(readable, str):
-        readable = readable.replace(",", " ").split()
-    if not isinstance(readable, set | frozenset | list | tuple) or not all(
-        isinstance(one, str) for one in readable
-    ):
-        raise WrongAnswerError(
-            f'`readable` must be a set of letters, as {{"a", "b"}}; it is {answers.kind(readable)}.'
-        )
-    given = {one.strip().lower() for one in readable}
-    if unknown := given - set("abcd"):
-        raise WrongAnswerError(f"There is no {', '.join(sorted(unknown))}: the letters are a, b, c and d.")
+    given = answers.letters("readable", readable, "abcd")
     if "b" in given:
         raise WrongAnswerError("b: the third planted group was ten times as far. How far is it in the map?")
     if "c" in given:

@@ -54,13 +54,7 @@ def split_by_scene(for_testing: Any) -> str:
 )
 def label_kept(kept: Any) -> str:
     """Tell which changes leave the class of a depth map alone."""
-    if isinstance(kept, str):
-        kept = kept.replace(",", " ").split()
-    if not isinstance(kept, set | frozenset | list | tuple) or not all(isinstance(one, str) for one in kept):
-        raise WrongAnswerError(f'`kept` must be a set of letters, as {{"a", "b"}}; it is {answers.kind(kept)}.')
-    given = {one.strip().lower() for one in kept}
-    if unknown := given - set("abcd"):
-        raise WrongAnswerError(f"There is no {', '.join(sorted(unknown))}: the letters are a, b, c and d.")
+    given = answers.letters("kept", kept, "abcd")
     if "c" in given:
         raise WrongAnswerError("c: brighter is higher. 40 mm more make a box of an envelope, and lift the belt.")
     if "d" in given:

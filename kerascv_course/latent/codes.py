@@ -10,11 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from kerascv_course.latent.distances import ranked
+from kerascv_course.latent.distances import SPARE, ranked
 
 LARGEST_CODE = 63  # of a feature: four of them fit into a byte
 _TOGETHER = 4  # queries that look at each point
-_SPARE = 8  # candidates beyond the neighbours that are asked for
 
 
 class Codes:
@@ -100,7 +99,7 @@ class Codes:
         They are looked for among the pairs with the smallest sums so far: those that are at most what some groups
         of pairs, `columns` of a grid, have as their smallest one.
         """
-        number, pairs = k + _SPARE, sums.shape[1]
+        number, pairs = k + SPARE, sums.shape[1]
         rows = max(1, min(32, pairs // (4 * number)))
         columns = pairs // rows
         if columns < number:  # hardly more points than are asked for

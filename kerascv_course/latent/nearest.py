@@ -15,10 +15,9 @@ from typing import NamedTuple
 import numpy as np
 
 from kerascv_course.latent.codes import Codes
-from kerascv_course.latent.distances import BLOCK, ranked, unit_vectors
+from kerascv_course.latent.distances import BLOCK, SPARE, ranked, unit_vectors
 
 _EPSILON = 2.0**-24  # the relative error of one rounding to float32
-_SPARE = 8  # candidates beyond the neighbours that are asked for
 
 
 class Candidates(NamedTuple):
@@ -48,7 +47,7 @@ class Nearest:
         if self.metric == "l1":
             return self._codes.search(queries, k)
         count = len(self.features)
-        number = min(count, k + _SPARE)
+        number = min(count, k + SPARE)
         step = min(1024, max(1, BLOCK // count))
         indices, found = np.empty((len(queries), k), "int64"), np.empty((len(queries), k))
         for start in range(0, len(queries), step):
