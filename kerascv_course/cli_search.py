@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
-from kerascv_course.cli_data import FAILED, USAGE
+from kerascv_course.cli.status import FAILED, USAGE
 
 STARTS = 3  # of a worker, before it is given up
 _POLL_SECONDS = 0.2

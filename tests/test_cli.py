@@ -1,6 +1,7 @@
 """The command line: what it prints, where it writes, and its exit statuses."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import nbformat
 import pytest
 
 from kerascv_course import __version__, cli, notebooks
+from kerascv_course.cli import run
 from kerascv_course.notebooks import execute, source
 
 LESSON = """\
@@ -139,10 +141,10 @@ def test_run_ends_with_1_and_the_place_where_a_cell_fails(sources, capsys):
 
 
 def test_epochs_and_long_cells_are_shown(capsys):
-    cli._show(execute.Progress("start", 3, 12, "history = fit()" + "x" * 100, 0.0))
-    cli._show(execute.Progress("epoch", 3, 12, "epoch 1/2 - 1s - loss: 0.7", 0.9))
-    cli._show(execute.Progress("done", 3, 12, "history", 0.9))  # short: not worth a line
-    cli._show(execute.Progress("done", 3, 12, "history", 61.24))
+    run._show(execute.Progress("start", 3, 12, "history = fit()" + "x" * 100, 0.0))
+    run._show(execute.Progress("epoch", 3, 12, "epoch 1/2 - 1s - loss: 0.7", 0.9))
+    run._show(execute.Progress("done", 3, 12, "history", 0.9))  # short: not worth a line
+    run._show(execute.Progress("done", 3, 12, "history", 61.24))
     assert capsys.readouterr().out.splitlines() == [
         f"cell  3/12  history = fit(){'x' * 75}",
         "            epoch 1/2 - 1s - loss: 0.7",
@@ -331,6 +333,13 @@ def test_a_missing_notebook_package_is_answered_with_the_command_that_installs_i
 
 
 def test_any_other_missing_package_is_not_hidden_behind_that_advice(monkeypatch):
-    monkeypatch.setitem(sys.modules, "kerascv_course.doctor", None)
-    with pytest.raises(ModuleNotFoundError, match=r"kerascv_course\.doctor"):
+    monkeypatch.setitem(sys.modules, "kerascv_course.datasets", None)
+    with pytest.raises(ModuleNotFoundError, match=r"kerascv_course\.datasets"):
         cli.main(["doctor"])
+
+
+def test_the_module_is_the_command():
+    done = subprocess.run(
+        [sys.executable, "-m", "kerascv_course.cli", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"kerascv_course {__version__}\n"

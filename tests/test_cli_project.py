@@ -9,7 +9,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image
 
 from kerascv_course import cli
-from kerascv_course.cli_project import own_notebook
+from kerascv_course.cli.run import own_notebook
 from kerascv_course.notebooks.source import find_source, student_notebook
 
 WRITTEN = ["data/README.txt", "project.ipynb"]

@@ -11,7 +11,8 @@ import pytest
 import tensorflow as tf
 
 import kerascv_course
-from kerascv_course import doctor, runtime
+from kerascv_course import runtime
+from kerascv_course.cli import doctor
 
 Usage = namedtuple("Usage", "total used free")
 

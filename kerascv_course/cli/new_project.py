@@ -1,15 +1,11 @@
-"""The command line of a student's project: `kerascv-course new-project`, and how `run` takes its notebook."""
+"""`kerascv-course new-project`: a student's project, with the notebook and a folder for the images."""
 
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kerascv_course._validation import input_error
-from kerascv_course.cli_data import FAILED, OK, USAGE
-
-if TYPE_CHECKING:
-    from nbformat import NotebookNode
+from kerascv_course.cli.status import FAILED, OK, USAGE
 
 _TEMPLATE = "15_project_template"
 _NOTEBOOK = "project.ipynb"
@@ -34,7 +30,7 @@ While there is no folder here, the notebook takes synthetic depth maps of parcel
 """
 
 
-def add_project_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `new-project`.
 
     Args:
@@ -43,47 +39,6 @@ def add_project_command(commands: "argparse._SubParsersAction[argparse.ArgumentP
     new = commands.add_parser("new-project", help="begin a project: a notebook, and a folder for your images")
     new.add_argument("folder", type=Path, metavar="DIR", help="a new or empty folder; it is made if need be")
     new.set_defaults(command=_new_project)
-
-
-def own_notebook(name: str) -> Path | None:
-    """Return the file where `run` is given a notebook file and not the name of a notebook of the course.
-
-    A file that is there, or a path with a folder in it, such as "my_project/project.ipynb", is one.
-
-    Args:
-        name: What `run` was given.
-
-    Returns:
-        The path; None for the name of a notebook of the course.
-    """
-    path = Path(name)
-    is_file = path.suffix == ".ipynb" and (path.is_file() or len(path.parts) > 1)
-    return path if is_file else None
-
-
-def read_own(path: Path) -> "NotebookNode":
-    """Read a student's notebook.
-
-    Args:
-        path: The file.
-
-    Returns:
-        The notebook.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is no notebook.
-    """
-    import nbformat
-
-    if not path.is_file():
-        raise input_error("run", "notebook", "a file that exists", str(path), error=FileNotFoundError)
-    try:
-        notebook = nbformat.read(path, as_version=4)
-        nbformat.validate(notebook)
-    except (ValueError, TypeError, LookupError, AttributeError, nbformat.ValidationError) as error:
-        raise input_error("run", "notebook", "a Jupyter notebook that can be read", str(path)) from error
-    return notebook
 
 
 def _new_project(options: argparse.Namespace) -> int:

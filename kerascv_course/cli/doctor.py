@@ -1,5 +1,6 @@
-"""What this installation has, what it lacks, and what to do about it."""
+"""`kerascv-course doctor`: what this installation has, what it lacks, and what to do about it."""
 
+import argparse
 import importlib.metadata
 import importlib.util
 import os
@@ -8,8 +9,7 @@ import shutil
 from dataclasses import dataclass
 
 from kerascv_course import __version__, runtime
-from kerascv_course.datasets import cache_folder, find_cifar10
-from kerascv_course.datasets.bundle import find_weights
+from kerascv_course.cli.status import OK
 
 LEAST_FREE_BYTES = 2 * 1024**3  # the official CIFAR-10 archive, unpacked, and the decoded arrays
 EXTRAS = {
@@ -32,6 +32,27 @@ class Finding:
     subject: str
     found: str
     advice: str = ""
+
+
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `doctor`.
+
+    Args:
+        commands: What `add_subparsers` of the main parser returned.
+    """
+    doctor = commands.add_parser("doctor", help="what this machine has, what it lacks, and what to do about it")
+    doctor.set_defaults(command=_doctor)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    findings = examine()
+    width = max(len(finding.subject) for finding in findings)
+    for finding in findings:
+        print(f"{finding.subject:<{width}}  {finding.found}")
+        if finding.advice:
+            print(f"{'':<{width}}  -> {finding.advice}")
+    return OK
 
 
 def examine() -> list[Finding]:
@@ -84,6 +105,8 @@ def _profile() -> Finding:
 
 
 def _disk() -> Finding:
+    from kerascv_course.datasets import cache_folder
+
     folder = cache_folder()
     existing = next((path for path in (folder, *folder.parents) if path.is_dir()), None)
     if existing is None:
@@ -98,6 +121,8 @@ def _disk() -> Finding:
 
 
 def _cifar10() -> Finding:
+    from kerascv_course.datasets import find_cifar10
+
     try:
         found = find_cifar10()
     except (OSError, ValueError) as error:
@@ -113,6 +138,8 @@ def _cifar10() -> Finding:
 
 
 def _weights() -> Finding:
+    from kerascv_course.datasets.bundle import find_weights
+
     files = [path.name for path in find_weights()]
     advice = (
         "Without them the notebooks on transfer learning first train a network themselves, and say so. "

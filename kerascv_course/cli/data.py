@@ -1,4 +1,4 @@
-"""The command line of the data layer: `kerascv-course data list | fetch | verify | bundle | serve`."""
+"""`kerascv-course data list | fetch | verify | bundle | serve`: the data files."""
 
 import argparse
 import os
@@ -6,15 +6,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kerascv_course.cli.status import FAILED, OK, USAGE
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kerascv_course.datasets.bundle import BundleFile
 
-OK, FAILED, USAGE = 0, 1, 2
 
-
-def add_data_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `data` and its sub-commands.
 
     Args:

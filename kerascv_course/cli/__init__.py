@@ -1,0 +1,52 @@
+"""The command line: `kerascv-course list | run | new-project | build | data | search | doctor`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from kerascv_course import __version__
+from kerascv_course.cli import build, data, doctor, new_project, run
+from kerascv_course.cli.status import INTERRUPTED, USAGE
+from kerascv_course.cli_search import add_search_command
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: The words after `kerascv-course`; None: those of this process.
+
+    Returns:
+        The exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.command(options))
+    except KeyboardInterrupt:
+        print("\nInterrupted.", file=sys.stderr)
+        return INTERRUPTED
+    except ModuleNotFoundError as error:
+        package = (error.name or "").split(".")[0]
+        if package not in _notebook_packages():
+            raise
+        print(f'This needs {package}: pip install "kerascv_course[notebooks]"', file=sys.stderr)
+        return USAGE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="kerascv-course", description="The Keras companion to university computer-vision courses."
+    )
+    parser.add_argument("--version", action="version", version=f"kerascv_course {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    run.add_commands(commands)
+    build.add_command(commands)
+    data.add_command(commands)
+    add_search_command(commands)
+    new_project.add_command(commands)
+    doctor.add_command(commands)
+    return parser
+
+
+def _notebook_packages() -> frozenset[str]:
+    return frozenset({*doctor.EXTRAS["notebooks"], "nbformat", "jupyter_client", "pygments"})
