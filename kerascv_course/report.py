@@ -158,7 +158,7 @@ def evaluation_section(
         probabilities: What `model.predict` returned: (images, classes), from 0 to 1. One column, or an array
             (images,), is the probability of class 1 of two.
         class_names: One name per class, two where there is one column; by default "class 0" and so on.
-        images: The images in the same order, as `plotting.image_grid` takes them. With them the section shows the
+        images: The images in the same order, as `plotting.plot_images` takes them. With them the section shows the
             8 mistakes that the model was surest of.
 
     Returns:
@@ -175,9 +175,7 @@ def evaluation_section(
         >>> section[0]
         'Of 3 images 2 were classified correctly (66.7%). The most frequent confusion: cat taken for dog, 1 of 2.'
     """
-    from kerascv_course.plotting.curves import confusion_matrix
-    from kerascv_course.plotting.evaluation import calibration_plot, roc_plot
-    from kerascv_course.plotting.images import image_grid
+    from kerascv_course import plotting
 
     found = check_decisions("evaluation_section", labels, probabilities, class_names)
     if images is not None and (not hasattr(images, "__len__") or len(images) != len(found.truth)):
@@ -192,18 +190,18 @@ def evaluation_section(
     if len(found.names) <= _MOST_CLASSES:
         contents += [
             (
-                confusion_matrix(matrix, found.names),
+                plotting.plot_confusion_matrix(matrix, found.names),
                 "Confusion matrix: how many images of each class (rows) were taken for which class (columns).",
             ),
             (
-                roc_plot(roc_curves(labels, probabilities, found.names)),
+                plotting.plot_roc_curves(roc_curves(labels, probabilities, found.names)),
                 "ROC curves: each class against the rest, with the area under the curve.",
             ),
         ]
     measured = calibration(labels, probabilities)
     contents.append(
         (
-            calibration_plot(measured),
+            plotting.plot_calibration_curve(measured),
             f"Calibration: accuracy over confidence. On average the model was {measured.confidence:.1%} sure and "
             f"{measured.accuracy:.1%} right.",
         )
@@ -213,7 +211,7 @@ def evaluation_section(
         shown = [images[index] for index in mistakes.indices]
         contents.append(
             (
-                image_grid(shown, titles=mistakes.titles, columns=4),
+                plotting.plot_images(shown, titles=mistakes.titles, columns=4),
                 "The mistakes of which the model was surest.",
             )
         )

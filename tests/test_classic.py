@@ -538,37 +538,37 @@ def test_word_patches_names_what_is_wrong(options, error, text):
 def test_figures_show_what_they_are_given(photographs):
     bag = BagOfVisualWords(DenseSift(step=8), vocabulary=5).fit(photographs)
     found = bag.describe(photographs[:1])
-    figure = plotting.keypoints(photographs[0], found.positions, found.sizes, caption="a crop")
+    figure = plotting.plot_keypoints(photographs[0], found.positions, found.sizes, caption="a crop")
     squares, dots = figure.axes[0].collections
     assert len(squares.get_paths()) == len(found.positions)
     np.testing.assert_allclose(dots.get_offsets(), found.positions[:, ::-1])
     assert figure.get_suptitle() == "a crop"
-    assert len(plotting.keypoints(photographs[0], np.zeros((0, 2))).axes) == 1
+    assert len(plotting.plot_keypoints(photographs[0], np.zeros((0, 2))).axes) == 1
 
     patches = word_patches(bag, photographs, per_word=3, side=8)
     patches[2] = patches[2][:0]
-    figure = plotting.visual_words(patches)
+    figure = plotting.plot_visual_words(patches)
     assert [axis.get_title() for axis in figure.axes] == [f"word {index}" for index in range(5)]
     shown = figure.axes[1].images[0].get_array()
     np.testing.assert_allclose(shown[:, :8], patches[1][0] / 255)
     assert (figure.axes[2].images[0].get_array() == 1).all()
 
-    figure = plotting.word_histogram({"first": bag.transform(photographs[:1])[0], "second": np.arange(5)})
+    figure = plotting.plot_word_histogram({"first": bag.transform(photographs[:1])[0], "second": np.arange(5)})
     assert [bar.get_height() for bar in figure.axes[1].patches] == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize(
     ("draw", "text"),
     [
-        (lambda: plotting.keypoints(NOISE[0], np.zeros((3, 3))), "`positions` of `keypoints`"),
-        (lambda: plotting.keypoints(NOISE[0], np.zeros((6000, 2))), "5000"),
-        (lambda: plotting.keypoints(NOISE[0], np.zeros((3, 2)), [1.0]), "`sizes` of `keypoints`"),
-        (lambda: plotting.visual_words([]), "`patches` of `visual_words`"),
-        (lambda: plotting.visual_words([NOISE[:0]]), "without any patch"),
-        (lambda: plotting.visual_words([NOISE], titles=["a", "b"]), "`titles` of `visual_words`"),
-        (lambda: plotting.word_histogram([]), "`histograms` of `word_histogram`"),
-        (lambda: plotting.word_histogram({"a": [1], "b": [1, 2]}), "`histograms` of `word_histogram`"),
-        (lambda: plotting.word_histogram([np.nan]), "finite"),
+        (lambda: plotting.plot_keypoints(NOISE[0], np.zeros((3, 3))), "`positions` of `plot_keypoints`"),
+        (lambda: plotting.plot_keypoints(NOISE[0], np.zeros((6000, 2))), "5000"),
+        (lambda: plotting.plot_keypoints(NOISE[0], np.zeros((3, 2)), [1.0]), "`sizes` of `plot_keypoints`"),
+        (lambda: plotting.plot_visual_words([]), "`patches` of `plot_visual_words`"),
+        (lambda: plotting.plot_visual_words([NOISE[:0]]), "without any patch"),
+        (lambda: plotting.plot_visual_words([NOISE], titles=["a", "b"]), "`titles` of `plot_visual_words`"),
+        (lambda: plotting.plot_word_histogram([]), "`histograms` of `plot_word_histogram`"),
+        (lambda: plotting.plot_word_histogram({"a": [1], "b": [1, 2]}), "`histograms` of `plot_word_histogram`"),
+        (lambda: plotting.plot_word_histogram([np.nan]), "finite"),
     ],
 )
 def test_figures_name_what_is_wrong(draw, text):

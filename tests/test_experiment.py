@@ -9,7 +9,7 @@ from keras import layers
 from scipy import stats
 
 from kerascv_course.experiment import ExperimentResults, ExperimentRun, compare, verdict
-from kerascv_course.plotting.experiments import comparison_plot
+from kerascv_course.plotting.experiments import plot_experiment
 from kerascv_course.training import fit
 
 RNG = np.random.default_rng(0)
@@ -84,7 +84,7 @@ def test_a_failed_variant_is_reported_and_loses_no_other():
     }
     assert "broken, seed 0, failed: ValueError: kernel larger than the image" in str(results)
     assert 'compiled with metrics=["accuracy"]' in results.rows[3].error
-    texts = [text.get_text() for text in comparison_plot(results).axes[0].texts]
+    texts = [text.get_text() for text in plot_experiment(results).axes[0].texts]
     assert texts == ["failed"] * 3
     with pytest.raises(RuntimeError, match=r"`compare`: every run failed\. The first, 'nan': FloatingPointError"):
         run({"nan": build_nan})
@@ -209,7 +209,7 @@ def test_claims_without_any_truth_are_decided_about_once_in_twenty():
 
 def test_the_figure_shows_each_run_the_mean_and_the_interval():
     results = run({"narrow": build, "wide": lambda: build(9)}, seeds=(0, 1, 2))
-    (axis,) = comparison_plot(results, caption="two widths").axes
+    (axis,) = plot_experiment(results, caption="two widths").axes
     dots = [line.get_xdata().tolist() for line in axis.lines if line.get_marker() == "o"]
     assert dots == [
         [single.accuracy for single in results.runs if single.variant == n] for n in ("narrow", "wide")
@@ -253,9 +253,9 @@ def test_the_figure_shows_each_run_the_mean_and_the_interval():
         (lambda: verdict(results_of(a=(1,), b=(0,)), "a", "a"), ValueError, "`than` of `verdict` must be 'b'"),
         (lambda: verdict(results_of(a=(1,), b=(0,)), "a", "b", confidence=1), ValueError, "above 0 and below 1"),
         (
-            lambda: comparison_plot([]),
+            lambda: plot_experiment([]),
             TypeError,
-            "`results` of `comparison_plot` must be what `experiment.compare`",
+            "`results` of `plot_experiment` must be what `experiment.compare`",
         ),
     ],
 )

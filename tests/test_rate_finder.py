@@ -7,7 +7,7 @@ import pytest
 from keras import layers
 
 from kerascv_course.datasets import ImageDataset
-from kerascv_course.plotting.schedules import learning_rate_plot, schedule_plot
+from kerascv_course.plotting.schedules import plot_learning_rate_finder, plot_schedule
 from kerascv_course.training import LearningRateCurve, OneCycle, find_learning_rate, fit
 from kerascv_course.training.rate_finder import _moving_average
 
@@ -220,20 +220,20 @@ def test_the_record_reads_as_text_as_html_and_as_rows():
 def test_figures_show_the_values_of_their_records():
     losses = (2.0, 1.0, 90.0)
     curve = LearningRateCurve((0.1, 1.0, 10.0), losses, (2.0, 1.5, 30.0), 0.1, ())
-    axis = learning_rate_plot(curve, caption="LeNet").axes[0]
+    axis = plot_learning_rate_finder(curve, caption="LeNet").axes[0]
     assert axis.get_xscale() == "log"
     assert tuple(axis.lines[0].get_ydata()) == losses
     assert axis.lines[2].get_xdata()[0] == 0.1
     assert axis.get_ylim()[1] < 5  # what diverges is cut off
     flat = LearningRateCurve((0.1, 1.0), (2.0, 2.0), (2.0, 2.0), None, ())
-    assert len(learning_rate_plot(flat).axes[0].lines) == 2
+    assert len(plot_learning_rate_finder(flat).axes[0].lines) == 2
     cosine = keras.optimizers.schedules.CosineDecay(0.1, 8)
-    rate, momentum = schedule_plot({"cycle": OneCycle(0.2, 8), "cosine": cosine}, steps=9).axes
+    rate, momentum = plot_schedule({"cycle": OneCycle(0.2, 8), "cosine": cosine}, steps=9).axes
     np.testing.assert_allclose(rate.lines[1].get_ydata(), 0.05 * (1 + np.cos(np.pi * np.arange(9) / 8)), atol=1e-6)
     assert [line.get_label() for line in momentum.lines] == ["cycle"]
-    for wrong in (lambda: learning_rate_plot([1, 2]), lambda: schedule_plot(0.1, steps=5)):
-        with pytest.raises(TypeError, match="_plot` must be"):
+    for wrong in (lambda: plot_learning_rate_finder([1, 2]), lambda: plot_schedule(0.1, steps=5)):
+        with pytest.raises(TypeError, match=r"of `plot_.*` must be"):
             wrong()
-    with pytest.raises(ValueError, match="`schedules` of `schedule_plot` must be a Keras schedule"):
-        schedule_plot({}, steps=5)
+    with pytest.raises(ValueError, match="`schedules` of `plot_schedule` must be a Keras schedule"):
+        plot_schedule({}, steps=5)
     plt.close("all")

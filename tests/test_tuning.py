@@ -16,7 +16,7 @@ from keras import layers
 
 from kerascv_course import cli_search
 from kerascv_course.cli import main
-from kerascv_course.plotting.experiments import search_plot
+from kerascv_course.plotting.experiments import plot_search
 from kerascv_course.training import fit
 from kerascv_course.tuning import COURSE_SPACE, make_optimizer, random_search, space
 
@@ -84,7 +84,7 @@ def test_a_trial_is_what_fit_gives_and_the_table_begins_with_the_best(tmp_path):
     assert results.best.params == 16 * 3 + 3
     assert results.to_dict()[0]["optimizer"] == results.best.values["optimizer"]
     assert "optimizer " in str(results)
-    panels = search_plot(results).axes
+    panels = plot_search(results).axes
     assert [axis.get_xlabel() for axis in panels] == ["optimizer", "learning rate", "momentum"]
     assert [label.get_text() for label in panels[1].get_xticklabels()] == ["0.01", "0.1"]
 
@@ -104,7 +104,7 @@ def test_a_trial_that_becomes_nan_or_raises_is_reported_and_never_the_best(tmp_p
     assert errors["SGD", 0.01].startswith("FloatingPointError: `fit`: the loss became nan")
     assert errors["Adam", 0.1] == "ValueError: too steep"
     assert sum(bool(row.error) for row in results.rows) == len(results.notes) == 5
-    assert search_plot(results).axes[0].lines
+    assert plot_search(results).axes[0].lines
 
 
 def test_a_nan_that_only_the_validation_shows_is_a_failed_trial(tmp_path):

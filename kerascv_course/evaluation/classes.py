@@ -71,7 +71,7 @@ def confusion_matrix(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarra
 
     Returns:
         Counts, `int64`, (classes, classes): true classes in rows, predicted ones in columns, as
-        `plotting.confusion_matrix` draws them.
+        `plotting.plot_confusion_matrix` draws them.
 
     Raises:
         TypeError: If an array has the wrong dtype.

@@ -54,7 +54,7 @@ class Mistakes(Table):
 
     @property
     def titles(self) -> list[str]:
-        """A text for each image, as `plotting.image_grid` takes them."""
+        """A text for each image, as `plotting.plot_images` takes them."""
         return [f"{row.true}, taken for {row.predicted} ({row.probability:.0%})" for row in self.rows]
 
 
@@ -87,7 +87,7 @@ def confident_mistakes(
         >>> mistakes.indices, mistakes.titles[0]
         (array([1, 0]), 'cat, taken for dog (90%)')
 
-    Show them: `plotting.image_grid(images[mistakes.indices], titles=mistakes.titles, columns=4)`.
+    Show them: `plotting.plot_images(images[mistakes.indices], titles=mistakes.titles, columns=4)`.
     """
     count = check_int(_FUNCTION, "count", count, 1)
     found = check_decisions(_FUNCTION, labels, probabilities, class_names)

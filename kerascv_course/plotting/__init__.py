@@ -15,43 +15,43 @@ Where the figure appears:
 The user's global settings (`matplotlib.rcParams`) are left alone.
 """
 
-from kerascv_course.plotting.classic import keypoints, visual_words, word_histogram
-from kerascv_course.plotting.curves import confusion_matrix, history_curves
-from kerascv_course.plotting.evaluation import calibration_plot, roc_plot, sweep_plot
-from kerascv_course.plotting.experiments import comparison_plot, search_plot
-from kerascv_course.plotting.heatmaps import heatmap_overlays
-from kerascv_course.plotting.images import activations, first_layer_filters, image_grid, image_table
-from kerascv_course.plotting.interactive_map import InteractiveMap, interactive_map
-from kerascv_course.plotting.latent import image_mosaic, latent_map, retrieval_rows
-from kerascv_course.plotting.networks import plot_architecture, plot_comparison
-from kerascv_course.plotting.schedules import learning_rate_plot, schedule_plot
-from kerascv_course.plotting.statistics import activation_curves, activation_histograms
+from kerascv_course.plotting.classic import plot_keypoints, plot_visual_words, plot_word_histogram
+from kerascv_course.plotting.curves import plot_confusion_matrix, plot_history
+from kerascv_course.plotting.evaluation import plot_calibration_curve, plot_roc_curves, plot_unfreeze_sweep
+from kerascv_course.plotting.experiments import plot_experiment, plot_search
+from kerascv_course.plotting.heatmaps import plot_heatmaps
+from kerascv_course.plotting.images import plot_feature_maps, plot_filters, plot_image_table, plot_images
+from kerascv_course.plotting.interactive_map import InteractiveMap, plot_interactive_map
+from kerascv_course.plotting.latent import plot_image_mosaic, plot_latent_map, plot_retrieval
+from kerascv_course.plotting.networks import plot_architecture, plot_model_costs
+from kerascv_course.plotting.schedules import plot_learning_rate_finder, plot_schedule
+from kerascv_course.plotting.statistics import plot_activation_histograms, plot_activation_statistics
 
 __all__ = [
     "InteractiveMap",
-    "activation_curves",
-    "activation_histograms",
-    "activations",
-    "calibration_plot",
-    "comparison_plot",
-    "confusion_matrix",
-    "first_layer_filters",
-    "heatmap_overlays",
-    "history_curves",
-    "image_grid",
-    "image_mosaic",
-    "image_table",
-    "interactive_map",
-    "keypoints",
-    "latent_map",
-    "learning_rate_plot",
+    "plot_activation_histograms",
+    "plot_activation_statistics",
     "plot_architecture",
-    "plot_comparison",
-    "retrieval_rows",
-    "roc_plot",
-    "schedule_plot",
-    "search_plot",
-    "sweep_plot",
-    "visual_words",
-    "word_histogram",
+    "plot_calibration_curve",
+    "plot_confusion_matrix",
+    "plot_experiment",
+    "plot_feature_maps",
+    "plot_filters",
+    "plot_heatmaps",
+    "plot_history",
+    "plot_image_mosaic",
+    "plot_image_table",
+    "plot_images",
+    "plot_interactive_map",
+    "plot_keypoints",
+    "plot_latent_map",
+    "plot_learning_rate_finder",
+    "plot_model_costs",
+    "plot_retrieval",
+    "plot_roc_curves",
+    "plot_schedule",
+    "plot_search",
+    "plot_unfreeze_sweep",
+    "plot_visual_words",
+    "plot_word_histogram",
 ]

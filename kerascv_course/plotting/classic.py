@@ -18,7 +18,7 @@ _MAX_BARS = 8
 
 
 @styled
-def keypoints(image: Any, positions: Any, sizes: Any = None, *, caption: str | None = None) -> Figure:
+def plot_keypoints(image: Any, positions: Any, sizes: Any = None, *, caption: str | None = None) -> Figure:
     """Show an image with the points that are described, and the square that each descriptor looks at.
 
     Args:
@@ -35,11 +35,11 @@ def keypoints(image: Any, positions: Any, sizes: Any = None, *, caption: str | N
         TypeError: Where the values of the image are neither `uint8` nor floats.
 
     Example:
-        >>> figure = keypoints(np.zeros((8, 8)), [[2.0, 2.0], [5.0, 4.0]], [4.0, 4.0])
+        >>> figure = plot_keypoints(np.zeros((8, 8)), [[2.0, 2.0], [5.0, 4.0]], [4.0, 4.0])
         >>> len(figure.axes[0].collections)
         2
     """
-    function = "keypoints"
+    function = "plot_keypoints"
     (picture,) = _check_images([image], function, "image")
     points = np.asarray(positions, "float64").reshape(-1, 2) if not len(positions) else np.asarray(positions)
     if points.ndim != 2 or points.shape[1] != 2 or len(points) > _MAX_POINTS or not np.isfinite(points).all():
@@ -64,7 +64,7 @@ def keypoints(image: Any, positions: Any, sizes: Any = None, *, caption: str | N
 
 
 @styled
-def visual_words(
+def plot_visual_words(
     patches: Sequence[Any],
     *,
     titles: Sequence[str] | None = None,
@@ -88,11 +88,11 @@ def visual_words(
         TypeError: Where the values are neither `uint8` nor floats.
 
     Example:
-        >>> figure = visual_words([np.zeros((4, 8, 8), "uint8"), np.zeros((2, 8, 8), "uint8")])
+        >>> figure = plot_visual_words([np.zeros((4, 8, 8), "uint8"), np.zeros((2, 8, 8), "uint8")])
         >>> [axis.get_title() for axis in figure.axes]
         ['word 0', 'word 1']
     """
-    function = "visual_words"
+    function = "plot_visual_words"
     rows = [np.asarray(row) for row in patches]
     rule = "one or more arrays (patches, s, s) or (patches, s, s, 3), one per word, of one size"
     if not rows or any(row.ndim not in (3, 4) or row.shape[1:] != rows[0].shape[1:] for row in rows):
@@ -115,7 +115,7 @@ def visual_words(
 
 
 @styled
-def word_histogram(histograms: Any, *, caption: str | None = None) -> Figure:
+def plot_word_histogram(histograms: Any, *, caption: str | None = None) -> Figure:
     """Draw how often an image has each visual word; several images one below the other.
 
     Args:
@@ -129,7 +129,7 @@ def word_histogram(histograms: Any, *, caption: str | None = None) -> Figure:
         ValueError: Where the histograms are not as above, not finite or empty.
 
     Example:
-        >>> figure = word_histogram({"cat": [3, 0, 1], "dog": [0, 2, 2]})
+        >>> figure = plot_word_histogram({"cat": [3, 0, 1], "dog": [0, 2, 2]})
         >>> [axis.get_title() for axis in figure.axes]
         ['cat', 'dog']
     """
@@ -142,7 +142,9 @@ def word_histogram(histograms: Any, *, caption: str | None = None) -> Figure:
         values.size and values.dtype.kind in "uif" and np.isfinite(values).all() for values in rows.values()
     )
     if not is_right:
-        raise input_error("word_histogram", "histograms", rule, {name: row.shape for name, row in rows.items()})
+        raise input_error(
+            "plot_word_histogram", "histograms", rule, {name: row.shape for name, row in rows.items()}
+        )
     size = (WIDTH, 1.4 * len(rows) + 0.6)
     figure, axes = plt.subplots(
         len(rows), 1, figsize=size, layout="constrained", sharex=True, sharey=True, squeeze=False

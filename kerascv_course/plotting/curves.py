@@ -14,7 +14,7 @@ from kerascv_course.plotting.style import COLORS, MARKERS, WIDTH, check_texts, s
 
 
 @styled
-def history_curves(history: Any, *, metrics: Sequence[str] | None = None, caption: str | None = None) -> Figure:
+def plot_history(history: Any, *, metrics: Sequence[str] | None = None, caption: str | None = None) -> Figure:
     """Draw loss and accuracy over the epochs, the validation values dashed.
 
     Args:
@@ -32,7 +32,7 @@ def history_curves(history: Any, *, metrics: Sequence[str] | None = None, captio
         TypeError: Where `history` is none of the three.
 
     Example:
-        >>> figure = history_curves({"loss": [2.0, 1.0], "val_loss": [2.1, 1.5]})
+        >>> figure = plot_history({"loss": [2.0, 1.0], "val_loss": [2.1, 1.5]})
         >>> [line.get_label() for line in figure.axes[0].lines]
         ['training', 'validation']
     """
@@ -70,7 +70,7 @@ def history_curves(history: Any, *, metrics: Sequence[str] | None = None, captio
 
 
 @styled
-def confusion_matrix(
+def plot_confusion_matrix(
     matrix: Any, class_names: Sequence[str], *, normalize: bool = False, caption: str | None = None
 ) -> Figure:
     """Draw a confusion matrix with its numbers: true classes in rows, predicted classes in columns.
@@ -89,16 +89,16 @@ def confusion_matrix(
         ValueError: Where the matrix is not square, has negative or non-finite values, or does not fit the names.
 
     Example:
-        >>> figure = confusion_matrix([[8, 2], [0, 5]], ["cat", "dog"], normalize=True)
+        >>> figure = plot_confusion_matrix([[8, 2], [0, 5]], ["cat", "dog"], normalize=True)
         >>> [text.get_text() for text in figure.axes[0].texts]
         ['0.80', '0.20', '0.00', '1.00']
     """
     counts = np.asarray(matrix)
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or counts.size == 0:
-        raise input_error("confusion_matrix", "matrix", "a square array (classes, classes)", matrix)
+        raise input_error("plot_confusion_matrix", "matrix", "a square array (classes, classes)", matrix)
     if counts.dtype.kind not in "iuf" or not np.isfinite(counts).all() or counts.min() < 0:
-        raise input_error("confusion_matrix", "matrix", "finite numbers, none of them negative", matrix)
-    names = check_texts("confusion_matrix", "class_names", class_names, len(counts))
+        raise input_error("plot_confusion_matrix", "matrix", "finite numbers, none of them negative", matrix)
+    names = check_texts("plot_confusion_matrix", "class_names", class_names, len(counts))
     whole = not normalize and bool((counts == np.round(counts)).all())
     if normalize:
         sums = counts.sum(axis=1, keepdims=True)
@@ -128,17 +128,17 @@ def _check_runs(history: Any) -> dict[str, Mapping[str, Any]]:
     rule = "what `model.fit` returned, its `.history` dictionary, or a mapping from names to these"
     runs = getattr(history, "history", history)
     if not isinstance(runs, Mapping):
-        raise input_error("history_curves", "history", rule, history, error=TypeError)
+        raise input_error("plot_history", "history", rule, history, error=TypeError)
     runs = {str(name): getattr(run, "history", run) for name, run in runs.items()}
     if not any(isinstance(run, Mapping) for run in runs.values()):
         runs = {"": runs}
     for name, run in runs.items():
         if not isinstance(run, Mapping) or any(np.ndim(values) != 1 for values in run.values()):
-            raise input_error("history_curves", "history", rule, {name: run}, error=TypeError)
+            raise input_error("plot_history", "history", rule, {name: run}, error=TypeError)
         lengths = {key: len(values) for key, values in run.items()}
         if len(set(lengths.values())) != 1 or 0 in lengths.values():
             rule = "lists of one length, with at least one epoch, in each run"
-            raise input_error("history_curves", "history", rule, {name: lengths} if name else lengths)
+            raise input_error("plot_history", "history", rule, {name: lengths} if name else lengths)
     return runs
 
 
@@ -148,7 +148,7 @@ def _check_metrics(runs: Mapping[str, Mapping[str, Any]], metrics: Sequence[str]
         metrics = [metric for metric in ("loss", "accuracy") if metric in known]
         if not metrics:
             way_out = "Or name the panels in `metrics`."
-            raise input_error("history_curves", "history", "a history with 'loss' or 'accuracy'", known, way_out)
+            raise input_error("plot_history", "history", "a history with 'loss' or 'accuracy'", known, way_out)
     if isinstance(metrics, str) or not metrics or any(metric not in known for metric in metrics):
-        raise input_error("history_curves", "metrics", f"a list of names out of {known}", metrics)
+        raise input_error("plot_history", "metrics", f"a list of names out of {known}", metrics)
     return list(metrics)

@@ -16,7 +16,7 @@ _MAX_CURVES = len(_LINES) * len(MARKERS)
 
 
 @styled
-def roc_plot(curves: Sequence[Any], *, caption: str | None = None) -> Figure:
+def plot_roc_curves(curves: Sequence[Any], *, caption: str | None = None) -> Figure:
     """Draw ROC curves into one axis, with the area under each in the legend.
 
     Args:
@@ -35,7 +35,7 @@ def roc_plot(curves: Sequence[Any], *, caption: str | None = None) -> Figure:
     Example:
         >>> from kerascv_course.evaluation import roc_curves
         >>> curves = roc_curves(np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.35, 0.8]), ["cat", "dog"])
-        >>> figure = roc_plot(curves)
+        >>> figure = plot_roc_curves(curves)
         >>> [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
         ['dog  0.750', 'guessing  0.500']
     """
@@ -43,9 +43,9 @@ def roc_plot(curves: Sequence[Any], *, caption: str | None = None) -> Figure:
     fields = ("name", "false_positive_rates", "true_positive_rates", "auc")
     is_list = isinstance(curves, list | tuple)
     if not is_list or not all(hasattr(curve, field) for curve in curves for field in fields):
-        raise input_error("roc_plot", "curves", rule, curves, error=TypeError)
+        raise input_error("plot_roc_curves", "curves", rule, curves, error=TypeError)
     if not 1 <= len(curves) <= _MAX_CURVES:
-        raise input_error("roc_plot", "curves", rule, f"{len(curves)} curves", "Draw some of them.")
+        raise input_error("plot_roc_curves", "curves", rule, f"{len(curves)} curves", "Draw some of them.")
     labels = [wrap(f"{curve.name}  {'–' if curve.auc is None else f'{curve.auc:.3f}'}", 2.6) for curve in curves]
     lines = [line for label in labels for line in label.splitlines()]
     beside = max(1.95, 0.6 + 0.072 * max(map(len, lines)))  # inches: what the legend takes
@@ -82,7 +82,7 @@ def roc_plot(curves: Sequence[Any], *, caption: str | None = None) -> Figure:
 
 
 @styled
-def calibration_plot(result: Any, *, caption: str | None = None) -> Figure:
+def plot_calibration_curve(result: Any, *, caption: str | None = None) -> Figure:
     """Draw a reliability diagram: how often a model is right, over how sure it is, and how many images that are.
 
     Args:
@@ -100,7 +100,7 @@ def calibration_plot(result: Any, *, caption: str | None = None) -> Figure:
     Example:
         >>> from kerascv_course.evaluation import calibration
         >>> found = calibration(np.array([0, 1, 1]), np.array([[0.9, 0.1], [0.9, 0.1], [0.4, 0.6]]), bins=2)
-        >>> upper, lower = calibration_plot(found).axes
+        >>> upper, lower = plot_calibration_curve(found).axes
         >>> [int(bar.get_height()) for bar in lower.patches]
         [0, 3]
     """
@@ -109,7 +109,7 @@ def calibration_plot(result: Any, *, caption: str | None = None) -> Figure:
     has_fields = rows and all(hasattr(row, field) for row in rows for field in fields)
     if not has_fields or not hasattr(result, "expected_calibration_error"):
         raise input_error(
-            "calibration_plot", "result", "what `evaluation.calibration` returned", result, error=TypeError
+            "plot_calibration_curve", "result", "what `evaluation.calibration` returned", result, error=TypeError
         )
     figure, (upper, lower) = plt.subplots(
         2, 1, figsize=(5.2, 5.6), layout="constrained", sharex=True, height_ratios=(3, 1)
@@ -155,7 +155,7 @@ def calibration_plot(result: Any, *, caption: str | None = None) -> Figure:
 
 
 @styled
-def sweep_plot(results: Any, *, caption: str | None = None) -> Figure:
+def plot_unfreeze_sweep(results: Any, *, caption: str | None = None) -> Figure:
     """Draw the accuracy and the trainable parameters over the number of unfrozen blocks.
 
     Args:
@@ -175,7 +175,7 @@ def sweep_plot(results: Any, *, caption: str | None = None) -> Figure:
         ...     {"unfrozen_blocks": 0, "trainable_params": 650, "val_accuracy": 0.5},
         ...     {"unfrozen_blocks": 2, "trainable_params": 9_000, "val_accuracy": 0.8},
         ... ]
-        >>> accuracy, params = sweep_plot(rows).axes
+        >>> accuracy, params = plot_unfreeze_sweep(rows).axes
         >>> accuracy.lines[0].get_ydata().tolist(), params.get_ylabel()
         ([0.5, 0.8], 'trainable parameters, thousands')
     """
@@ -187,7 +187,7 @@ def sweep_plot(results: Any, *, caption: str | None = None) -> Figure:
     }
     if not parts:
         rule = "rows with `val_accuracy` or `test_accuracy`"
-        raise input_error("sweep_plot", "results", rule, f"{len(rows)} rows without any")
+        raise input_error("plot_unfreeze_sweep", "results", rule, f"{len(rows)} rows without any")
     numbers = [row["unfrozen_blocks"] for row in rows]
     start = getattr(results, "start", None)
     figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.6), layout="constrained")
@@ -223,11 +223,11 @@ def _check_rows(results: Any) -> list[Mapping[str, Any]]:
     rule = "what `transfer.unfreeze_sweep` returned, or a list of its rows as dictionaries"
     rows = results.to_dict() if hasattr(results, "to_dict") else results
     if not isinstance(rows, list | tuple) or not all(isinstance(row, Mapping) for row in rows):
-        raise input_error("sweep_plot", "results", rule, results, error=TypeError)
+        raise input_error("plot_unfreeze_sweep", "results", rule, results, error=TypeError)
     if not rows:
-        raise input_error("sweep_plot", "results", "one or more rows", results)
+        raise input_error("plot_unfreeze_sweep", "results", "one or more rows", results)
     for row in rows:
         missing = [key for key in ("unfrozen_blocks", "trainable_params") if key not in row]
         if missing:
-            raise input_error("sweep_plot", "results", f"rows with `{missing[0]}`", row)
+            raise input_error("plot_unfreeze_sweep", "results", f"rows with `{missing[0]}`", row)
     return sorted(rows, key=lambda row: row["unfrozen_blocks"])

@@ -12,7 +12,7 @@ from kerascv_course.plotting.style import COLORS, MARKERS, WIDTH, styled, with_c
 
 
 @styled
-def comparison_plot(results: Any, *, caption: str | None = None) -> Figure:
+def plot_experiment(results: Any, *, caption: str | None = None) -> Figure:
     """Draw the accuracy of each variant: every run a dot, the mean of the seeds and its 95 % interval above them.
 
     Args:
@@ -30,17 +30,17 @@ def comparison_plot(results: Any, *, caption: str | None = None) -> Figure:
         >>> from kerascv_course.experiment import ExperimentResults, ExperimentRow, ExperimentRun
         >>> runs = tuple(ExperimentRun("3x3", seed, 0.7 + 0.01 * seed, 100, 1.0, {}) for seed in (0, 1, 2))
         >>> row = ExperimentRow("3x3", 3, 0.71, 0.01, 0.685, 0.735, 100, 710.0, 1.0, "")
-        >>> figure = comparison_plot(ExperimentResults((row,), runs, ()))
+        >>> figure = plot_experiment(ExperimentResults((row,), runs, ()))
         >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
         ['3x3']
     """
     if not hasattr(results, "rows") or not hasattr(results, "runs"):
         rule = "what `experiment.compare` returned"
-        raise input_error("comparison_plot", "results", rule, results, error=TypeError)
+        raise input_error("plot_experiment", "results", rule, results, error=TypeError)
     rows = results.rows
     if not any(row.seeds for row in rows):
         raise input_error(
-            "comparison_plot", "results", "with a completed run", f"{len(rows)} variants without any"
+            "plot_experiment", "results", "with a completed run", f"{len(rows)} variants without any"
         )
     figure, axis = plt.subplots(figsize=(WIDTH, 1.2 + 0.45 * len(rows)), layout="constrained")
     for height, row in enumerate(rows):
@@ -74,7 +74,7 @@ def _first_done(rows: Any) -> int:
 
 
 @styled
-def search_plot(results: Any, *, caption: str | None = None) -> Figure:
+def plot_search(results: Any, *, caption: str | None = None) -> Figure:
     """Draw the accuracy of the trials of a search over each of the values that were drawn.
 
     Args:
@@ -93,17 +93,17 @@ def search_plot(results: Any, *, caption: str | None = None) -> Figure:
         >>> from kerascv_course.tuning import SearchResults, SearchTrial
         >>> rows = [SearchTrial(trial, {"learning_rate": rate}, accuracy, 1.0, 1, 100, 1.0, {})
         ...         for trial, (rate, accuracy) in enumerate([(0.01, 0.7), (0.1, 0.4)])]
-        >>> figure = search_plot(SearchResults(tuple(rows), ()))
+        >>> figure = plot_search(SearchResults(tuple(rows), ()))
         >>> [label.get_text() for label in figure.axes[0].get_xticklabels()]
         ['0.01', '0.1']
     """
     rows = getattr(results, "rows", None)
     if not rows or not all(isinstance(getattr(row, "values", None), Mapping) for row in rows):
         rule = "what `tuning.random_search` returned"
-        raise input_error("search_plot", "results", rule, results, error=TypeError)
+        raise input_error("plot_search", "results", rule, results, error=TypeError)
     done = [row.val_accuracy for row in rows if not row.error]
     if not done:
-        raise input_error("search_plot", "results", "with a trial that did not fail", f"{len(rows)} failed trials")
+        raise input_error("plot_search", "results", "with a trial that did not fail", f"{len(rows)} failed trials")
     best = next(row for row in rows if row.val_accuracy == max(done))
     floor = min(done) - 0.1 * max(max(done) - min(done), 0.05)
     names = list(dict.fromkeys(name for row in rows for name in row.values))

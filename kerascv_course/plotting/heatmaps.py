@@ -16,7 +16,7 @@ _STRENGTH = 0.7  # how much of the colour is seen where the heatmap is 1
 
 
 @styled
-def heatmap_overlays(
+def plot_heatmaps(
     images: Any,
     heatmaps: Any,
     *,
@@ -47,11 +47,11 @@ def heatmap_overlays(
     Example:
         >>> heatmaps = np.zeros((2, 8, 8))
         >>> heatmaps[:, 2:4, 2:4] = 1
-        >>> figure = heatmap_overlays(np.zeros((2, 8, 8, 3), "uint8"), heatmaps, titles=["cat", "dog"])
+        >>> figure = plot_heatmaps(np.zeros((2, 8, 8, 3), "uint8"), heatmaps, titles=["cat", "dog"])
         >>> [axis.get_title() for axis in figure.axes][:2]
         ['cat', 'dog']
     """
-    function = "heatmap_overlays"
+    function = "plot_heatmaps"
     pictures = _check_images(images, function)
     maps = _check_images(heatmaps, function, "heatmaps")
     sizes = [picture.shape[:2] for picture in pictures]

@@ -15,7 +15,7 @@ _DIVERGING = "PuOr_r"
 
 
 @styled
-def image_grid(
+def plot_images(
     images: Any,
     *,
     titles: Sequence[str] | None = None,
@@ -39,21 +39,23 @@ def image_grid(
         TypeError: Where the values are neither `uint8` nor floats.
 
     Example:
-        >>> figure = image_grid(np.zeros((3, 8, 8), "uint8"), titles=["zero", "one", "two"])
+        >>> figure = plot_images(np.zeros((3, 8, 8), "uint8"), titles=["zero", "one", "two"])
         >>> [axis.get_title() for axis in figure.axes]
         ['zero', 'one', 'two']
     """
     pictures = _check_images(images)
-    labels = [""] * len(pictures) if titles is None else check_texts("image_grid", "titles", titles, len(pictures))
-    return _grid(pictures, labels, _check_columns("image_grid", columns), caption)
+    labels = (
+        [""] * len(pictures) if titles is None else check_texts("plot_images", "titles", titles, len(pictures))
+    )
+    return _grid(pictures, labels, _check_columns("plot_images", columns), caption)
 
 
 @styled
-def image_table(rows: Mapping[str, Any], columns: Sequence[str], *, caption: str | None = None) -> Figure:
+def plot_image_table(rows: Mapping[str, Any], columns: Sequence[str], *, caption: str | None = None) -> Figure:
     """Show images in a table with named rows and columns, for example transformations and their strengths.
 
     Args:
-        rows: By the name of each row its images, as `image_grid` takes them, as many as there are columns.
+        rows: By the name of each row its images, as `plot_images` takes them, as many as there are columns.
         columns: One text per column, shown above the first row; at most 12.
         caption: A sentence above the figure, for example the data that it shows.
 
@@ -61,25 +63,25 @@ def image_table(rows: Mapping[str, Any], columns: Sequence[str], *, caption: str
         The figure: one axis per image, row by row.
 
     Raises:
-        ValueError: Where rows and columns do not fit, or images are not as `image_grid` wants them.
+        ValueError: Where rows and columns do not fit, or images are not as `plot_images` wants them.
         TypeError: Where `rows` is no mapping, or values are neither `uint8` nor floats.
 
     Example:
         >>> dark, bright = np.zeros((2, 8, 8), "uint8"), np.full((2, 8, 8), 255, "uint8")
-        >>> figure = image_table({"dark": dark, "bright": bright}, ["first", "second"])
+        >>> figure = plot_image_table({"dark": dark, "bright": bright}, ["first", "second"])
         >>> len(figure.axes), [text.get_text() for text in figure.texts]
         (4, ['dark', 'bright'])
     """
     if not isinstance(rows, Mapping):
         rule = "a mapping from names of rows to images"
-        raise input_error("image_table", "rows", rule, rows, error=TypeError)
+        raise input_error("plot_image_table", "rows", rule, rows, error=TypeError)
     if isinstance(columns, str) or not 1 <= len(columns) <= 12:
-        raise input_error("image_table", "columns", "a list of 1 to 12 texts", columns)
-    pictures = [_check_images(images, "image_table", "rows") for images in rows.values()]
+        raise input_error("plot_image_table", "columns", "a list of 1 to 12 texts", columns)
+    pictures = [_check_images(images, "plot_image_table", "rows") for images in rows.values()]
     if not rows or any(len(row) != len(columns) for row in pictures):
         rule = f"one or more rows of {len(columns)} images, one for each of `columns`"
         raise input_error(
-            "image_table", "rows", rule, {name: len(row) for name, row in zip(rows, pictures, strict=True)}
+            "plot_image_table", "rows", rule, {name: len(row) for name, row in zip(rows, pictures, strict=True)}
         )
     titles = [*map(str, columns), *[""] * (len(columns) * (len(rows) - 1))]
     flat = [picture for row in pictures for picture in row]
@@ -87,7 +89,7 @@ def image_table(rows: Mapping[str, Any], columns: Sequence[str], *, caption: str
 
 
 @styled
-def first_layer_filters(model_or_weights: Any, *, caption: str | None = None) -> Figure:
+def plot_filters(model_or_weights: Any, *, caption: str | None = None) -> Figure:
     """Draw the kernels of a model's first convolution.
 
     Kernels of grey images share one colour scale with 0 in its middle, shown by a colour bar. Kernels of RGB
@@ -105,7 +107,7 @@ def first_layer_filters(model_or_weights: Any, *, caption: str | None = None) ->
         ValueError: Where there is no convolution, or its kernels are not as above.
 
     Example:
-        >>> figure = first_layer_filters(np.ones((5, 5, 1, 6)))
+        >>> figure = plot_filters(np.ones((5, 5, 1, 6)))
         >>> len(figure.axes)
         7
     """
@@ -119,7 +121,7 @@ def first_layer_filters(model_or_weights: Any, *, caption: str | None = None) ->
 
 
 @styled
-def activations(
+def plot_feature_maps(
     feature_maps: Any,
     *,
     titles: Sequence[str] | None = None,
@@ -142,7 +144,7 @@ def activations(
         ValueError: Where shape, values or number of the maps, or the number of titles, is not as above.
 
     Example:
-        >>> figure = activations(np.ones((8, 8, 4)))
+        >>> figure = plot_feature_maps(np.ones((8, 8, 4)))
         >>> [axis.get_title() for axis in figure.axes][:2]
         ['map 0', 'map 1']
     """
@@ -150,13 +152,13 @@ def activations(
     if maps.ndim != 3 or maps.size == 0 or maps.shape[2] > _MAX_IMAGES:
         way_out = "Take one image of a batch with `[0]`, and some of many maps with `[..., :64]`."
         rule = f"an array (height, width, maps) with 1 to {_MAX_IMAGES} maps"
-        raise input_error("activations", "feature_maps", rule, feature_maps, way_out)
+        raise input_error("plot_feature_maps", "feature_maps", rule, feature_maps, way_out)
     if maps.dtype.kind not in "iufb" or not np.isfinite(maps).all():
-        raise input_error("activations", "feature_maps", "finite numbers", feature_maps)
+        raise input_error("plot_feature_maps", "feature_maps", "finite numbers", feature_maps)
     count = maps.shape[2]
     titles = [f"map {index}" for index in range(count)] if titles is None else titles
-    labels = check_texts("activations", "titles", titles, count)
-    columns = _check_columns("activations", columns)
+    labels = check_texts("plot_feature_maps", "titles", titles, count)
+    columns = _check_columns("plot_feature_maps", columns)
     pictures = list(np.moveaxis(maps.astype("float64"), 2, 0))
     largest = max(np.abs(picture).max() for picture in pictures) or 1.0
     scale = (_DIVERGING, -largest, largest) if maps.min() < 0 else ("cividis", 0.0, largest)
@@ -211,7 +213,7 @@ def _grid(
     return figure
 
 
-def _check_images(images: Any, function: str = "image_grid", argument: str = "images") -> list[np.ndarray]:
+def _check_images(images: Any, function: str = "plot_images", argument: str = "images") -> list[np.ndarray]:
     """Return the images as float arrays (h, w) and (h, w, 3) from 0 to 1, or raise."""
     rule = "an array (n, h, w), (n, h, w, 1) or (n, h, w, 3), or a list of single images"
     if not isinstance(images, list | tuple):
@@ -233,7 +235,7 @@ def _check_images(images: Any, function: str = "image_grid", argument: str = "im
         low, high = float(image.min()), float(image.max())  # NaN where one of the values is NaN
         tolerance = 1e-5  # resizing may leave 0..1 by a rounding error
         if image.dtype.kind == "f" and not (low >= -tolerance and high <= 1 + tolerance):
-            way_out = "Divide pixel values by 255; draw the output of a layer with `activations`."
+            way_out = "Divide pixel values by 255; draw the output of a layer with `plot_feature_maps`."
             received = f"floats from {low:.6g} to {high:.6g}"
             raise input_error(function, argument, "finite floats from 0 to 1", received, way_out)
         scaled = image / 255 if image.dtype == np.uint8 else np.clip(image.astype("float64"), 0, 1)
@@ -247,7 +249,7 @@ def _check_columns(function: str, columns: int | None) -> int | None:
 
 def _check_kernels(model_or_weights: Any) -> np.ndarray:
     """Return the kernels of an array or of a model's first convolution, or raise."""
-    function, argument = "first_layer_filters", "model_or_weights"
+    function, argument = "plot_filters", "model_or_weights"
     weights = model_or_weights
     if hasattr(model_or_weights, "get_weights"):
         weights = _first_convolution(model_or_weights)

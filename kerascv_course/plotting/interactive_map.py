@@ -53,7 +53,7 @@ class InteractiveMap:
         Path(path).write_text(page, encoding="utf-8")
 
 
-def interactive_map(
+def plot_interactive_map(
     points: np.ndarray, images: np.ndarray, labels: Any, class_names: Sequence[str]
 ) -> InteractiveMap:
     """Make a map in which the mouse shows the image and class of a point.
@@ -76,11 +76,11 @@ def interactive_map(
         TypeError: Where the values of the images are neither `uint8` nor floats.
 
     Example:
-        >>> shown = interactive_map(np.eye(2), np.zeros((2, 8, 8), "uint8"), [0, 1], ["cat", "dog"])
+        >>> shown = plot_interactive_map(np.eye(2), np.zeros((2, 8, 8), "uint8"), [0, 1], ["cat", "dog"])
         >>> "http" in shown._repr_html_()
         False
     """
-    function = "interactive_map"
+    function = "plot_interactive_map"
     places = check_points(function, points, _MAX_IMAGES)
     pictures = thumbnails(function, "images", images, _THUMBNAIL)
     check_as_many(function, "images", pictures, places)

@@ -27,7 +27,7 @@ _THUMBNAIL, _LARGE = 40, 160  # pixels of an image's longer side
 
 
 @styled
-def latent_map(
+def plot_latent_map(
     points: np.ndarray,
     labels: Any,
     class_names: Sequence[str],
@@ -51,11 +51,11 @@ def latent_map(
         ValueError: Where points, labels and names do not fit, or there are too many.
 
     Example:
-        >>> figure = latent_map(np.array([[0.0, 0], [1, 1], [1, 2]]), [0, 1, 1], ["cat", "dog"])
+        >>> figure = plot_latent_map(np.array([[0.0, 0], [1, 1], [1, 2]]), [0, 1, 1], ["cat", "dog"])
         >>> [text.get_text() for text in figure.legends[0].get_texts()]
         ['cat', 'dog']
     """
-    function = "latent_map"
+    function = "plot_latent_map"
     places = check_points(function, points, _MAX_POINTS)
     classes, names = check_classes(function, labels, class_names, len(places), _MAX_CLASSES)
     figure, axis = plt.subplots(figsize=(WIDTH, 0.72 * WIDTH), layout="constrained")
@@ -87,7 +87,7 @@ def latent_map(
 
 
 @styled
-def image_mosaic(
+def plot_image_mosaic(
     images: Any, points: np.ndarray, *, columns: int | None = None, caption: str | None = None
 ) -> Figure:
     """Draw a map of the latent space as a mosaic: each image on a grid, near its place in the map, none hidden.
@@ -109,13 +109,13 @@ def image_mosaic(
         TypeError: Where the values of the images are neither `uint8` nor floats.
 
     Example:
-        >>> figure = image_mosaic(np.zeros((9, 8, 8), "uint8"), np.random.default_rng(0).normal(size=(9, 2)))
+        >>> figure = plot_image_mosaic(np.zeros((9, 8, 8), "uint8"), np.random.default_rng(0).normal(size=(9, 2)))
         >>> figure.axes[0].images[0].get_array().shape
         (24, 24, 3)
 
     Source: Boracchi (images at their place in the t-SNE map).
     """
-    function = "image_mosaic"
+    function = "plot_image_mosaic"
     places = check_points(function, points, _MAX_MOSAIC)
     pictures = thumbnails(function, "images", images, _THUMBNAIL)
     check_as_many(function, "images", pictures, places)
@@ -155,7 +155,7 @@ def grid_cells(points: np.ndarray, columns: int) -> np.ndarray:
 
 
 @styled
-def retrieval_rows(
+def plot_retrieval(
     queries: np.ndarray,
     neighbours: np.ndarray,
     *,
@@ -186,11 +186,11 @@ def retrieval_rows(
 
     Example:
         >>> queries, found = np.zeros((2, 8, 8), "uint8"), np.zeros((2, 3, 8, 8), "uint8")
-        >>> figure = retrieval_rows(queries, found, labels=[0, 1], neighbour_labels=[[0, 0, 1], [1, 1, 1]])
+        >>> figure = plot_retrieval(queries, found, labels=[0, 1], neighbour_labels=[[0, 0, 1], [1, 1, 1]])
         >>> [text.get_text() for text in figure.axes[0].texts].count("✓")
         5
     """
-    function = "retrieval_rows"
+    function = "plot_retrieval"
     shown = thumbnails(function, "queries", queries, _LARGE)
     found = np.asarray(neighbours)
     rule = f"images (queries, neighbours, ...) for {len(shown)} queries, with 1 to {_MAX_COLUMNS} neighbours each"

@@ -20,7 +20,7 @@ _MAX_BOXES = 16  # of more, those of one size of maps are drawn as one
 
 
 @styled
-def plot_comparison(records: "Sequence[ModelRecord]", *, caption: str | None = None) -> Figure:
+def plot_model_costs(records: "Sequence[ModelRecord]", *, caption: str | None = None) -> Figure:
     """Draw models by their parameters and multiply-accumulates, both on logarithmic axes.
 
     Args:
@@ -37,13 +37,13 @@ def plot_comparison(records: "Sequence[ModelRecord]", *, caption: str | None = N
     Example:
         >>> from kerascv_course.architecture import ModelRecord
         >>> record = ModelRecord("small", 20, 20, 648, 1296, 288, 20_000, 1, 1, 3, None)
-        >>> figure = plot_comparison([record])
+        >>> figure = plot_model_costs([record])
         >>> [text.get_text() for text in figure.axes[0].texts]
         ['small']
     """
     from kerascv_course.architecture import ModelRecord  # here: it loads Keras, which other figures do not need
 
-    function, rule = "plot_comparison", "a list of the records of `architecture.compare`"
+    function, rule = "plot_model_costs", "a list of the records of `architecture.compare`"
     given = getattr(records, "records", records)
     if not isinstance(given, list | tuple) or not all(isinstance(record, ModelRecord) for record in given):
         raise input_error(function, "records", rule, records, error=TypeError)

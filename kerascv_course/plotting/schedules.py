@@ -12,7 +12,7 @@ from kerascv_course.plotting.style import COLORS, WIDTH, styled, with_caption
 
 
 @styled
-def learning_rate_plot(curve: Any, *, caption: str | None = None) -> Figure:
+def plot_learning_rate_finder(curve: Any, *, caption: str | None = None) -> Figure:
     """Draw the loss over the learning rate, and the rate that it suggests.
 
     Args:
@@ -31,12 +31,12 @@ def learning_rate_plot(curve: Any, *, caption: str | None = None) -> Figure:
         >>> curve = SimpleNamespace(
         ...     rates=(0.01, 0.1, 1), losses=(3, 1, 2), smoothed_losses=(3, 2, 2), suggestion=0.01
         ... )
-        >>> [line.get_label() for line in learning_rate_plot(curve).axes[0].lines]
+        >>> [line.get_label() for line in plot_learning_rate_finder(curve).axes[0].lines]
         ['each step', 'moving average', 'suggestion: 0.01']
     """
     if not all(hasattr(curve, field) for field in ("rates", "losses", "smoothed_losses", "suggestion")):
         rule = "what `find_learning_rate` returned"
-        raise input_error("learning_rate_plot", "curve", rule, curve, error=TypeError)
+        raise input_error("plot_learning_rate_finder", "curve", rule, curve, error=TypeError)
     figure, axis = plt.subplots(figsize=(0.75 * WIDTH, 3.6), layout="constrained")
     axis.plot(curve.rates, curve.losses, color="0.7", linewidth=1, label="each step")
     axis.plot(curve.rates, curve.smoothed_losses, color=COLORS[0], linewidth=2, label="moving average")
@@ -55,7 +55,7 @@ def learning_rate_plot(curve: Any, *, caption: str | None = None) -> Figure:
 
 
 @styled
-def schedule_plot(schedules: Any, *, steps: int, caption: str | None = None) -> Figure:
+def plot_schedule(schedules: Any, *, steps: int, caption: str | None = None) -> Figure:
     """Draw how learning rates move over the steps of a training, and the momentum where a schedule has one.
 
     Args:
@@ -73,17 +73,17 @@ def schedule_plot(schedules: Any, *, steps: int, caption: str | None = None) -> 
 
     Example:
         >>> from kerascv_course.training import OneCycle
-        >>> rate, momentum = schedule_plot(OneCycle(0.1, total_steps=200), steps=200).axes
+        >>> rate, momentum = plot_schedule(OneCycle(0.1, total_steps=200), steps=200).axes
         >>> rate.get_ylabel(), momentum.get_ylabel()
         ('learning rate', 'momentum')
     """
-    steps = check_int("schedule_plot", "steps", steps, 2)
+    steps = check_int("plot_schedule", "steps", steps, 2)
     named = dict(schedules) if isinstance(schedules, Mapping) else {"": schedules}
     rule = "a Keras schedule or a mapping from names to some"
     if not named:
-        raise input_error("schedule_plot", "schedules", rule, schedules)
+        raise input_error("plot_schedule", "schedules", rule, schedules)
     if not all(callable(schedule) for schedule in named.values()):
-        raise input_error("schedule_plot", "schedules", rule, schedules, error=TypeError)
+        raise input_error("plot_schedule", "schedules", rule, schedules, error=TypeError)
     with_momentum = {name: schedule for name, schedule in named.items() if hasattr(schedule, "momentum_at")}
     panels = [("learning rate", named)] + ([("momentum", with_momentum)] if with_momentum else [])
     size = (WIDTH if with_momentum else 0.6 * WIDTH, 3.2)

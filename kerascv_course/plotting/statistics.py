@@ -18,7 +18,7 @@ _DEPTHS = matplotlib.colormaps["viridis"]  # its upper end is too light for a li
 
 
 @styled
-def activation_curves(records: Any, *, caption: str | None = None) -> Figure:
+def plot_activation_statistics(records: Any, *, caption: str | None = None) -> Figure:
     """Draw mean, standard deviation and share of zeros of the activations of each layer over the steps.
 
     Args:
@@ -38,10 +38,10 @@ def activation_curves(records: Any, *, caption: str | None = None) -> Figure:
         >>> from kerascv_course.models import build_lenet5
         >>> statistics = ActivationStatistics(np.ones((2, 32, 32, 1)))
         >>> statistics.record(build_lenet5())
-        >>> [axis.get_ylabel() for axis in activation_curves(statistics.records).axes]
+        >>> [axis.get_ylabel() for axis in plot_activation_statistics(statistics.records).axes]
         ['mean', 'standard deviation', 'share of zeros']
     """
-    rows = _check_records("activation_curves", records)
+    rows = _check_records("plot_activation_statistics", records)
     panels = (
         ("mean", "means"),
         ("standard deviation", "standard_deviations"),
@@ -75,7 +75,7 @@ def activation_curves(records: Any, *, caption: str | None = None) -> Figure:
 
 
 @styled
-def activation_histograms(records: Any, *, caption: str | None = None) -> Figure:
+def plot_activation_histograms(records: Any, *, caption: str | None = None) -> Figure:
     """Draw the histogram of the activations of each layer over the steps, the counts in colours.
 
     Args:
@@ -96,12 +96,12 @@ def activation_histograms(records: Any, *, caption: str | None = None) -> Figure
         >>> from kerascv_course.models import build_lenet5
         >>> statistics = ActivationStatistics(np.ones((2, 32, 32, 1)), layers=["conv1", "dense1"])
         >>> statistics.record(build_lenet5())
-        >>> [axis.get_title() for axis in activation_histograms(statistics.records).axes]
+        >>> [axis.get_title() for axis in plot_activation_histograms(statistics.records).axes]
         ['conv1', 'dense1', '']
 
     Source: Lorente, Manco (TinyNet).
     """
-    rows = _check_records("activation_histograms", records)
+    rows = _check_records("plot_activation_histograms", records)
     columns = min(3, len(rows))
     lines = -(-len(rows) // columns)
     size = (min(WIDTH, 2.5 * columns + 0.9), 2.1 * lines + 0.4)

@@ -95,7 +95,7 @@ def find_learning_rate(
         verbose: 1 shows a progress bar, 0 is silent.
 
     Returns:
-        Rates, losses, and the suggestion; `plotting.learning_rate_plot` draws them.
+        Rates, losses, and the suggestion; `plotting.plot_learning_rate_finder` draws them.
 
     Raises:
         TypeError: If an argument has the wrong type.

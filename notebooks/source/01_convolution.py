@@ -51,7 +51,7 @@ grey = resize(data.camera() / 255, (side, side), anti_aliasing=True).astype("flo
 colour = resize(data.astronaut() / 255, (side, side), anti_aliasing=True).astype("float32")
 data_shown = f"photographs of scikit-image, {side} x {side} pixels"
 
-plotting.image_grid(
+plotting.plot_images(
     [grey, colour],
     titles=[f"camera {grey.shape}", f"astronaut {colour.shape}"],
     caption=f"The {data_shown}",
@@ -106,7 +106,7 @@ kernel = np.arange(1, 10, dtype="float32").reshape(3, 3)
 correlated = correlate(pixel, kernel)
 convolved = correlate(pixel, kernel[::-1, ::-1])
 display(
-    plotting.activations(
+    plotting.plot_feature_maps(
         np.stack([np.pad(kernel, 1), correlated, convolved], axis=-1),
         titles=["kernel, 1 to 9", "correlation with one bright pixel", "convolution with it"],
         caption="Convolution shows the kernel, correlation shows it flipped",
@@ -131,7 +131,7 @@ print("The sum with x(i - m, j - l) is the convolution:", np.array_equal(as_prin
 # On a photograph the flip of the Sobel kernel changes the sign of the answer.
 
 # %%
-plotting.activations(
+plotting.plot_feature_maps(
     np.stack([correlate(grey, edge), correlate(grey, edge[::-1, ::-1])], axis=-1),
     titles=["correlation: > 0 is brighter to the right", "convolution: the opposite sign"],
     caption="The vertical edges of camera",
@@ -174,7 +174,7 @@ def on_white(image, target):
 
 
 largest = len(blurred["full"])
-plotting.image_grid(
+plotting.plot_images(
     [on_white(image, largest) for image in blurred.values()],
     titles=[f"{name}: {len(image)} x {len(image)}" for name, image in blurred.items()],
     caption=f"camera, {side} x {side}, blurred with a {size} x {size} mean: all on one scale",
@@ -216,7 +216,7 @@ dilated = keras_conv(grey, edge, dilation_rate=3)
 widened = keras_conv(grey, dilate(edge, 3))
 print(f"dilation 3 against the kernel with zeros in the gaps: {np.abs(dilated - widened).max():.1e}")
 
-plotting.image_grid(
+plotting.plot_images(
     [np.pad(wide, (9 - len(wide)) // 2) for wide in wide_kernels.values()],
     titles=[f"D = {gap}: reaches over {len(wide)} pixels" for gap, wide in wide_kernels.items()],
     caption="The nine taps of a 3 x 3 kernel on a field of 9 x 9 pixels, with dilation D",
@@ -302,7 +302,7 @@ by_hand = biases[2] + sum(correlate(colour[:, :, c], weights[:, :, c, 2]) for c 
 print("weights", weights.shape, "biases", biases.shape, "maps", maps.shape)
 print(f"map 2 by hand against Keras: largest difference {np.abs(by_hand - maps[:, :, 2]).max():.1e}")
 
-plotting.activations(maps, caption="astronaut, seen by four random 5 x 5 filters without training")
+plotting.plot_feature_maps(maps, caption="astronaut, seen by four random 5 x 5 filters without training")
 
 # %% [markdown]
 # Parameters are one price; the others are the values a layer has to store and the multiplications it does.
@@ -374,7 +374,7 @@ matrix = ops.convert_to_numpy(ops.conv(unit_images, kernel[:, :, None, None])).r
 nonzero = matrix[matrix != 0]
 print(f"{matrix.size} entries, {nonzero.size} not zero, {len(np.unique(nonzero))} different weights")
 
-plotting.activations(
+plotting.plot_feature_maps(
     matrix[:, :, None],
     titles=["9 outputs (rows), 25 pixels (columns)"],
     caption="A 3 x 3 convolution as a matrix",
@@ -444,7 +444,7 @@ for name, layers in stacks.items():
     fields.append(np.sqrt(change / change.max()))
     titles.append(f"{name}: {measured}")
 
-plotting.image_grid(
+plotting.plot_images(
     fields,
     titles=titles,
     columns=4,
@@ -594,7 +594,7 @@ for name, pool in poolings.items():
     print(f"{name:28s} {changes[name]:10.0%} {np.mean((before == after)[active]):20.0%}")
     shown.append(np.abs(after - before)[:, :, 0] / before[:, :, 0].max())
 
-plotting.image_grid(
+plotting.plot_images(
     [np.clip(2 * change, 0, 1) for change in shown],
     titles=list(poolings),
     columns=3,

@@ -59,7 +59,7 @@ if knobs["digits_per_class"]:
 print(digits)
 
 first_of_each = [int(np.flatnonzero(digits.y_train == label)[0]) for label in range(10)]
-plotting.image_grid(
+plotting.plot_images(
     digits.x_train[first_of_each],
     titles=digits.class_names,
     columns=10,
@@ -238,7 +238,7 @@ for name, values in test_accuracies.items():
     print(f"{name}: {mean_and_spread(values)} of {len(y_test)} test digits")
 
 # %%
-plotting.history_curves(histories, caption=f"Training on {digits.name}, last seed")
+plotting.plot_history(histories, caption=f"Training on {digits.name}, last seed")
 
 # %% [markdown]
 # ## What it confuses
@@ -248,7 +248,7 @@ plotting.history_curves(histories, caption=f"Training on {digits.name}, last see
 # %%
 predicted = models["LeNet-5"].predict(x_test, verbose=0).argmax(axis=1)
 matrix = metrics.confusion_matrix(y_test, predicted, labels=range(10))
-plotting.confusion_matrix(matrix, digits.class_names, caption=f"LeNet-5 on the {len(y_test)} test digits")
+plotting.plot_confusion_matrix(matrix, digits.class_names, caption=f"LeNet-5 on the {len(y_test)} test digits")
 
 # %% [markdown]
 # Now look at the mistakes themselves. How many would you have read otherwise?
@@ -256,7 +256,7 @@ plotting.confusion_matrix(matrix, digits.class_names, caption=f"LeNet-5 on the {
 # %%
 wrong = np.flatnonzero(predicted != y_test)[:10]
 if len(wrong):
-    figure = plotting.image_grid(
+    figure = plotting.plot_images(
         digits.x_test[wrong],
         titles=[f"is {y_test[i]}, read as {predicted[i]}" for i in wrong],
         columns=5,
@@ -274,12 +274,12 @@ figure
 # other are detectors of edges: nobody has put them there.
 
 # %%
-plotting.first_layer_filters(models["LeNet-5"], caption="First convolution of LeNet-5 after training on digits")
+plotting.plot_filters(models["LeNet-5"], caption="First convolution of LeNet-5 after training on digits")
 
 # %%
 first_layer = keras.Model(models["LeNet-5"].input, models["LeNet-5"].get_layer("conv1").output)
 maps = keras.ops.convert_to_numpy(first_layer(x_test[:1]))[0]
-plotting.activations(maps, caption=f"The six maps of conv1 for a test digit: {y_test[0]}")
+plotting.plot_feature_maps(maps, caption=f"The six maps of conv1 for a test digit: {y_test[0]}")
 
 # %% [markdown]
 # ## To CIFAR-10
@@ -302,7 +302,7 @@ print(
 )
 
 some = np.concatenate([np.flatnonzero(photos.y_train == label)[:2] for label in range(10)])
-plotting.image_grid(
+plotting.plot_images(
     photos.x_train[some],
     titles=[photos.class_names[label] for label in photos.y_train[some]],
     columns=10,
@@ -391,15 +391,15 @@ for name, values in photo_accuracies.items():
     print(f"{np.mean(photo_seconds[name]):4.0f} s", end="")
     print("" if np.mean(values) > baseline + 0.1 else "; close to colour alone: no conclusion")
 print(device)
-plotting.history_curves(photo_histories, caption=f"Training on {photos.name}, last seed")
+plotting.plot_history(photo_histories, caption=f"Training on {photos.name}, last seed")
 
 # %%
 predicted = photo_models["improved LeNet"].predict(photos_test, verbose=0).argmax(axis=1)
 matrix = metrics.confusion_matrix(photos.y_test, predicted, labels=range(10))
-plotting.confusion_matrix(matrix, photos.class_names, caption=f"The improved LeNet on {photos.name}")
+plotting.plot_confusion_matrix(matrix, photos.class_names, caption=f"The improved LeNet on {photos.name}")
 
 # %%
-plotting.first_layer_filters(photo_models["LeNet-5"], caption=f"First filters of LeNet-5 after {photos.name}")
+plotting.plot_filters(photo_models["LeNet-5"], caption=f"First filters of LeNet-5 after {photos.name}")
 
 # %% [markdown]
 # ## What we saw

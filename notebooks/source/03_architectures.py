@@ -282,7 +282,7 @@ comparison = compare(networks, runs=knobs["runs"])
 comparison
 
 # %%
-plotting.plot_comparison(comparison.records, caption="Five networks: parameters against multiply-accumulates")
+plotting.plot_model_costs(comparison.records, caption="Five networks: parameters against multiply-accumulates")
 
 # %% [markdown]
 # ## What we saw

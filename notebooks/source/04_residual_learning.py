@@ -54,7 +54,7 @@ print(f"{photos.name}: {len(x_train):,} training images, from {photos.source}")
 print(f"colour alone names {colour_baseline(photos):.0%} of the test images")
 
 first_of_each = [int(np.flatnonzero(y_train == label)[0]) for label in range(10)]
-plotting.image_grid(
+plotting.plot_images(
     photos.x_train[first_of_each], titles=photos.class_names, columns=10, caption=f"Data: {photos.name}"
 )
 
@@ -131,7 +131,7 @@ for depth in (shallow, deep):
         print(f"{name:20s} training error {np.mean(errors[name]):6.1%}  (seeds: {shown})")
 
 # %%
-plotting.history_curves(histories, caption=f"Training on {photos.name}, last seed")
+plotting.plot_history(histories, caption=f"Training on {photos.name}, last seed")
 
 # %% [markdown]
 # The verdict is computed, not written: a difference counts where *every* seed of one network is worse than

@@ -67,7 +67,7 @@ print(f"colour alone names {colour_baseline(small):.0%} of the test images")
 
 photo = resize(photographs.astronaut()[:400, 60:460], (160, 160), anti_aliasing=True)
 photo = (255 * photo).astype("uint8")
-plotting.image_grid(
+plotting.plot_images(
     [photo], titles=["the photograph"], caption="NASA's portrait of Eileen Collins, by scikit-image"
 )
 
@@ -102,7 +102,7 @@ rows["flip; crop to 2/3"] = [
     seen(pipeline(flip="horizontal", seed=0)),
     *(resize(seen(pipeline(crop=(107, 107), seed=s)), (160, 160)) for s in (1, 2)),
 ]
-plotting.image_table(rows, ["", "", "", ""], caption="Geometric: where the pixels are")
+plotting.plot_image_table(rows, ["", "", "", ""], caption="Geometric: where the pixels are")
 
 # %%
 photometric = {
@@ -120,7 +120,7 @@ for name in ("contrast", "noise"):
     strengths = (0.1, 0.2, 0.4, 0.8) if name == "contrast" else (0.02, 0.05, 0.1, 0.2)
     rows[f"{name} {', '.join(map(str, strengths))}"] = [seen(pipeline(**{name: s}, seed=2)) for s in strengths]
 rows["erasing"] = [seen(pipeline(erasing=1.0, seed=s)) for s in range(4)]
-plotting.image_table(rows, ["", "", "", ""], caption="Photometric: what values the pixels have")
+plotting.plot_image_table(rows, ["", "", "", ""], caption="Photometric: what values the pixels have")
 
 # %% [markdown]
 # ## Where it acts
@@ -138,7 +138,7 @@ in_training = np.asarray(model(batch, training=True))
 at_inference = np.asarray(model(batch, training=False))
 (mapped,) = tf.data.Dataset.from_tensor_slices(batch).batch(4).map(lambda images: augment(images, training=True))
 
-plotting.image_table(
+plotting.plot_image_table(
     {
         "in a model, training": in_training.clip(0, 255).astype("uint8"),
         "in a model, inference": at_inference.astype("uint8"),
@@ -207,7 +207,7 @@ for mix in (mixup(1.0, seed=1), cutmix(seed=2)):
     both, shares = (np.asarray(part) for part in mix(some, their_labels))
     shown.extend(both.round().astype("uint8"))
     titles.extend(map(described, shares))
-plotting.image_grid(shown, titles=titles, columns=6, caption=f"Above mixup, below CutMix. Data: {small.name}")
+plotting.plot_images(shown, titles=titles, columns=6, caption=f"Above mixup, below CutMix. Data: {small.name}")
 
 # %% [markdown]
 # ## Does it keep the label?
@@ -259,7 +259,7 @@ for record in label_preserved(reader, clocks[1000:], transformations, labels=hou
 
 three = clock(3, rng)
 shown = [three, seen(pipeline(translation=(0.06, 0.06)), three), np.rot90(three), three[:, ::-1]]
-plotting.image_grid(
+plotting.plot_images(
     shown,
     titles=["3 o'clock", "shifted: still 3", "turned: 12", "mirrored: 9"],
     caption="What does the label say?",
@@ -295,7 +295,7 @@ def marked(image, point):
     return image
 
 
-plotting.image_grid(
+plotting.plot_images(
     [marked(photo, eye), *map(marked, np.asarray(moved), points)],
     titles=["label (78, 56)", *(f"({column:.0f}, {row:.0f})" for column, row in points)],
     caption="The label moves with the image",
@@ -313,7 +313,7 @@ mask = np.linalg.norm(np.mgrid[:160, :160] - np.array([70, 80])[:, None, None], 
 over = photo.copy()
 over[100:150, 20:140] = (255 * scene[60:110, 20:140]).astype("uint8")
 blurred = keras.ops.image.gaussian_blur(photo[None].astype("float32"), kernel_size=(13, 13), sigma=(3.0, 3.0))
-plotting.image_grid(
+plotting.plot_images(
     [
         np.where(mask[..., None], photo / 255, scene),
         seen(pipeline(brightness=(0.5, 0.5))),
@@ -473,7 +473,8 @@ else:
             tf.data.Dataset.from_tensor_slices(source).batch(4).map(lambda x, layer=layer: layer(x, training=True))
         )
         shown[name] = made["images"].numpy().clip(0, 255).astype("uint8")
-    display(plotting.image_table(shown, [""] * 4, caption=f"keras-cv {keras_cv.__version__}. Data: {small.name}"))  # noqa: F821
+    caption = f"keras-cv {keras_cv.__version__}. Data: {small.name}"
+    display(plotting.plot_image_table(shown, [""] * 4, caption=caption))  # noqa: F821
 
 # %% [markdown]
 # ## The old interface

@@ -64,7 +64,7 @@ corners = {
     "bottom right": (4, 4),
 }
 crops = [image[top : top + side, left : left + side] for top, left in corners.values()]
-plotting.image_table(
+plotting.plot_image_table(
     {"as it is": crops, "mirrored": [crop[:, ::-1] for crop in crops]},
     list(corners),
     caption=f"Ten views of one image. Data: {photos.name}",
@@ -177,7 +177,7 @@ def titles(chosen):
 right = answer.classes == photos.y_test
 wide = answer.spread > np.median(answer.spread)
 print(f"right where the spread is small: {right[~wide].mean():.0%}, where it is large: {right[wide].mean():.0%}")
-plotting.image_grid(
+plotting.plot_images(
     photos.x_test[[*disputed, *agreed]],
     titles=[*titles(disputed), *titles(agreed)],
     columns=8,

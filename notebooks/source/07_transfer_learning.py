@@ -87,7 +87,7 @@ print(f"To learn: {data.name}, {len(data.x_train):,} training and {len(data.x_te
 print(f"Learned before: {pretrained_on}")
 
 first_of_each = [int(np.flatnonzero(data.y_train == label)[0]) for label in range(num_classes)]
-plotting.image_grid(
+plotting.plot_images(
     data.x_train[first_of_each], titles=data.class_names, columns=num_classes, caption=f"Data: {data.name}"
 )
 
@@ -210,7 +210,7 @@ results = model.fit_stages([head, last_blocks, everything], data, seed=seed, **o
 results
 
 # %%
-plotting.history_curves(results.histories, caption=f"Stages on {data.name}; learned before: {pretrained_on}")
+plotting.plot_history(results.histories, caption=f"Stages on {data.name}; learned before: {pretrained_on}")
 
 # %% [markdown]
 # ## Batch normalization while fine-tuning
@@ -261,7 +261,7 @@ for rate in (knobs["rates"][2], 100 * knobs["rates"][2]):
     all_at_rate = Stage("all", epochs=everything.epochs, learning_rate=rate)
     rows = other.fit_stages([head, all_at_rate], data, seed=seed, **options)
     rates[f"rate {rate:g}"] = rows.histories["2 all"]
-plotting.history_curves(rates, caption=f"The stage `all`, from the same head; {data.name}")
+plotting.plot_history(rates, caption=f"The stage `all`, from the same head; {data.name}")
 
 # %% [markdown]
 # ## Against training from scratch
@@ -293,7 +293,7 @@ for title, network in {"Head alone": head_only["pretrained"], "After all stages"
     predicted = answers(network, data.x_test[:1000]).argmax(axis=1)
     matrix = confusion_matrix(data.y_test[:1000], predicted, labels=range(num_classes))
     share = f"{1 - np.trace(matrix) / matrix.sum():.1%} of {matrix.sum()} test images wrong"
-    display(plotting.confusion_matrix(matrix, data.class_names, caption=f"{title}: {share}; {data.name}"))
+    display(plotting.plot_confusion_matrix(matrix, data.class_names, caption=f"{title}: {share}; {data.name}"))
 
 # %% [markdown]
 # ## What it looks at, before and after
@@ -313,7 +313,7 @@ for title, network in {"head alone": head_only["pretrained"], "all stages": mode
     heats.append(explained.heatmaps)
     titles += [f"{title}: {data.class_names[label]}" for label in explained.classes]
 print(f"maps of the layer {explained.layer}")
-plotting.heatmap_overlays(
+plotting.plot_heatmaps(
     np.concatenate([data.x_test[shown]] * 2),
     np.concatenate(heats),
     titles=titles,

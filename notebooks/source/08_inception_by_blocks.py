@@ -95,7 +95,7 @@ print(f"To learn: {tiny.name}, {len(tiny.x_train)} training and {len(tiny.x_test
 print(f"Learned before: {pretrained_on}{f' ({found.source})' if found else f': {earlier.class_names}'}")
 
 first_of_each = [int(np.flatnonzero(tiny.y_train == label)[0]) for label in range(num_classes)]
-plotting.image_grid(
+plotting.plot_images(
     tiny.x_train[first_of_each], titles=tiny.class_names, columns=min(5, num_classes), caption=f"Data: {tiny.name}"
 )
 
@@ -175,7 +175,7 @@ from_input = transfer.unfreeze_sweep(model, tiny, start="input", **sweep_options
 from_input
 
 # %%
-plotting.sweep_plot(from_input, caption=f"Unfrozen from the input; {about}")
+plotting.plot_unfreeze_sweep(from_input, caption=f"Unfrozen from the input; {about}")
 
 # %% [markdown]
 # The other way round, **from the head**: what was learned last is the most particular to the old task. None and
@@ -192,7 +192,7 @@ from_head = transfer.SweepResults(tuple(rows), "head", notes)
 from_head
 
 # %%
-plotting.sweep_plot(from_head, caption=f"Unfrozen from the head; {about}")
+plotting.plot_unfreeze_sweep(from_head, caption=f"Unfrozen from the head; {about}")
 
 # %% [markdown]
 # ## Removing blocks
@@ -269,7 +269,7 @@ for name, arguments in chosen.items():
     augment = pipeline(**arguments, seed=1)
     batch = np.repeat(tiny.x_train[first_of_each[:1]], 5, axis=0)
     looks[name] = keras.ops.convert_to_numpy(augment(batch, training=True)).round().clip(0, 255).astype("uint8")
-plotting.image_table(looks, [f"view {number}" for number in range(1, 6)], caption=f"One image of {tiny.name}")
+plotting.plot_image_table(looks, [f"view {number}" for number in range(1, 6)], caption=f"One image of {tiny.name}")
 
 # %%
 started = time.perf_counter()
@@ -356,7 +356,7 @@ probabilities = latent.extract_features(model, tiny.x_test, verbose=0)
 curves = evaluation.roc_curves(tiny.y_test, probabilities, tiny.class_names)
 areas = [curve.auc for curve in curves if curve.auc is not None]
 print(f"accuracy {np.mean(probabilities.argmax(axis=1) == tiny.y_test):.1%}, mean AUC {np.mean(areas):.3f}")
-plotting.roc_plot(curves, caption=f"Head on InceptionV3 up to {knobs['last_block']}; {about}")
+plotting.plot_roc_curves(curves, caption=f"Head on InceptionV3 up to {knobs['last_block']}; {about}")
 
 # %% [markdown]
 # ## Two classes, one sigmoid
@@ -382,7 +382,7 @@ for name, blocks in {"pretrained": network, "random weights": untrained}.items()
     enough = int(np.argmax(curve.true_positive_rates >= 0.9))
     passed, threshold = curve.false_positive_rates[enough], curve.thresholds[enough]
     print(f"  to find 90% of {pair[1]}: threshold {threshold:.2f}, and {passed:.0%} of {pair[0]} pass as well")
-plotting.roc_plot(binary_curves, caption=f"Is it {pair[1]}, not {pair[0]}? {about}")
+plotting.plot_roc_curves(binary_curves, caption=f"Is it {pair[1]}, not {pair[0]}? {about}")
 
 # %% [markdown]
 # ## What we saw

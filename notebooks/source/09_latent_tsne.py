@@ -50,7 +50,9 @@ print(f"{data.name}: {len(x_train):,} training and {len(x_test):,} test images, 
 print(f"colour alone names {colour_baseline(data):.0%} of the test images")
 
 first_of_each = [int(np.flatnonzero(data.y_train == label)[0]) for label in range(10)]
-plotting.image_grid(data.x_train[first_of_each], titles=data.class_names, columns=10, caption=f"Data: {data.name}")
+plotting.plot_images(
+    data.x_train[first_of_each], titles=data.class_names, columns=10, caption=f"Data: {data.name}"
+)
 
 # %% [markdown]
 # ## A network, trained, and its copy that is not
@@ -119,7 +121,7 @@ print(project(spaces["trained network"][1][chosen], method="pca").caption)
 maps = {name: project(queries[chosen]) for name, (_, queries) in spaces.items()}
 for name, found_map in maps.items():
     caption = f"{name}, {data.name}. {found_map.caption}"
-    display(plotting.latent_map(found_map.points, labels, data.class_names, caption=caption))
+    display(plotting.plot_latent_map(found_map.points, labels, data.class_names, caption=caption))
 
 # %% [markdown]
 # ## The images at their places
@@ -129,13 +131,15 @@ for name, found_map in maps.items():
 # %%
 shown = slice(0, 2000)
 points = maps["trained network"].points[shown]
-plotting.image_mosaic(data.x_test[chosen][shown], points, caption=f"Test images in the latent space, {data.name}")
+plotting.plot_image_mosaic(
+    data.x_test[chosen][shown], points, caption=f"Test images in the latent space, {data.name}"
+)
 
 # %% [markdown]
 # The same map to explore: the mouse shows the image, the wheel zooms.
 
 # %%
-plotting.interactive_map(points, data.x_test[chosen][shown], labels[shown], data.class_names)
+plotting.plot_interactive_map(points, data.x_test[chosen][shown], labels[shown], data.class_names)
 
 # %% [markdown]
 # ## What the perplexity does
@@ -149,7 +153,7 @@ for perplexity in knobs["perplexities"]:
     print(found_map.caption)
     if perplexity != 30:
         caption = f"Trained network, {data.name}. {found_map.caption}"
-        display(plotting.latent_map(found_map.points, labels, data.class_names, caption=caption))
+        display(plotting.plot_latent_map(found_map.points, labels, data.class_names, caption=caption))
 
 # %% [markdown]
 # ## What a map may not be read for
@@ -182,7 +186,7 @@ for name, vectors_of in {"planted": planted, "in the map": planted_map}.items():
 
 # %%
 noise_map = project(rng.normal(size=(3 * count, 50)), perplexity=3)
-plotting.latent_map(
+plotting.plot_latent_map(
     noise_map.points, np.zeros(3 * count, int), ["noise"], centroids=False,
     caption=f"Pure noise, without any group. {noise_map.caption}",
 )  # fmt: skip
@@ -269,7 +273,7 @@ ex.reading.check(readable)
 #
 # - `10_image_retrieval`: the same space, asked for the images that the network finds most alike.
 # - Take another layer: `feature_extractor(model, "block2")`. From which block on do classes lie together?
-# - `interactive_map(...).save("map.html")` writes the map as one file that needs no network.
+# - `plot_interactive_map(...).save("map.html")` writes the map as one file that needs no network.
 
 # %% tags=["summary"]
 print(f"Data: {data.name}, {len(x_train):,} training images ({data.source})")

@@ -51,7 +51,9 @@ print(f"{data.name}: {len(x_train):,} training and {len(x_test):,} test images, 
 print(f"colour alone names {colour_baseline(data):.0%} of the test images")
 
 first_of_each = [int(np.flatnonzero(data.y_train == label)[0]) for label in range(10)]
-plotting.image_grid(data.x_train[first_of_each], titles=data.class_names, columns=10, caption=f"Data: {data.name}")
+plotting.plot_images(
+    data.x_train[first_of_each], titles=data.class_names, columns=10, caption=f"Data: {data.name}"
+)
 
 # %%
 runtime.seed_everything(0)
@@ -100,7 +102,7 @@ print(f"the same five neighbours in the same order: {np.mean(found.indices == by
 def rows(index, queries, wanted, caption):
     """Draw what an index finds for some test images."""
     found = index.query(queries[wanted], k=6)
-    return plotting.retrieval_rows(
+    return plotting.plot_retrieval(
         data.x_test[wanted],
         data.x_train[found.indices],
         labels=data.y_test[wanted],
@@ -171,7 +173,7 @@ for place in order:
     )
 print(f"median distance to the nearest training image: {np.median(nearest.distances[:, 0]):.3f}")
 candidates = test_pixels[order].reshape(-1, 32, 32, 3).astype("uint8")
-plotting.retrieval_rows(
+plotting.plot_retrieval(
     candidates,
     data.x_train[nearest.indices[order]],
     distances=nearest.distances[order],

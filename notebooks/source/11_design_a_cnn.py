@@ -63,7 +63,7 @@ if data.name.startswith("patches"):
     print("Training and held-out crops of one photograph may overlap: that flatters the accuracies, all alike.")
 
 first_of_each = [int(np.flatnonzero(train[1] == label)[0]) for label in range(10)]
-plotting.image_grid(train[0][first_of_each], titles=data.class_names, columns=10, caption=f"Data: {data.name}")
+plotting.plot_images(train[0][first_of_each], titles=data.class_names, columns=10, caption=f"Data: {data.name}")
 
 # %% [markdown]
 # ## The design
@@ -126,7 +126,7 @@ curve = training.find_learning_rate(design(), train, steps=knobs["sweep"], batch
 print(curve)
 rate = curve.suggestion or 0.001
 print(f"The baseline trains at {rate:.2g}" + ("" if curve.suggestion else ": a guess, for want of a suggestion"))
-plotting.learning_rate_plot(curve, caption=f"Baseline with Adam, {data.name}")
+plotting.plot_learning_rate_finder(curve, caption=f"Baseline with Adam, {data.name}")
 
 # %% [markdown]
 # ## One change at a time
@@ -156,7 +156,7 @@ def compared(changes):
     found = compare(variants, train, validation_data=held_out, epochs=knobs["epochs"], batch_size=knobs["batch"],
                     seeds=range(knobs["seeds"]), folder=folder, verbose=0)  # fmt: skip
     display(found)
-    display(plotting.comparison_plot(found, caption=f"{where}; epochs: {knobs['epochs']}"))
+    display(plotting.plot_experiment(found, caption=f"{where}; epochs: {knobs['epochs']}"))
     return found
 
 
@@ -327,7 +327,7 @@ sgd_curve = training.find_learning_rate(
 )
 sgd_rate = sgd_curve.suggestion or 0.01
 print(f"SGD with momentum trains at {sgd_rate:.2g}" + ("" if sgd_curve.suggestion else " (a guess)"))
-display(plotting.learning_rate_plot(sgd_curve, caption=f"Baseline with SGD and momentum, {data.name}"))
+display(plotting.plot_learning_rate_finder(sgd_curve, caption=f"Baseline with SGD and momentum, {data.name}"))
 
 optimizer = compared(
     {
@@ -356,7 +356,7 @@ shown = {
     for name, side in sides.items()
 }  # fmt: skip
 names = [data.class_names[label] for label in range(8)]
-display(plotting.image_table(shown, names, caption=f"What the network sees. Data: {data.name}"))
+display(plotting.plot_image_table(shown, names, caption=f"What the network sees. Data: {data.name}"))
 
 size = compared(
     {
@@ -432,7 +432,7 @@ result = compare(final, train, validation_data=(data.x_test, data.y_test), epoch
                  batch_size=knobs["batch"], seeds=range(knobs["seeds"]), verbose=0)  # fmt: skip
 display(result)
 claim("all that helped alone helps together", result, "all that helped", "baseline")
-plotting.comparison_plot(result, caption=f"On {len(data.x_test):,} test images, {data.name}")
+plotting.plot_experiment(result, caption=f"On {len(data.x_test):,} test images, {data.name}")
 
 # %% [markdown]
 # ## What we saw

@@ -67,7 +67,7 @@ if data.name.startswith("patches"):
     print("Training and held-out crops of one photograph may overlap: that flatters the accuracies, all alike.")
 
 first_of_each = [int(np.flatnonzero(train[1] == label)[0]) for label in range(10)]
-plotting.image_grid(train[0][first_of_each], titles=data.class_names, columns=10, caption=f"Data: {data.name}")
+plotting.plot_images(train[0][first_of_each], titles=data.class_names, columns=10, caption=f"Data: {data.name}")
 
 # %% [markdown]
 # ## The network
@@ -128,7 +128,7 @@ def peak_of(name, build):
             network, train, lowest=1e-4, highest=3.0, steps=knobs["sweep"], batch_size=knobs["batch"], verbose=0
         )
         peaks[name] = curve.suggestion or 0.02
-        display(plotting.learning_rate_plot(curve, caption=f"{name}, {data.name}"))
+        display(plotting.plot_learning_rate_finder(curve, caption=f"{name}, {data.name}"))
         print(f"{name}: {peaks[name]:.2g}" + ("" if curve.suggestion else " (a guess). " + curve.notes[-1]))
     return peaks[name]
 
@@ -149,7 +149,7 @@ peak = peak_of("plain", tinynet)
 # %%
 steps = knobs["epochs"] * -(-len(train[0]) // knobs["batch"])
 cycle = training.OneCycle(peak, steps)
-plotting.schedule_plot(cycle, steps=steps, caption=f"One cycle of {steps:,} steps, peak {peak:.2g}")
+plotting.plot_schedule(cycle, steps=steps, caption=f"One cycle of {steps:,} steps, peak {peak:.2g}")
 
 # %% [markdown]
 # **Claim (Smith): one cycle is better than a constant rate.** Both get the rate that was found, one
@@ -183,7 +183,7 @@ def compared(variants):
                     seeds=range(knobs["seeds"]), folder=folder, verbose=0)  # fmt: skip
     results.update({row.variant: row for row in found.rows})
     display(found)
-    display(plotting.comparison_plot(found, caption=f"{where}; epochs: {knobs['epochs']}"))
+    display(plotting.plot_experiment(found, caption=f"{where}; epochs: {knobs['epochs']}"))
     return found
 
 
@@ -241,14 +241,14 @@ model, _ = watched["plain"]
 
 # %%
 for name, (_, seen) in watched.items():
-    display(plotting.activation_curves(seen, caption=f"{name}, 32 held-out images of {data.name}"))
+    display(plotting.plot_activation_statistics(seen, caption=f"{name}, 32 held-out images of {data.name}"))
 
 # %% [markdown]
 # The histograms, in colours: each column is a histogram, the steps go to the right.
 
 # %%
 for name, (_, seen) in watched.items():
-    display(plotting.activation_histograms(seen, caption=f"{name}, 32 held-out images of {data.name}"))
+    display(plotting.plot_activation_histograms(seen, caption=f"{name}, 32 held-out images of {data.name}"))
 
 # %% [markdown]
 # How strong is the signal that each block passes on? Without normalisation each block hands what it makes of the
@@ -375,7 +375,7 @@ probabilities = model.predict(data.x_test, verbose=0)
 report = evaluation.classification_report(data.y_test, probabilities, data.class_names)
 tested = f"{len(data.x_test):,} test images, {data.name}"
 display(report)
-plotting.confusion_matrix(
+plotting.plot_confusion_matrix(
     evaluation.confusion_matrix(data.y_test, probabilities), data.class_names, normalize=True, caption=tested
 )
 
@@ -392,7 +392,7 @@ plotting.confusion_matrix(
 curves = evaluation.roc_curves(data.y_test, probabilities, data.class_names)
 hardest, *_, easiest = sorted(curves, key=lambda curve: curve.auc)
 print(f"AUC from {hardest.auc:.3f} ({hardest.name}) to {easiest.auc:.3f} ({easiest.name})")
-plotting.roc_plot(curves, caption=tested)
+plotting.plot_roc_curves(curves, caption=tested)
 
 # %% [markdown]
 # The AUC asks only for the order of the probabilities. Do they mean what they say? Of the images with 80 %
@@ -401,7 +401,7 @@ plotting.roc_plot(curves, caption=tested)
 # %%
 calibrated = evaluation.calibration(data.y_test, probabilities, bins=10)
 print(f"mean confidence {calibrated.confidence:.1%}, accuracy {calibrated.accuracy:.1%}")
-plotting.calibration_plot(calibrated, caption=tested)
+plotting.plot_calibration_curve(calibrated, caption=tested)
 
 # %% [markdown]
 # ## Where does it look?
@@ -429,9 +429,7 @@ def look(places, classes, caption, titles):
         found = grad_cam(model, data.x_test[places], class_index=classes, layer=LAYER)
         caption = f"{caption}. {data.name}; maps of {found.maps.shape[1]} x {found.maps.shape[2]} places"
         display(
-            plotting.heatmap_overlays(
-                data.x_test[places], found.heatmaps, titles=titles, columns=4, caption=caption
-            )
+            plotting.plot_heatmaps(data.x_test[places], found.heatmaps, titles=titles, columns=4, caption=caption)
         )
 
 

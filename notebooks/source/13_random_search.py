@@ -68,7 +68,7 @@ if data.name.startswith("patches"):
     print("Training and held-out crops of one photograph may overlap: that flatters the accuracies, all alike.")
 
 first_of_each = [int(np.flatnonzero(train[1] == label)[0]) for label in range(10)]
-plotting.image_grid(train[0][first_of_each], titles=data.class_names, columns=10, caption=f"Data: {data.name}")
+plotting.plot_images(train[0][first_of_each], titles=data.class_names, columns=10, caption=f"Data: {data.name}")
 
 # %% [markdown]
 # ## The space
@@ -217,7 +217,7 @@ chance = max(np.mean(held_out[1] == label) for label in range(10))
 print(f"{where}; one seed, epochs: {knobs['epochs']}, of which the best counts. {device}")
 print(f"At the level of chance ({chance:.0%} and 5 points more): "
       f"{sum(row.val_accuracy < chance + 0.05 for row in done)} of {len(done)} trials")  # fmt: skip
-plotting.search_plot(results, caption=f"{where}; {len(results.rows)} trials, one seed")
+plotting.plot_search(results, caption=f"{where}; {len(results.rows)} trials, one seed")
 
 # %% [markdown]
 # Which name matters? For each name we take the share of the spread among the trials that goes with its values,
@@ -328,7 +328,7 @@ final = compare(finalists, train, validation_data=test, epochs=knobs["final_epoc
                 seeds=final_seeds, verbose=0)  # fmt: skip
 display(final)
 about = f"On {len(test[0]):,} test images, {data.name}; epochs: {knobs['final_epochs']}, seeds: {len(final_seeds)}"
-display(plotting.comparison_plot(final, caption=about))
+display(plotting.plot_experiment(final, caption=about))
 conclusion = verdict(final, "the course's", "our search's")
 print(f"the course's best is better than what we found: {conclusion.conclusion.upper()}\n  {conclusion}")
 

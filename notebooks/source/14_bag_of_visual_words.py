@@ -79,7 +79,7 @@ print(f"colour alone names {colour_baseline(data):.0%} of the test images")
 
 short = f"{data.name.split(' (')[0]}, {len(x_train):,} training images"
 first_of_each = [int(np.flatnonzero(y_train == label)[0]) for label in range(10)]
-plotting.image_grid(x_train[first_of_each], titles=data.class_names, columns=10, caption=f"Data: {data.name}")
+plotting.plot_images(x_train[first_of_each], titles=data.class_names, columns=10, caption=f"Data: {data.name}")
 
 # %% [markdown]
 # ## Step 1: where to look
@@ -91,7 +91,7 @@ plotting.image_grid(x_train[first_of_each], titles=data.class_names, columns=10,
 photo = (255 * resize(photographs.astronaut()[:400, 60:460], (160, 160), anti_aliasing=True)).astype("uint8")
 found = Sift().describe(photo[None])
 caption = f"{len(found.positions)} SIFT keypoints; NASA's portrait of Eileen Collins, by scikit-image"
-display(plotting.keypoints(photo, found.positions, found.sizes, caption=caption))
+display(plotting.plot_keypoints(photo, found.positions, found.sizes, caption=caption))
 
 few = x_train[:100]
 counts = np.bincount(Sift().describe(few).images, minlength=len(few))
@@ -108,7 +108,7 @@ example = x_train[first_of_each[3]]
 sparse, coarse = Sift().describe(example[None]), DenseSift(step=8, bin_sizes=(2,)).describe(example[None])
 for name, points in {"Keypoints": sparse, "Points of a grid, every 8 pixels": coarse}.items():
     caption = f"{name}: {len(points.positions)}; {short}"
-    display(plotting.keypoints(example, points.positions, points.sizes, caption=caption))
+    display(plotting.plot_keypoints(example, points.positions, points.sizes, caption=caption))
 dense = DenseSift(step=knobs["step"], bin_sizes=(2, 3))
 print(f"every {knobs['step']} pixels, patches of 8 and of 12 pixels: {dense.describe(example[None])}")
 
@@ -167,7 +167,7 @@ looked_at = x_train[:300]
 used = np.bincount(bag.nearest_words(bag.describe(looked_at).descriptors), minlength=knobs["words"])
 most_used = np.argsort(-used)[:18]
 patches = word_patches(bag, looked_at, per_word=8)
-plotting.visual_words(
+plotting.plot_visual_words(
     [patches[word] for word in most_used],
     titles=[f"word {word}: {used[word]:,} times" for word in most_used],
     caption=f"The most used words; {short}",
@@ -201,7 +201,7 @@ for axis in axes.flat:
     axis.set(xticks=[], yticks=[], xlim=(-0.5, 31.5), ylim=(31.5, -0.5))
 figure.suptitle(f"Each point in the colour of its word (patches of 8 pixels); {short}", fontsize=9)
 plt.show()
-plotting.word_histogram(histograms, caption=f"How often each image has each word; {short}")
+plotting.plot_word_histogram(histograms, caption=f"How often each image has each word; {short}")
 
 # %% [markdown]
 # That is all that is left of the image: the *bag*. `transform` does the same, and divides by the length.
@@ -232,13 +232,15 @@ for levels in (1, 2, 3):
     shown = f"shares {shared[0]:.0%} with its swapped quarters, {shared[1]:.0%} with the other one"
     print(f"{levels} level{'s' if levels > 1 else ' '} ({vectors.shape[1]:5,} numbers): the photograph {shown}")
 titles = ["the photograph", "its quarters swapped", "another: Chelsea"]
-plotting.image_grid(three, titles=titles, columns=3, caption=f"Photographs of scikit-image; words of {short}")
+plotting.plot_images(three, titles=titles, columns=3, caption=f"Photographs of scikit-image; words of {short}")
 
 # %%
 rows = copy(bag).set_params(pyramid_levels=2, norm=None).transform(photo[None]).reshape(5, -1)
 print("the counts of the quarters add up to those of the whole:", np.allclose(rows[1:].sum(axis=0), rows[0]))
 names = ["the photograph as a whole", "top left", "top right", "bottom left", "bottom right"]
-plotting.word_histogram(dict(zip(names, rows, strict=True)), caption=f"A pyramid of two levels; words of {short}")
+plotting.plot_word_histogram(
+    dict(zip(names, rows, strict=True)), caption=f"A pyramid of two levels; words of {short}"
+)
 
 # %% [markdown]
 # ## More than counting: VLAD and Fisher vectors

@@ -110,7 +110,7 @@ def view(images):
 
 
 shown = min(8, *data.class_counts.values())
-plotting.image_table(
+plotting.plot_image_table(
     {name: view(data.x_train[data.y_train == label][:shown]) for label, name in enumerate(names[:8])},
     [""] * shown,
     caption=f"Training images: {origin}",
@@ -133,7 +133,7 @@ else:
     copies = sorted({pair.train for pair in pairs})
     for pair in pairs[:3]:
         both = [data.x_train[pair.train], data.x_test[pair.test]]
-        display(plotting.image_grid(both, titles=["training", "test"], caption=f"The same? ({pair.kind})"))
+        display(plotting.plot_images(both, titles=["training", "test"], caption=f"The same? ({pair.kind})"))
 keep = np.setdiff1d(np.arange(len(data.x_train)), copies)
 x_train, y_train = data.x_train[keep], data.y_train[keep]
 if np.bincount(y_train, minlength=num_classes).min() < 2:
@@ -227,7 +227,7 @@ for name, augmented in {"CNN": False, "CNN, augmented": True}.items():
     seconds[name] = (time.perf_counter() - started) / knobs["seeds"]
     histories[name] = history
 print(f"{model.count_params():,} weights")
-curves = plotting.history_curves(histories, caption=f"The network, seed {seed}: {origin}")
+curves = plotting.plot_history(histories, caption=f"The network, seed {seed}: {origin}")
 curves
 
 # %% [markdown]
@@ -344,7 +344,7 @@ def show(places, caption):
     titles = [
         f"{names[data.y_test[k]]}\nby hand: {said(of_hand[k])}\nnetwork: {said(of_network[k])}" for k in places
     ]
-    return plotting.image_grid(view(data.x_test[places]), titles=titles, columns=4, caption=caption)
+    return plotting.plot_images(view(data.x_test[places]), titles=titles, columns=4, caption=caption)
 
 
 chosen_images = show(chosen, f"True class, and both answers (network: {best}); {origin}")
@@ -426,7 +426,7 @@ patch_classifier = keras.Model(inputs, layers.Flatten()(x))
 patch_classifier.compile(keras.optimizers.Adam(2e-3), "sparse_categorical_crossentropy", metrics=["accuracy"])
 
 here = cut.x_train[::50][:10]
-plotting.image_grid(
+plotting.plot_images(
     here,
     titles=[animals[k] for k in cut.y_train[::50][:10]],
     caption=f"Patches of images from {aerial.source}",
@@ -522,8 +522,8 @@ heat[edge : edge + len(block), edge : edge + len(block)] = block
 spots = {"the dots": aerial.dots[-1], "found": find_animals(seen)}
 for name, each in spots.items():
     caption = f"{name}: {len(each)} animals. Test image, from {aerial.source}"
-    display(plotting.keypoints(image, each[:, [2, 1]], np.full(len(each), 14.0), caption=caption))
-plotting.heatmap_overlays(
+    display(plotting.plot_keypoints(image, each[:, [2, 1]], np.full(len(each), 14.0), caption=caption))
+plotting.plot_heatmaps(
     image[None], heat[None], titles=["how probable an animal is"], caption=f"Test image, from {aerial.source}"
 )
 
