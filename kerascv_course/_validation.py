@@ -1,10 +1,16 @@
-"""The one wording of an input error, and the checks that several modules share."""
+"""The one wording of an input error, and the one reading of what is passed: numbers, images, labels, features.
+
+A check takes the names of the public function and of its argument, and returns the value as one type, or raises.
+Arrays may come as NumPy arrays, lists, tensors of any backend, or columns of pandas; in half precision too.
+"""
 
 import difflib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
+
+_ROUNDING = 1e-5  # by which a softmax in float16 may leave 0..1
 
 
 def input_error(
@@ -37,7 +43,7 @@ def input_error(
 
 
 def describe(value: Any) -> str:
-    """Return a short text for a value in an error: arrays by shape and dtype, long texts cut.
+    """Return a value in short for an error: arrays by shape and dtype, long strings cut.
 
     Example:
         >>> describe(np.zeros((2, 3)))
@@ -69,12 +75,12 @@ def _letters(name: str) -> str:
 def check_int(
     function: str, argument: str, value: Any, minimum: int | None = None, maximum: int | None = None
 ) -> int:
-    """Return the value as an `int`, or raise unless it is a whole number within the bounds."""
+    """Return the value as an `int`, or raise unless it is an integer within the bounds."""
     bounds = _bounds(minimum, maximum)
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
-        raise input_error(function, argument, f"a whole number{bounds}", value, error=TypeError)
+        raise input_error(function, argument, f"an integer{bounds}", value, error=TypeError)
     if (minimum is not None and value < minimum) or (maximum is not None and value > maximum):
-        raise input_error(function, argument, f"a whole number{bounds}", value)
+        raise input_error(function, argument, f"an integer{bounds}", value)
     return int(value)
 
 
@@ -92,13 +98,25 @@ def check_number(
     return float(value)
 
 
+def check_bool(function: str, argument: str, value: Any) -> bool:
+    """Return the value as a `bool`, or raise unless it is True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise input_error(function, argument, "True or False", value, error=TypeError)
+    return bool(value)
+
+
+def check_seed(function: str, argument: str, value: Any) -> int | None:
+    """Return a seed of 0 or more as an `int`, or None; raise for anything else."""
+    return None if value is None else check_int(function, argument, value, 0)
+
+
 def check_input_shape(function: str, value: Any, minimum_side: int) -> tuple[int, int, int]:
     """Return the image shape as three `int`, or raise where it is none or too small."""
     rule = f"(height, width, channels) with sides of at least {minimum_side} pixels and at least 1 channel"
     if not isinstance(value, tuple | list) or len(value) != 3:
         raise input_error(function, "input_shape", rule, value, "Leave the batch axis out.")
     if any(isinstance(side, bool) or not isinstance(side, int | np.integer) for side in value):
-        raise input_error(function, "input_shape", rule, value, "All three must be whole numbers.", TypeError)
+        raise input_error(function, "input_shape", rule, value, "All three must be integers.", TypeError)
     height, width, channels = (int(side) for side in value)
     if min(height, width) < minimum_side or channels < 1:
         raise input_error(function, "input_shape", rule, value)
@@ -111,3 +129,223 @@ def _bounds(minimum: float | None, maximum: float | None) -> str:
     if minimum is not None:
         return f" of at least {minimum}"
     return "" if maximum is None else f" of at most {maximum}"
+
+
+def as_array(function: str, argument: str, value: Any, rule: str) -> np.ndarray:
+    """Return numbers, bools or strings as a NumPy array, not copied where they are one; raise for anything else.
+
+    `value` is an array, list, tensor, or column or index of pandas; `rule` is what it must be, for the error.
+    `bfloat16`, which NumPy cannot compute with, becomes `float32`.
+    """
+    if hasattr(value, "detach"):  # a tensor of PyTorch: NumPy reads none with a gradient or on a GPU
+        value = value.detach().cpu()
+        value = value.float() if "bfloat16" in str(value.dtype) else value
+    way_out, found = "", None
+    try:
+        found = np.asarray(value)
+        if found.dtype == object and found.ndim:  # as pandas holds strings, and integers that may be missing
+            is_text = all(isinstance(item, str) for item in found.flat)
+            plain = found.astype(str) if is_text else np.array(found.tolist())
+            found = plain if is_text or plain.dtype.kind != "U" else found
+    except (ValueError, TypeError):
+        found, way_out = None, "All its parts must have the same shape." * isinstance(value, list | tuple)
+    if found is not None and found.dtype.name.startswith(("bfloat16", "float8", "String")):
+        found = found.astype(str if found.dtype.kind == "T" else "float32")
+    if found is None or found.dtype.kind not in "biufU" or not found.ndim:
+        received = value if hasattr(value, "shape") or not way_out else f"a {type(value).__name__}"
+        raise input_error(function, argument, rule, received, way_out, TypeError)
+    return found
+
+
+def as_numbers(function: str, argument: str, value: Any, rule: str, *, largest: float = np.inf) -> np.ndarray:
+    """Return what `as_array` does where it holds finite numbers, at most `largest` in size; bools as 0 and 1."""
+    found = as_array(function, argument, value, rule)
+    if found.dtype.kind == "U":
+        raise input_error(function, argument, rule, value, "Strings are no numbers.", TypeError)
+    if found.dtype.kind == "b":
+        found = found.astype("uint8")
+    if found.dtype.kind == "f" and found.size:
+        low, high = float(found.min()), float(found.max())  # NaN where one of the values is NaN
+        if not (np.isfinite(low + high) and -largest <= low and high <= largest):
+            bound = f" of at most {largest:g} in size" if largest < np.inf else ", without NaN and infinite ones"
+            raise input_error(function, argument, f"finite numbers{bound}", f"values from {low:g} to {high:g}")
+    return found
+
+
+def check_images(
+    function: str, argument: str, images: Any, *, shape: Sequence[int | None] | None = None
+) -> np.ndarray:
+    """Return images as an array (images, height, width, channels), not copied where they are one, or raise.
+
+    `shape` is what a model takes, without the axis of the images and with None for open sides; what goes into it
+    need then not have three axes. What is not finite is refused.
+    """
+    rule = "a batch of images (images, height, width, channels)"
+    found = as_numbers(function, argument, images, rule)
+    wanted = (None, None, None) if shape is None else tuple(shape)
+    if found.size and found.ndim == len(wanted) + 1:
+        if all(side in (None, given) for side, given in zip(wanted, found.shape[1:], strict=True)):
+            return found
+    elif found.ndim == 3 and len(wanted) == 3:
+        is_one = found.shape[2] in (1, 3, 4)
+        way_out = "A single image becomes one with `[None]`." if is_one else "Give grey images `[..., None]`."
+        raise input_error(function, argument, rule, found, way_out)
+    rule = f"{rule}, not empty" if shape is None else f"one or more images of the model's input shape {wanted}"
+    raise input_error(function, argument, rule, found)
+
+
+def check_labels(
+    function: str,
+    argument: str,
+    labels: Any,
+    *,
+    count: int | None = None,
+    num_classes: int | None = None,
+    class_names: Sequence[str] | None = None,
+    strings: bool = False,
+) -> np.ndarray:
+    """Return one label for each image as `int64` (images,), or raise.
+
+    Labels are integers, whole floats or bools, (images,) or (images, 1), or one-hot rows; with `num_classes`
+    from 0 to one less. Strings stay as they are with `strings`, or become their places in `class_names`.
+
+    Example:
+        >>> check_labels("fit", "labels", [[0, 1], [1, 0]])
+        array([1, 0])
+    """
+    rule = "one label for each image" if count is None else f"one label for each of the {count} images"
+    found = as_array(function, argument, labels, rule)
+    if found.ndim == 2 and found.shape[1] == 1:
+        found = found[:, 0]
+    elif is_one_hot(found) and num_classes in (None, found.shape[1]):
+        found = found.argmax(axis=1)
+    if found.ndim != 1 or not found.size or count not in (None, len(found)):
+        way_out = "Labels have the shape (images,), (images, 1), or are one-hot."
+        raise input_error(function, argument, rule, found, way_out)
+    if found.dtype.kind == "U":
+        if strings:
+            return found
+        places = {name: place for place, name in enumerate(class_names or ())}
+        unknown = [name for name in found.tolist() if name not in places]
+        if unknown:
+            rule = f"integers from 0{' or names of `class_names`' if places else ', the numbers of classes'}"
+            way_out = f"`np.unique({argument}, return_inverse=True)[1]` numbers them."
+            raise input_error(function, argument, rule, f"strings as {unknown[0]!r}", way_out, TypeError)
+        return np.array([places[name] for name in found.tolist()], "int64")
+    if found.dtype.kind == "f" and not (np.isfinite(found).all() and (found % 1 == 0).all()):
+        raise input_error(function, argument, "integers from 0, the numbers of classes", found, error=TypeError)
+    if num_classes is not None and (found.min() < 0 or found.max() >= num_classes):
+        rule = f"labels from 0 to {num_classes - 1}, for {num_classes} classes"
+        from_one = found.min() == 1 and found.max() == num_classes
+        way_out = f"Classes are counted from 0: pass `{argument} - 1`." if from_one else ""
+        raise input_error(function, argument, rule, f"labels from {found.min()} to {found.max()}", way_out)
+    return found.astype("int64", copy=False)
+
+
+def is_one_hot(labels: np.ndarray) -> bool:
+    """Tell whether an array has a row for each image, with a single 1 in it and 0 elsewhere.
+
+    Example:
+        >>> is_one_hot(np.eye(3)), is_one_hot(np.array([[1, 1], [0, 1]]))
+        (True, False)
+    """
+    if labels.ndim != 2 or labels.dtype.kind not in "biuf" or labels.shape[1] < 2 or not len(labels):
+        return False
+    return bool(((labels == 0) | (labels == 1)).all() and ((labels == 1).sum(axis=1) == 1).all())
+
+
+def classes_of(labels: np.ndarray) -> np.ndarray | None:
+    """Return the class of each image for a stratified split, (images,), or None where the labels are no classes.
+
+    Classes are integers, bools and strings, one for each image, one-hot rows, and floats that count from 0 without
+    a gap. Other floats are the target of a regression, and rows of several ones are several labels at once.
+
+    Example:
+        >>> classes_of(np.eye(2)).tolist(), classes_of(np.array([0.5, 2.0]))
+        ([0, 1], None)
+    """
+    if is_one_hot(labels):
+        return labels.argmax(axis=1)
+    column = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
+    if column.ndim != 1 or not column.size:
+        return None
+    if column.dtype.kind == "f":
+        found = np.unique(column)
+        return column.astype("int64") if np.array_equal(found, np.arange(len(found))) else None
+    return column
+
+
+def check_pair(
+    function: str, argument: str, data: Any, *, num_classes: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return inputs and targets of a pair, or the training part of an `ImageDataset`, as arrays; or raise.
+
+    The labels keep their form: class numbers, one-hot rows, several labels, targets of a regression. With
+    `num_classes`, of a model whose loss takes class numbers, they are checked as such, and `int64` (images,).
+
+    Example:
+        >>> x, y = check_pair("fit", "data", ([[1.0], [2.0]], [True, False]))
+        >>> x.shape, y
+        ((2, 1), array([1, 0], dtype=uint8))
+    """
+    if hasattr(data, "x_train") and hasattr(data, "y_train"):
+        data = data.x_train, data.y_train
+    if not isinstance(data, tuple | list) or len(data) != 2:
+        rule = "a pair of arrays (images, labels) or an ImageDataset"
+        raise input_error(function, argument, rule, type(data).__name__, error=TypeError)
+    if all(isinstance(part, tuple | list) and len(part) == 2 and hasattr(part[0], "shape") for part in data):
+        rule, way_out = "one pair (images, labels)", "For the training part of two pairs pass the first."
+        raise input_error(function, argument, rule, "a pair of pairs", way_out)
+    x = as_numbers(function, argument, data[0], "a pair (images, labels) whose images are numbers")
+    y = as_array(function, argument, data[1], "a pair (images, labels) with a label for each image")
+    if x.ndim < 2 or len(x) != len(y) or not x.size:
+        rule = "as many images as labels, and at least one"
+        raise input_error(function, argument, rule, f"({describe(x)}, {describe(y)})")
+    if num_classes is not None or y.dtype.kind == "U":
+        return x, check_labels(function, "labels", y, count=len(x), num_classes=num_classes)
+    return x, as_numbers(function, "labels", y, "numbers")
+
+
+def check_probabilities(function: str, argument: str, probabilities: Any) -> np.ndarray:
+    """Return what a classifier answered as `float64` (images, classes), or (images, 1) for one unit; or raise."""
+    rule = "an array (images, classes) or (images,), with at least one image"
+    found = as_array(function, argument, probabilities, rule)
+    if found.dtype.kind in "bU":
+        raise input_error(function, argument, "an array of numbers", found, error=TypeError)
+    if found.ndim not in (1, 2) or not found.size:
+        raise input_error(function, argument, rule, found)
+    low, high = float(found.min()), float(found.max())  # NaN where one of the values is NaN
+    if not (low >= -_ROUNDING and high <= 1 + _ROUNDING):
+        way_out = "Pass what comes after softmax or sigmoid: `keras.ops.softmax(logits)`."
+        raise input_error(function, argument, "finite, from 0 to 1", f"values from {low:g} to {high:g}", way_out)
+    return found.astype("float64").reshape(len(found), -1)
+
+
+def check_features(
+    function: str, argument: str, features: Any, *, width: int | None = None, largest: float = 1e15
+) -> np.ndarray:
+    """Return features as contiguous `float32` (images, features), not copied where they are that, or raise.
+
+    They are finite and at most `largest` in size: sums of squares of 1e15 fit into `float32`. `width` is how many
+    there must be of each image.
+    """
+    rule = f"an array (images, {'features' if width is None else width}), not empty"
+    found = as_numbers(function, argument, features, rule, largest=largest)
+    if found.ndim != 2 or not found.size or width not in (None, found.shape[1]):
+        way_out = "Give a single one an axis with `[None]`." if found.ndim == 1 else ""
+        if found.ndim > 2:
+            way_out = "Flatten maps and images with `.reshape(len(features), -1)`."
+        raise input_error(function, argument, rule, found, way_out)
+    return np.ascontiguousarray(found, dtype="float32")
+
+
+def check_class_names(function: str, class_names: Any, count: int) -> list[str]:
+    """Return a name for each class, by default "class 0" and so on, or raise."""
+    if class_names is None:
+        return [f"class {index}" for index in range(count)]
+    rule = f"a list of {count} strings, one for each class"
+    names = as_array(function, "class_names", class_names, rule)
+    if names.dtype.kind != "U" or names.shape != (count,):
+        error = ValueError if names.dtype.kind == "U" else TypeError
+        raise input_error(function, "class_names", rule, class_names, error=error)
+    return [str(name) for name in names]
