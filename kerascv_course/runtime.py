@@ -61,7 +61,7 @@ def setup(*, seed: int = 0, mixed_precision: bool = False, deterministic: bool =
         The `Runtime` record; print it to show it.
 
     Raises:
-        TypeError: If `seed` is not a whole number.
+        TypeError: If `seed` is not an integer.
         ValueError: If `seed` is out of range or the profile variable holds an unknown name.
 
     Example:
@@ -100,7 +100,7 @@ def seed_everything(seed: int, *, deterministic: bool = False) -> None:
             That lasts until the process ends and costs speed; the other backends have no such switch here.
 
     Raises:
-        TypeError: If `seed` is not a whole number.
+        TypeError: If `seed` is not an integer.
         ValueError: If `seed` is out of range.
 
     Example:

@@ -161,7 +161,7 @@ def test_verify_of_a_bundle_compares_every_file(capsys, at_hand, folder):
         (["bundle", "new"], 1, "neither a data file nor weights are at hand"),
         (["bundle", ""], 2, "`folder` of `make_bundle`"),
         (["serve", "nowhere"], 1, "`folder` of `read_bundle` must be an existing folder"),
-        (["serve", ".", "--port", "70000"], 2, "`port` of `BundleServer` must be a whole number from 0 to 65535"),
+        (["serve", ".", "--port", "70000"], 2, "`port` of `BundleServer` must be an integer from 0 to 65535"),
     ],
 )
 def test_wrong_use_is_one_line_and_a_status(capsys, words, status, message):

@@ -302,7 +302,7 @@ def test_digits_split_is_the_same_on_every_machine():
     ("size", "error"), [(7, ValueError), (513, ValueError), (32.0, TypeError), ("32", TypeError)]
 )
 def test_digits_refuse_a_size_out_of_range(size, error):
-    with pytest.raises(error, match=r"`image_size` of `load_digits` must be a whole number from 8 to 512"):
+    with pytest.raises(error, match=r"`image_size` of `load_digits` must be an integer from 8 to 512"):
         load_digits(size)
 
 

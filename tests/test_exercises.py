@@ -161,7 +161,7 @@ class Grumpy:
         (max, "Does it lack its parentheses?"),
         (float("nan"), "`n` is nan, which is no number to count with"),
         (float("inf"), "`n` is inf"),
-        (7.5, "`n` is 7.5; it must be a whole number"),
+        (7.5, "`n` is 7.5; it must be an integer"),
         (1 + 1j, "`n` must be a number; it is of the type complex"),
         (Grumpy(), "`n` must be a number; it is of the type Grumpy"),
         ({}, "`n` must be a number; it is of the type dict"),

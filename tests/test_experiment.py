@@ -230,7 +230,7 @@ def test_the_figure_shows_each_run_the_mean_and_the_interval():
         (
             lambda: run({"a": build}, epochs=0),
             ValueError,
-            "`epochs` of `compare` must be a whole number of at least",
+            "`epochs` of `compare` must be an integer of at least",
         ),
         (lambda: run({"a": build}, seeds=[]), ValueError, "`seeds` of `compare` must be a list of one or more"),
         (lambda: run({"a": build}, seeds=[1, 1]), ValueError, "`seeds` of `compare` must be .* distinct"),

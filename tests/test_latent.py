@@ -142,8 +142,8 @@ class Subclassed(keras.Model):
     [
         (flat_model, "cnov", ValueError, "Did you mean 'conv'"),
         (flat_model, 6, ValueError, "from -6 to 5"),
-        (flat_model, True, TypeError, "a name, a whole number or None"),
-        (flat_model, 1.5, TypeError, "a name, a whole number or None"),
+        (flat_model, True, TypeError, "a name, an integer or None"),
+        (flat_model, 1.5, TypeError, "a name, an integer or None"),
         (base, None, ValueError, "has no classifier"),
         (lambda: "model", None, TypeError, "must be a Keras model"),
         (Subclassed, None, TypeError, "a functional or Sequential model"),

@@ -149,8 +149,8 @@ def test_an_interrupted_run_resumes_in_the_middle_of_the_cycle_bit_for_bit(tmp_p
     [
         ({"peak": 0}, "`peak` of `OneCycle` must be a number above 0. Received: peak=0."),
         ({"peak": "high"}, "`peak` of `OneCycle` must be a number of at least 0. Received: peak='high'."),
-        ({"total_steps": 1}, "`total_steps` of `OneCycle` must be a whole number of at least 2. Received: "),
-        ({"total_steps": 9.5}, "`total_steps` of `OneCycle` must be a whole number of at least 2. Received: "),
+        ({"total_steps": 1}, "`total_steps` of `OneCycle` must be an integer of at least 2. Received: "),
+        ({"total_steps": 9.5}, "`total_steps` of `OneCycle` must be an integer of at least 2. Received: "),
         ({"start": 0.2}, "`start` of `OneCycle` must be a number from 0 to 0.1. Received: start=0.2."),
         ({"end": -1}, "`end` of `OneCycle` must be a number from 0 to 0.1. Received: end=-1."),
         ({"rising": 1}, "`rising` of `OneCycle` must be a number above 0 and below 1. Received: rising=1."),

@@ -169,10 +169,10 @@ def test_one_epoch_of_real_cifar10_is_better_than_ten_of_lenet():
     ("change", "message"),
     [
         ({"size": "huge"}, "`size` of `train_fast` must be 'small' or 'large'. Received: size='huge'."),
-        ({"epochs": 0}, "`epochs` of `train_fast` must be a whole number of at least 1. Received: epochs=0."),
-        ({"batch_size": 0}, "`batch_size` of `train_fast` must be a whole number of at least 1. Received: "),
+        ({"epochs": 0}, "`epochs` of `train_fast` must be an integer of at least 1. Received: epochs=0."),
+        ({"batch_size": 0}, "`batch_size` of `train_fast` must be an integer of at least 1. Received: "),
         ({"learning_rate": 0}, "`learning_rate` of `train_fast` must be a number above 0. Received: learning_r"),
-        ({"seed": -1}, "`seed` of `train_fast` must be a whole number from 0 to 4294967295. Received: seed=-1."),
+        ({"seed": -1}, "`seed` of `train_fast` must be an integer from 0 to 4294967295. Received: seed=-1."),
         ({"data": IMAGES}, "`data` of `train_fast` must be a pair of arrays (images, labels) or an ImageData"),
         ({"data": (IMAGES[:0], LABELS[:0])}, "`data` of `train_fast` must be as many images as labels, and"),
         ({"data": (IMAGES[:, :12], LABELS)}, "`data` of `train_fast` must be colour images (n, height, width, 3)"),

@@ -230,12 +230,12 @@ def test_where_the_value_does_not_depend_on_the_argument_the_gradient_is_zero():
         (
             lambda: runtime.setup(seed=-1),
             ValueError,
-            "`seed` of `setup` must be a whole number from 0 to 4294967295",
+            "`seed` of `setup` must be an integer from 0 to 4294967295",
         ),
         (lambda: runtime.setup(seed=2**32), ValueError, "Received: seed=4294967296."),
-        (lambda: runtime.setup(seed="1"), TypeError, "`seed` of `setup` must be a whole number"),
+        (lambda: runtime.setup(seed="1"), TypeError, "`seed` of `setup` must be an integer"),
         (lambda: runtime.setup(seed=None), TypeError, "Received: seed=None."),
-        (lambda: runtime.seed_everything(1.5), TypeError, "`seed` of `seed_everything` must be a whole number"),
+        (lambda: runtime.seed_everything(1.5), TypeError, "`seed` of `seed_everything` must be an integer"),
         (lambda: runtime.seed_everything(True), TypeError, "Received: seed=True."),
         (
             lambda: runtime.by_profile(smoke=1, lite=2),

@@ -318,7 +318,7 @@ def recording(model=None, images=PROBE, **options):
             ValueError,
             "`every` of `ActivationStatistics` .* at least 1",
         ),
-        (lambda: recording(every=2.5), TypeError, "`every` of `ActivationStatistics` must be a whole number"),
+        (lambda: recording(every=2.5), TypeError, "`every` of `ActivationStatistics` must be an integer"),
         (lambda: recording(bins=100), ValueError, "`bins` of `ActivationStatistics` must be a power of two"),
         (lambda: recording(bins=2), ValueError, "`bins` .* from 4 to 4096"),
         (lambda: recording(layers="block1"), TypeError, "`layers` of `ActivationStatistics` must be a list"),

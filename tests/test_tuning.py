@@ -302,7 +302,7 @@ def test_the_script_gets_the_documented_settings_and_its_exit_status_is_returned
         ({"space": {"learning_rate": [2.0]}}, ValueError, r"`space\['learning_rate'\]` .* from 0 to 1"),
         ({"space": {"learning_rate": [float("nan")]}}, ValueError, r"`space\['learning_rate'\]` .* from 0 to 1"),
         ({"space": {"momentum": [1.0]}}, ValueError, r"`space\['momentum'\]` .* must be from 0 to below 1"),
-        ({"max_trials": 0}, ValueError, "`max_trials` of `random_search` must be a whole number of at least 1"),
+        ({"max_trials": 0}, ValueError, "`max_trials` of `random_search` must be an integer of at least 1"),
         ({"max_trials": 7}, ValueError, "`max_trials` of `random_search` must be at most 6"),
         ({"epochs": 0}, ValueError, "`epochs` of `random_search` must be"),
         ({"folder": __file__}, ValueError, "`folder` of `random_search` must be a folder that can be made"),

@@ -443,7 +443,7 @@ def test_official_addresses_and_checksums_are_those_of_keras(monkeypatch):
         ({"image_size": 96}, ValueError, r"`image_size` .* \(height, width\)"),
         ({"image_size": (96, 96, 3)}, ValueError, r"`image_size` .* \(height, width\)"),
         ({"image_size": (96, 0)}, ValueError, "`image_size` .* at least 1"),
-        ({"image_size": (96.0, 96)}, TypeError, "`image_size` .* a whole number"),
+        ({"image_size": (96.0, 96)}, TypeError, "`image_size` .* an integer"),
         ({"download": "no"}, TypeError, "`download` .* True or False"),
     ],
 )

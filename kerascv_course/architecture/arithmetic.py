@@ -19,7 +19,7 @@ def conv_output_size(
         kernel_size: Side of the kernel or of the pooling window in pixels, at least 1.
         stride: Step of the window in pixels, at least 1.
         padding: `"valid"` (none), `"same"` (the size of the input, divided by the stride), `"full"` (every
-            position in which window and input overlap), or a whole number of pixels added on each side.
+            position in which window and input overlap), or an integer of pixels added on each side.
         dilation: Distance in pixels between neighbouring taps of the kernel, at least 1.
 
     Returns:
@@ -47,7 +47,7 @@ def conv_output_size(
         return (size - 1) // step + 1
     if isinstance(padding, str):
         if padding not in ("valid", "full"):
-            rule = "'valid', 'same', 'full' or a whole number of pixels per side"
+            rule = "'valid', 'same', 'full' or an integer of pixels per side"
             raise input_error(name, "padding", rule, padding)
         per_side = reach if padding == "full" else 0
     else:

@@ -138,7 +138,7 @@ def _crops(photograph: np.ndarray, split: str, count: int, seed: str) -> Iterato
             continue
         crop = photograph[top : top + _SIDE, left : left + _SIDE].astype("int64")
         area, total = crop.size, int(crop.sum())
-        # Standard deviation times area, a whole number: the root of area * sum(x * x) - sum(x) ** 2.
+        # Standard deviation times area, an integer: the root of area * sum(x * x) - sum(x) ** 2.
         spread = math.isqrt(area * int((crop**2).sum()) - total**2)
         if spread < _FLATTEST * area:
             continue

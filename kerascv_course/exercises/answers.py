@@ -54,7 +54,7 @@ def number(name: str, answer: Any) -> float:
 
 
 def whole_number(name: str, answer: Any) -> int:
-    """Return a whole number of any kind as an int; as `number` otherwise.
+    """Return an integer of any kind as an int; as `number` otherwise.
 
     Example:
         >>> whole_number("pixels", 19.0)
@@ -62,7 +62,7 @@ def whole_number(name: str, answer: Any) -> int:
     """
     value = number(name, answer)
     if value != int(value):
-        raise WrongAnswerError(f"`{name}` is {value:g}; it must be a whole number.")
+        raise WrongAnswerError(f"`{name}` is {value:g}; it must be an integer.")
     return int(value)
 
 

@@ -17,7 +17,7 @@ _TOGETHER = 4  # queries that look at each point
 
 
 class Codes:
-    """The rows of an array `float32` (n, d) with each feature as a whole number from 0 to 63, a byte.
+    """The rows of an array `float32` (n, d) with each feature as an integer from 0 to 63, a byte.
 
     The code of a value is how many widths it lies above the smallest value of its feature, rounded down. The
     difference of two codes is then less than 1 above the difference of the values, in widths.

@@ -119,7 +119,7 @@ def _path_of(model: keras.Model, layer: Any) -> tuple[str, ...]:
             raise input_error(_FUNCTION, "layer", rule, layer)
         return (layers[layer].name,)
     if not isinstance(layer, str):
-        raise input_error(_FUNCTION, "layer", "a name, a whole number or None", layer, error=TypeError)
+        raise input_error(_FUNCTION, "layer", "a name, an integer or None", layer, error=TypeError)
     paths = {"/".join(path): path for path, _ in _paths(model)}
     if layer in paths:
         return paths[layer]

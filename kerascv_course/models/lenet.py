@@ -35,7 +35,7 @@ def build_lenet5(
         An uncompiled functional model from (batch, height, width, channels) to (batch, num_classes).
 
     Raises:
-        TypeError: If a size is not a whole number.
+        TypeError: If a size is not an integer.
         ValueError: If a side is below 16 pixels, `num_classes` below 2, or `variant` unknown.
 
     Example:

@@ -37,7 +37,7 @@ WRONG = {
         (lambda: (54, 27), "that is rounded up, or the pooling of 55"),
         (lambda: (54, 25), "one position is missing"),
         (lambda: (54, 18), "the pooling moves by 2"),
-        (lambda: (54.25, 26), "`side_conv1` is 54.25; it must be a whole number"),
+        (lambda: (54.25, 26), "`side_conv1` is 54.25; it must be an integer"),
     ],
     "reduction": [
         (lambda: (16,), "that is the slide's reduction"),

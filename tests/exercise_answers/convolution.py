@@ -90,7 +90,7 @@ WRONG = {
         (lambda: (13,), "a layer adds (K - 1) steps"),
         (lambda: (361,), "that is the area"),
         (lambda: (20,), "start with 1; each layer adds"),
-        (lambda: (19.5,), "must be a whole number"),
+        (lambda: (19.5,), "must be an integer"),
     ],
 }
 

@@ -39,6 +39,6 @@ WRONG = {
         (lambda: (1, 1), "the sums are"),
         (lambda: (0, 0), "the products are"),
         (lambda: (2, 1), "there are the classes 0 and 1"),
-        (lambda: (0, 0.5), "must be a whole number"),
+        (lambda: (0, 0.5), "must be an integer"),
     ],
 }
