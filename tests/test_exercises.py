@@ -11,7 +11,7 @@ from exercise_answers import sheets
 from keras import layers
 
 from kerascv_course import __version__
-from kerascv_course.exercises import answers, lenet_cifar10
+from kerascv_course.exercises import answers, lenet_cifar10, networks
 from kerascv_course.exercises.sheet import Feedback, Sheet, WrongAnswerError
 from kerascv_course.notebooks.marks import read_exercise, solution_of
 from kerascv_course.notebooks.source import list_sources, solved_notebook, student_notebook
@@ -153,7 +153,7 @@ class Grumpy:
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        ("7", "is the text '7': write the number without quotes"),
+        ("7", "is the string '7': write the number without quotes"),
         ((155, 640), "write 155640 without it"),
         ((1, 64), "write 1064 without it"),
         (True, "`n` must be a number; it is of the type bool"),
@@ -220,6 +220,152 @@ def test_a_function_that_does_not_work_is_described_by_its_call(function, messag
     assert message in str(caught.value)
 
 
+def verdict(judge, *arguments, **options):
+    """Return what the student reads of an answer; nothing where it is right."""
+    try:
+        return judge(*arguments, **options)
+    except WrongAnswerError as wrong:
+        return str(wrong)
+
+
+SIDES = {3: "that is one side.", 7.5: "that is half of it."}
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (15, None),
+        (np.array([15.0]), None),
+        (3, "`area` is 3: that is one side."),
+        (7.5, "`area` is 7.5: that is half of it."),
+        (7.4, "`area` is 7.4; it must be a whole number."),
+        (16_000, "`area` is 16,000: multiply the sides."),
+        (15.0001, "`area` is 15.0001; it must be a whole number."),
+        ("15", "`area` is the string '15': write the number without quotes."),
+        (True, "`area` must be a number; it is of the type bool."),
+        ([15, 15], "`area` must be a number; it is list of 2."),
+        ([3, 5], "`area` is [3, 5]: those are the sides."),
+        (float("nan"), "`area` is nan, which is no number to count with."),
+    ],
+)
+def test_a_whole_number_is_right_or_has_the_sentence_of_its_mistake(answer, message):
+    mistakes = [*SIDES.items(), (np.array([3, 5]), "those are the sides.")]
+    assert verdict(answers.expect, "area", answer, 15, mistakes, "multiply the sides.") == message
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (0.25, None),
+        (0.2524, None),
+        (0.2526, "`share` is 0.2526: divide."),
+        (25.2, "`share` is 25.2: that is in percent."),
+        (0, "`share` is 0: divide."),
+    ],
+)
+def test_a_number_and_its_mistakes_have_the_tolerance_that_the_exercise_allows(answer, message):
+    mistakes = {25: "that is in percent.", 0.25: "what is right is no mistake."}
+    assert verdict(answers.expect, "share", answer, 0.25, mistakes, "divide.", tolerance=0.01) == message
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ([[0, 1], [2, 3]], None),
+        (np.array([[0, 2], [1, 3]]), "`m` is [[0, 2], [1, 3]]: that is transposed."),
+        ([0, 1, 2, 3], "`m` is [0, 1, 2, 3]: that is flat."),
+        ([0, 1, 2, 4], "`m` has shape (4,); it must have (2, 2)."),
+        ([[0, 1], [2, np.nan]], "`m` holds NaN or infinity."),
+        (np.full((2, 2), np.nan), "`m` is [[nan, nan], [nan, nan]]: 0 / 0 is no number."),
+        ("m", "`m` must be an array of shape (2, 2); it is of the type str."),
+        ([[0, 1], [2, 4]], "`m` is [[0, 1], [2, 4]]: look again."),
+    ],
+)
+def test_an_array_is_right_or_has_the_sentence_of_its_mistake(answer, message):
+    right = np.array([[0.0, 1.0], [2.0, 3.0]])
+    mistakes = [
+        (right.T, "that is transposed."),
+        (right.ravel(), "that is flat."),
+        (np.full((2, 2), np.nan), "0 / 0 is no number."),
+    ]
+    assert verdict(answers.expect, "m", answer, right, mistakes, "look again.") == message
+
+
+def test_of_a_large_array_the_sentence_alone_is_said():
+    assert verdict(answers.expect, "m", np.ones(9), np.zeros(9), [], "look again.") == "Look again."
+
+
+def doubled(values, by):
+    return by * values, [(values, "that is not multiplied.")]
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda values, by: by * values, None),
+        (lambda values, by: values, "`f([2.0], 2)` is [2]: that is not multiplied."),
+        (lambda values, by: by + values, "`f([1.0, 2.0], 3)` is [4, 5]: it must be [3, 6]."),
+        (lambda values, by: values.sum(), "`f([2.0], 2)` has shape (); it must have (1,)."),
+        (lambda values: values, "`f([2.0], 2)` stops with `TypeError: <lambda>() takes 1 positional"),
+        (3, "`f` must be a function; it is of the type int. Hand it in without ( )."),
+    ],
+)
+def test_a_function_is_judged_in_its_cases(function, message):
+    said = verdict(answers.expect_results, "f", function, [([2.0], 2), ([1.0, 2.0], 3)], doubled)
+    assert said == message if message is None else said.startswith(message)
+
+
+def test_a_function_that_changes_its_arguments_spoils_no_case():
+    def careless(values, by):
+        values *= by
+        return values
+
+    case = ([1.0, 2.0], 3)
+    assert verdict(answers.expect_results, "f", careless, [case, case], doubled) is None
+
+
+def test_a_choice_has_the_sentence_of_its_mistake():
+    reasons = {"valid": "it pads nothing.", "causal": "it looks back alone."}
+    said = [verdict(answers.expect_choice, "padding", one, "same", reasons) for one in ("SAME", "causal", "full")]
+    assert said[:2] == [None, "`padding` is 'causal': it looks back alone."]
+    assert said[2] == """`padding` must be `"causal"` or `"same"` or `"valid"`; it is 'full'."""
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ({"a", "c"}, None),
+        (["C", " a", "a"], None),
+        ("a c", None),
+        ("a, c", None),
+        ({"c", "b"}, "b: it is odd."),
+        ("c", "a is missing: it is even."),
+        (set(), "a is missing: it is even."),
+        ("ac", "There is no ac: the letters are a, b, c."),
+        ([1], '`even` must be a set of letters, as {"a", "b"}; it is list of 1.'),
+    ],
+)
+def test_a_set_of_letters_is_right_or_names_one_letter(answer, message):
+    reasons = {"a": "it is even.", "b": "it is odd.", "c": "it is even, too."}
+    assert verdict(answers.expect_set, "even", answer, "ac", reasons) == message
+
+
+def test_a_set_of_names_may_be_written_with_commas():
+    assert answers.chosen("moves", "Dense bias, first kernel", ["dense bias", "first kernel"]) == {
+        "dense bias",
+        "first kernel",
+    }
+
+
+def test_what_is_not_of_as_many_parts_or_no_dictionary_is_named():
+    assert answers.parts("f(x)", [1, 2], ["image", "label"]) == [1, 2]
+    assert (
+        verdict(answers.parts, "f(x)", 3, ["image", "label"])
+        == "`f(x)` must return two things: image, label; it returned of the type int."
+    )
+    assert verdict(answers.dictionary, "space", [1]) == "`space` must be a dictionary; it is list of 1."
+
+
 def sequential(*inner, shape=(8, 8, 3)):
     return keras.Sequential([keras.Input(shape), *inner])
 
@@ -258,7 +404,7 @@ def head(units=10):
 )
 def test_what_is_no_model_of_the_shapes_is_named(make, message):
     with pytest.raises(WrongAnswerError) as caught:
-        answers.model("net", make(), input_shape=(8, 8, 3), output_shape=(10,))
+        networks.model("net", make(), input_shape=(8, 8, 3), output_shape=(10,))
     assert message in str(caught.value)
 
 
@@ -276,10 +422,10 @@ class Hidden(keras.Model):
 def test_a_model_of_an_own_class_is_accepted_once_it_is_built():
     net = Hidden()
     with pytest.raises(WrongAnswerError, match="does not know its input"):
-        answers.model("net", net, input_shape=(8, 8, 3), output_shape=(10,))
+        networks.model("net", net, input_shape=(8, 8, 3), output_shape=(10,))
     net(np.zeros((1, 8, 8, 3), "float32"))
-    assert answers.model("net", net, input_shape=(8, 8, 3), output_shape=(10,)) is net
-    given = answers.predictions("net", net, np.ones((2, 8, 8, 3), "float32"), output_shape=(10,))
+    assert networks.model("net", net, input_shape=(8, 8, 3), output_shape=(10,)) is net
+    given = networks.predictions("net", net, np.ones((2, 8, 8, 3), "float32"), output_shape=(10,))
     assert given.shape == (2, 10)
 
 
@@ -316,7 +462,7 @@ def hidden_model(units):
 )
 def test_a_model_that_cannot_answer_is_described(make, message):
     with pytest.raises(WrongAnswerError) as caught:
-        answers.predictions("net", make(), np.ones((2, 8, 8, 3), "float32"), output_shape=(10,))
+        networks.predictions("net", make(), np.ones((2, 8, 8, 3), "float32"), output_shape=(10,))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -1,19 +1,20 @@
-"""What an answer must be before it is judged; what it is not is said to the student, never raised as a traceback.
+"""What an answer must be, and what is said about a wrong one: to the student, never as a traceback.
 
-Keras models are looked at through their public interface only: shapes, counts and predictions.
+`number`, `choice`, `chosen`, `array` and so on read an answer, whatever its type. `expect`, `expect_results`,
+`expect_choice` and `expect_set` judge it as well: they take the usual mistakes, each with its sentence.
 """
 
+import copy
 import inspect
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
-from kerascv_course.exercises.sheet import WrongAnswerError, first_line
+from kerascv_course.exercises.sheet import WrongAnswerError, said
 
-_MAX_VALUES = 2**27  # values that a model may compute for what it is asked here: 512 MiB in float32
+Mistakes = Mapping[Any, str] | Iterable[tuple[Any, str]]
 
 
 def number(name: str, answer: Any) -> float:
@@ -34,7 +35,7 @@ def number(name: str, answer: Any) -> float:
         3.0
     """
     if isinstance(answer, str):
-        raise WrongAnswerError(f"`{name}` is the text {answer!r}: write the number without quotes.")
+        raise WrongAnswerError(f"`{name}` is the string {answer!r}: write the number without quotes.")
     if isinstance(answer, tuple) and len(answer) > 1 and all(isinstance(part, int) for part in answer):
         plain = "".join([str(answer[0]), *(f"{part:03d}" for part in answer[1:])])
         raise WrongAnswerError(
@@ -82,32 +83,30 @@ def choice(name: str, answer: Any, options: Sequence[str]) -> str:
     raise WrongAnswerError(f"`{name}` must be {listed}; {received}.")
 
 
-def letters(name: str, answer: Any, options: str) -> set[str]:
-    """Return letters of a multiple choice as a set, in lower case.
+def chosen(name: str, answer: Any, options: Sequence[str]) -> set[str]:
+    """Return several of some options as a set, whatever their capitals and the spaces around them.
 
     Args:
         name: The variable, as the student wrote it.
-        answer: What it is: a set, a list or a tuple of letters, or a text such as "a, b".
-        options: The letters that there are, such as "abcd".
-
-    Returns:
-        The letters.
+        answer: What it is: a set, a list or a tuple of strings, or a string such as "a, b".
+        options: All that can be chosen, in lower case.
 
     Raises:
-        WrongAnswerError: If it is something else, or a letter is none of those.
+        WrongAnswerError: If it is something else, or holds what is none of the options.
 
     Example:
-        >>> sorted(letters("kept", "A, b", "abcd"))
+        >>> sorted(chosen("kept", "A, b", "abcd"))
         ['a', 'b']
     """
+    what = "letters" if max(map(len, options)) == 1 else "names"
     if isinstance(answer, str):
-        answer = answer.replace(",", " ").split()
+        answer = answer.split(",") if "," in answer or what == "names" else answer.split()
     if not isinstance(answer, set | frozenset | list | tuple) or not all(isinstance(one, str) for one in answer):
-        raise WrongAnswerError(f'`{name}` must be a set of letters, as {{"a", "b"}}; it is {kind(answer)}.')
+        example = '", "'.join(list(options)[:2])
+        raise WrongAnswerError(f'`{name}` must be a set of {what}, as {{"{example}"}}; it is {kind(answer)}.')
     given = {one.strip().lower() for one in answer}
     if unknown := given - set(options):
-        listed = f"{', '.join(options[:-1])} and {options[-1]}"
-        raise WrongAnswerError(f"There is no {', '.join(sorted(unknown))}: the letters are {listed}.")
+        raise WrongAnswerError(f"There is no {', '.join(sorted(unknown))}: the {what} are {', '.join(options)}.")
     return given
 
 
@@ -143,87 +142,156 @@ def outcome(name: str, function: Any, *arguments: Any, **options: Any) -> Any:
     """
     if not callable(function) or isinstance(function, keras.layers.Layer):  # a layer may build itself, at any size
         raise WrongAnswerError(f"`{name}` must be a function; it is {kind(function)}. Hand it in without ( ).")
-    call = ", ".join([*map(_short, arguments), *(f"{key}={_short(value)}" for key, value in options.items())])
+    call = called(name, *arguments, **options)
     try:
         result = function(*arguments, **options)
     except Exception as error:
-        what = f"`{type(error).__name__}: {first_line(error)}`"
-        raise WrongAnswerError(f"`{name}({call})` stops with {what}.") from None
+        raise WrongAnswerError(f"`{call}` stops with {said(error)}.") from None
     if result is None:
         way_out = "Put your own line in place of `return None`."
-        raise WrongAnswerError(f"`{name}({call})` returns nothing: does it lack a `return`? {way_out}")
+        raise WrongAnswerError(f"`{call}` returns nothing: does it lack a `return`? {way_out}")
     return result
 
 
-def model(name: str, answer: Any, *, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> keras.Model:
-    """Return a built Keras model that maps one shape to another; nothing is computed with it.
+def called(name: str, *arguments: Any, **options: Any) -> str:
+    """Return a call as the student would write it, with arrays named by their shape where they are long.
 
-    Args:
-        name: The variable, as the student wrote it.
-        answer: What it is.
-        input_shape: Shape of one input, without the batch axis.
-        output_shape: Shape of one output.
-
-    Returns:
-        The model. Of one whose class hides its shapes, only the kind and that it is built are known.
-
-    Raises:
-        WrongAnswerError: With what it is instead.
+    Example:
+        >>> called("pool", np.zeros((4, 4)), stride=2)
+        'pool(array(4, 4), stride=2)'
     """
-    if inspect.isclass(answer):
-        raise WrongAnswerError(f"`{name}` is the class {answer.__name__} itself: make a model of it with ( ).")
-    if isinstance(answer, list | tuple):
-        raise WrongAnswerError(f"`{name}` is a {kind(answer)}: `keras.Sequential(...)` makes a model of layers.")
-    if not isinstance(answer, keras.Model):
-        call = " Call it, and hand in what it returns." if inspect.isroutine(answer) else ""
-        raise WrongAnswerError(f"`{name}` must be a Keras model; it is {kind(answer)}.{call}")
-    if not answer.built:
-        raise WrongAnswerError(f"`{name}` does not know its input yet: begin with `keras.Input({input_shape})`.")
-    received, returned = _shape(answer, "input_shape"), _shape(answer, "output_shape")
-    if received is not None and len(received) == len(input_shape) and received[-1] not in (None, input_shape[-1]):
-        channels = f"{received[-1]} channel{'' if received[-1] == 1 else 's'}"
-        raise WrongAnswerError(f"The first layer sees {channels}: the images have {input_shape[-1]}.")
-    if received is not None and not _fits(received, input_shape):
-        raise WrongAnswerError(f"`{name}` reads images of shape {received}; it must read {input_shape}.")
-    if returned is not None and not _fits(returned, output_shape):
-        raise WrongAnswerError(f"`{name}` returns shape {returned} for an image; it must be {output_shape}.")
+    return f"{name}({', '.join([*map(_short, arguments), *(f'{key}={_short(options[key])}' for key in options)])})"
+
+
+def parts(name: str, answer: Any, names: Sequence[str]) -> Sequence[Any]:
+    """Return what a function returned, if it is a tuple or a list of as many things as there are names.
+
+    Example:
+        >>> parts("mix(a, b)", (1, 2), ["image", "label"])
+        (1, 2)
+    """
+    if isinstance(answer, tuple | list) and len(answer) == len(names):
+        return answer
+    count = {2: "two", 3: "three"}[len(names)]
+    raise WrongAnswerError(f"`{name}` must return {count} things: {', '.join(names)}; it returned {kind(answer)}.")
+
+
+def dictionary(name: str, answer: Any) -> dict[Any, Any]:
+    """Return an answer that is a dictionary."""
+    if not isinstance(answer, dict):
+        raise WrongAnswerError(f"`{name}` must be a dictionary; it is {kind(answer)}.")
     return answer
 
 
-def predictions(
-    name: str, network: keras.Model, images: np.ndarray, *, output_shape: tuple[int, ...]
-) -> np.ndarray:
-    """Return what a model answers to images.
+def expect(
+    name: str, answer: Any, right: Any, mistakes: Mistakes, otherwise: str, *, tolerance: float | None = None
+) -> None:
+    """Compare a number or an array with the right one; what is wrong has the sentence of its mistake.
+
+    Args:
+        name: The variable, or the call that returned the answer.
+        answer: What the student handed in.
+        right: The right answer. An int asks for a whole number, a float for a number, an array for an array.
+        mistakes: The usual wrong values with a sentence for each: a dictionary, or pairs. They may have another
+            shape than the right one.
+        otherwise: The sentence for every other value.
+        tolerance: By how much an answer may differ, as a share of the largest right value; 0 where an int is
+            right and 1e-6 elsewhere. The mistakes are found with the same tolerance.
 
     Raises:
-        WrongAnswerError: If that would take too much memory, the model stops with an error, or its answers have
-            another shape or are no numbers.
-    """
-    values = len(images) * _values_per_image(network)
-    if values > _MAX_VALUES:
-        size = f"{4 * values / 2**30:.0f} GiB" if values >= 2**28 else f"{4 * values / 2**20:.0f} MiB"
-        raise WrongAnswerError(f"`{name}` is too large to be tried here: its layers would fill {size} of memory.")
-    try:
-        answers = keras.ops.convert_to_numpy(network(images, training=False))
-    except Exception as error:
-        what = f"`{type(error).__name__}: {first_line(error)}`"
-        raise WrongAnswerError(f"`{name}` stops with {what} when it is called on images {images.shape}.") from None
-    if answers.shape != (len(images), *output_shape):
-        expected = (len(images), *output_shape)
-        raise WrongAnswerError(f"`{name}` returns shape {answers.shape} for {len(images)} images, not {expected}.")
-    if not np.isfinite(answers).all():
-        raise WrongAnswerError(f"`{name}` answers with NaN or infinity. Are its weights numbers still?")
-    return np.asarray(answers)
-
-
-def first_mistake(cases: Iterable[tuple[Any, ...]], is_right: Callable[..., bool]) -> tuple[Any, ...] | None:
-    """Return the first case that is not right, or `None`.
+        WrongAnswerError: With the value and the sentence, unless the answer is right.
 
     Example:
-        >>> first_mistake([(1, 1), (2, 4), (3, 9)], lambda x, y: y == 2 * x - 1)
-        (2, 4)
+        >>> expect("weights", 9, 9, {3: "that is one row."}, "count rows and columns.")
+        >>> expect("weights", 3, 9, {3: "that is one row."}, "count rows and columns.")
+        Traceback (most recent call last):
+        kerascv_course.exercises.sheet.WrongAnswerError: `weights` is 3: that is one row.
     """
-    return next((case for case in cases if not is_right(*case)), None)
+    if tolerance is None:
+        tolerance = 0 if isinstance(right, int) else 1e-6
+    value, shape = _floats(answer), np.shape(right)
+    if not isinstance(right, np.ndarray) and (value is None or value.size == 1):
+        value = np.array(number(name, answer))
+    elif value is None:
+        value = array(name, answer, shape)
+    if _close(value, right, tolerance):
+        return
+    pairs = mistakes.items() if isinstance(mistakes, Mapping) else mistakes
+    reason = next((sentence for wrong, sentence in pairs if _close(value, wrong, tolerance)), None)
+    if reason is None and shape:
+        array(name, answer, shape)
+    elif reason is None:
+        (whole_number if isinstance(right, int) else number)(name, answer)
+    raise WrongAnswerError(_sentence(name, value, reason or otherwise))
+
+
+def expect_results(
+    name: str,
+    function: Any,
+    cases: Iterable[Sequence[Any]],
+    solve: Callable[..., Any],
+    *,
+    tolerance: float | None = None,
+) -> None:
+    """Call a student's function in several cases and compare what it returns, as `expect` does.
+
+    Args:
+        name: The function, as the student wrote it.
+        function: What it is.
+        cases: The arguments of each call; lists among them become arrays, and the function gets copies.
+        solve: Takes the same arguments and returns the right result and its mistakes; then, if it has one, the
+            sentence for every other result. Without it that says what is right.
+        tolerance: As in `expect`.
+
+    Raises:
+        WrongAnswerError: With the first call whose result is wrong.
+
+    Example:
+        >>> def solve(x):
+        ...     return 2 * x, {x * x: "that is the square."}
+        >>> expect_results("double", lambda x: x + x, [[2], [3]], solve)
+        >>> expect_results("double", lambda x: x**2, [[2], [3]], solve)
+        Traceback (most recent call last):
+        kerascv_course.exercises.sheet.WrongAnswerError: `double(3)` is 9: that is the square.
+    """
+    for case in cases:
+        arguments = [np.array(value) if isinstance(value, list) else value for value in case]
+        right, mistakes, *otherwise = solve(*arguments)
+        result = outcome(name, function, *copy.deepcopy(arguments))
+        it_is = f"it must be {_shown(np.asarray(right, dtype='float64'))}."
+        expect(called(name, *arguments), result, right, mistakes, *(otherwise or [it_is]), tolerance=tolerance)
+
+
+def expect_choice(name: str, answer: Any, right: str, mistakes: Mapping[str, str]) -> None:
+    """Compare a name with the right one; the options are that one and those of the mistakes.
+
+    Example:
+        >>> expect_choice("padding", "Same", "same", {"valid": "it makes the maps smaller."})
+    """
+    given = choice(name, answer, sorted([right, *mistakes]))
+    if given != right:
+        raise WrongAnswerError(f"`{name}` is {given!r}: {mistakes[given]}")
+
+
+def expect_set(name: str, answer: Any, right: Collection[str], reasons: Mapping[str, str]) -> None:
+    """Compare several names or letters with the right ones.
+
+    Args:
+        name: The variable, as the student wrote it.
+        answer: What it is; as in `chosen`.
+        right: Those that belong to the set.
+        reasons: A sentence for each of the options: why it belongs to the set, or why it does not.
+
+    Raises:
+        WrongAnswerError: With the first that does not belong to the set, else with the first that is missing.
+
+    Example:
+        >>> expect_set("even", {"four"}, {"four"}, {"three": "3 = 2 + 1.", "four": "4 = 2 + 2."})
+    """
+    given = chosen(name, answer, list(reasons))
+    for one in sorted(reasons, key=lambda one: one in right):
+        if (one in given) != (one in right):
+            raise WrongAnswerError(f"{one}{'' if one in given else ' is missing'}: {reasons[one]}")
 
 
 def kind(answer: Any) -> str:
@@ -242,32 +310,35 @@ def kind(answer: Any) -> str:
     return f"of the type {type(answer).__name__}"
 
 
-def _values_per_image(network: keras.Model) -> int:
-    """Return how many values the layers of a model compute for one image, as far as their shapes are known."""
-    total = 0
-    for layer in getattr(network, "layers", []):
-        if isinstance(layer, keras.Model):
-            total += _values_per_image(layer)
-        try:
-            shape = layer.output.shape
-        except (AttributeError, ValueError):  # called several times, or not yet: not known
-            continue
-        if all(shape[1:]):
-            total += math.prod(shape[1:])
-    return total
-
-
-def _shape(network: keras.Model, which: str) -> tuple[int | None, ...] | None:
-    """Return a shape without its batch axis, or `None` where the class of the model does not tell it."""
+def _floats(answer: Any) -> np.ndarray | None:
+    """Return numbers of any kind and shape as an array, or `None` where it is something else."""
     try:
-        shape = getattr(network, which)
-    except Exception:  # Keras raises different errors for different classes of models
+        value = np.asarray(_to_numpy(answer))
+    except Exception:  # anything at all may be handed in
         return None
-    return tuple(shape[1:]) if isinstance(shape, tuple) else None
+    return value.astype("float64") if value.dtype.kind in "iufb" else None
 
 
-def _fits(shape: tuple[int | None, ...], wanted: tuple[int, ...]) -> bool:
-    return len(shape) == len(wanted) and all(a in (None, b) for a, b in zip(shape, wanted, strict=True))
+def _close(value: np.ndarray, other: Any, tolerance: float) -> bool:
+    other = np.asarray(other, dtype="float64")
+    if value.shape != other.shape:
+        return False
+    largest = np.abs(other).max(initial=0, where=np.isfinite(other))
+    close = np.abs(value - other) <= tolerance * largest + (1e-9 if tolerance else 0)
+    return bool((close | (np.isnan(value) & np.isnan(other))).all())
+
+
+def _sentence(name: str, value: np.ndarray, reason: str) -> str:
+    if value.size > 8:
+        return reason[0].upper() + reason[1:]
+    return f"`{name}` is {_shown(value)}: {reason}"
+
+
+def _shown(value: np.ndarray) -> str:
+    if value.ndim:
+        return f"[{', '.join(map(_shown, value))}]"
+    whole = float(value).is_integer()
+    return f"{int(value):,}" if whole and abs(value) < 1e15 else f"{float(value):.4g}"
 
 
 def _to_numpy(answer: Any) -> Any:
@@ -276,6 +347,7 @@ def _to_numpy(answer: Any) -> Any:
 
 def _short(value: Any) -> str:
     if hasattr(value, "shape") and hasattr(value, "dtype") and len(value.shape):
-        return f"array{tuple(value.shape)}"
+        small = isinstance(value, np.ndarray) and value.ndim == 1 and value.size <= 8
+        return str(value.tolist()) if small else f"array{tuple(value.shape)}"
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

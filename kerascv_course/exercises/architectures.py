@@ -5,8 +5,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerascv_course.exercises import answers
-from kerascv_course.exercises.sheet import Sheet, WrongAnswerError, first_line
+from kerascv_course.exercises import answers, networks
+from kerascv_course.exercises.sheet import Sheet, WrongAnswerError, said
 
 sheet = Sheet("03_architectures")
 summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
@@ -130,8 +130,7 @@ def residual_block(residual_block: Any) -> str:
             needs = " The shortcut is larger than what it is added to." if stride == 2 else ""
             raise WrongAnswerError(f"{where}: {str(error).split(')` ', 1)[-1]}{needs}") from None
         except Exception as error:
-            what = f"`{type(error).__name__}: {first_line(error)}`"
-            raise WrongAnswerError(f"{where}: it returns no tensor made of its input ({what}).") from None
+            raise WrongAnswerError(f"{where}: it returns no tensor made of its input ({said(error)}).") from None
         expected = (6 // stride, 6 // stride, filters)
         if model.output_shape[1:] != expected:
             raise WrongAnswerError(f"{where} it returns {model.output_shape[1:]}; it must be {expected}.")
@@ -146,7 +145,7 @@ def residual_block(residual_block: Any) -> str:
             raise WrongAnswerError(f"{where}: {wrong}.")
         images = np.random.default_rng(0).normal(size=(2, 6, 6, 8)).astype("float32")
         model.set_weights([np.zeros_like(weight) for weight in model.get_weights()])
-        given = answers.predictions("the block", model, images, output_shape=expected)
+        given = networks.predictions("the block", model, images, output_shape=expected)
         if not changes and not np.allclose(given, np.maximum(images, 0), atol=1e-5):
             raise WrongAnswerError(
                 f"{where} and all weights zero it must return its input after a ReLU: is it added?"

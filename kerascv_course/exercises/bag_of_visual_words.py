@@ -130,7 +130,7 @@ def lengths(histogram: Any, vlad: Any, fisher: Any) -> str:
 )
 def leaks(spoiling: Any) -> str:
     """Tell what makes a test accuracy worth less."""
-    given = answers.letters("spoiling", spoiling, "abcd")
+    given = answers.chosen("spoiling", spoiling, "abcd")
     if "b" in given:
         raise WrongAnswerError("b: cross-validation on the training images never looks at a test image.")
     if "c" in given:

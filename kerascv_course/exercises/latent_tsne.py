@@ -82,7 +82,7 @@ def latent_layer(layer: Any, length: Any) -> str:
 )
 def reading(readable: Any) -> str:
     """Tell what a map of t-SNE may be read for."""
-    given = answers.letters("readable", readable, "abcd")
+    given = answers.chosen("readable", readable, "abcd")
     if "b" in given:
         raise WrongAnswerError("b: the third planted group was ten times as far. How far is it in the map?")
     if "c" in given:

@@ -8,8 +8,8 @@ import numpy as np
 from keras import ops
 
 from kerascv_course.datasets import load_digits
-from kerascv_course.exercises import answers
-from kerascv_course.exercises.sheet import Sheet, WrongAnswerError, first_line
+from kerascv_course.exercises import answers, networks
+from kerascv_course.exercises.sheet import Sheet, WrongAnswerError, said
 from kerascv_course.models import build_lenet5
 
 sheet = Sheet("02_lenet_cifar10")
@@ -83,7 +83,7 @@ def weight_sharing(uses_of_a_weight: Any) -> str:
 )
 def lenet_rgb(lenet_rgb: Any) -> str:
     """Write LeNet-5 for CIFAR-10 (Boracchi)."""
-    network = answers.model("lenet_rgb", lenet_rgb, input_shape=(32, 32, 3), output_shape=(10,))
+    network = networks.model("lenet_rgb", lenet_rgb, input_shape=(32, 32, 3), output_shape=(10,))
     count, right = network.count_params(), build_lenet5((32, 32, 3)).count_params()
     if count != right:
         reasons = {
@@ -95,7 +95,7 @@ def lenet_rgb(lenet_rgb: Any) -> str:
         reason = reasons.get(count, "Compare it with the table of the network above, layer by layer.")
         raise WrongAnswerError(f"It has {count:,} parameters; LeNet-5 for colour images has {right:,}. {reason}")
     images = np.random.default_rng(0).normal(size=(8, 32, 32, 3)).astype("float32")
-    given = answers.predictions("lenet_rgb", network, images, output_shape=(10,))
+    given = networks.predictions("lenet_rgb", network, images, output_shape=(10,))
     weights = [ops.convert_to_numpy(weight) for weight in network.get_weights()]
     shapes = [weight.shape for weight in build_lenet5((32, 32, 3)).get_weights()]
     if [weight.shape for weight in weights] != shapes:
@@ -176,8 +176,9 @@ def compile_arguments(compile_arguments: Any) -> str:
         network.compile(**compile_arguments)
         figures = network.evaluate(images, labels, verbose=0, return_dict=True)
     except Exception as error:
-        what = f"`{type(error).__name__}: {first_line(error)}`"
-        raise WrongAnswerError(f"Keras says {what}. What kind of value does it want for `metrics`?") from None
+        raise WrongAnswerError(
+            f"Keras says {said(error)}. What kind of value does it want for `metrics`?"
+        ) from None
     shown = {name: value for name, value in figures.items() if name != "loss"}
     if not shown:
         raise WrongAnswerError("It compiles, but shows only the loss. Ask for the accuracy.")
@@ -208,12 +209,12 @@ def small_networks(small_networks: Any) -> str:
     results: list[tuple[int, np.ndarray]] = []
     for index, answer in enumerate(small_networks):
         name = f"small_networks[{index}]"
-        network = answers.model(name, answer, input_shape=(32, 32, 1), output_shape=(10,))
+        network = networks.model(name, answer, input_shape=(32, 32, 1), output_shape=(10,))
         if network.count_params() > MAX_PARAMETERS:
             raise WrongAnswerError(
                 f"It has {network.count_params():,} parameters; {MAX_PARAMETERS:,} are allowed."
             )
-        given = answers.predictions(name, network, images, output_shape=(10,))
+        given = networks.predictions(name, network, images, output_shape=(10,))
         if results and np.array_equal(given, results[-1][1]):
             raise WrongAnswerError("Two networks give the same answers: train a new one with each seed.")
         results.append((int(np.sum(given.argmax(axis=1) == digits.y_test)), given))

@@ -54,7 +54,7 @@ def split_by_scene(for_testing: Any) -> str:
 )
 def label_kept(kept: Any) -> str:
     """Tell which changes leave the class of a depth map alone."""
-    given = answers.letters("kept", kept, "abcd")
+    given = answers.chosen("kept", kept, "abcd")
     if "c" in given:
         raise WrongAnswerError("c: brighter is higher. 40 mm more make a box of an envelope, and lift the belt.")
     if "d" in given:

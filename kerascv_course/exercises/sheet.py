@@ -93,7 +93,7 @@ class Exercise:
             return Feedback("wrong", "Not yet", str(wrong))
         except Exception as error:  # an answer of a kind that nobody foresaw must not end in a traceback
             self.state = "not yet"
-            text = f"This answer could not be judged: `{type(error).__name__}: {first_line(error)}`."
+            text = f"This answer could not be judged: {said(error)}."
             return Feedback("wrong", "Not yet", f"{text} Is it of the kind that the exercise asks for?")
         self.state = "right"
         return Feedback("right", "Right", praise)
@@ -194,17 +194,18 @@ class Sheet:
         self.withheld = True
 
 
-def first_line(error: BaseException) -> str:
-    r"""Return the line of an error's text that says what is wrong, cut where it is long and without backticks.
+def said(error: BaseException) -> str:
+    r"""Return the type of an error and the line of its text that says what is wrong, as code.
 
     Example:
-        >>> first_line(ValueError("The sides differ.\nArguments received: ..."))
-        'The sides differ.'
+        >>> said(ValueError("The sides differ.\nArguments received: ..."))
+        '`ValueError: The sides differ.`'
     """
     lines = [line.strip() for line in _ANSI.sub("", str(error)).splitlines() if line.strip()]
     if len(lines) > 1 and lines[0].startswith("Exception encountered when calling"):
         lines.pop(0)  # Keras names the layer first and says in the next line what happened there
-    return lines[0][:200].replace("`", "'") if lines else ""
+    text = lines[0][:200].replace("`", "'") if lines else ""
+    return f"`{type(error).__name__}: {text}`"
 
 
 def _count(number: int, noun: str) -> str:

@@ -57,7 +57,7 @@ WRONG = {
         (lambda: (lambda size, kernel_size: size,), "stops with `TypeError"),
         (lambda: (lambda *sizes, **options: sizes / 2,), "stops with `TypeError: unsupported operand"),
         (lambda: (2,), "must be a function; it is of the type int"),
-        (lambda: (lambda *sizes, **options: "2",), "is the text '2'"),
+        (lambda: (lambda *sizes, **options: "2",), "is the string '2'"),
     ],
     "flipped_kernel": [
         (lambda: (LOPSIDED,), "That is the kernel as it was"),

@@ -33,7 +33,7 @@ WRONG = {
         (lambda: (lambda n: (n / 2) ** 0.5,), "the more values are added"),
         (lambda: (lambda n: math.sqrt(2) / n,), "the root goes over the whole fraction"),
         (lambda: (0.1,), "must be a function"),
-        (lambda: (lambda n: "0.1",), "is the text '0.1'"),
+        (lambda: (lambda n: "0.1",), "is the string '0.1'"),
         (lambda: (lambda: 1,), "stops with `TypeError"),
         (lambda: (lambda n: 7.0,), "For 9 inputs it is 7. Not that."),
     ],

@@ -1,0 +1,106 @@
+"""What a Keras model must be before it is judged.
+
+Models are looked at through their public interface only: shapes, counts and predictions.
+"""
+
+import inspect
+import math
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerascv_course.exercises.answers import kind
+from kerascv_course.exercises.sheet import WrongAnswerError, said
+
+_MAX_VALUES = 2**27  # values that a model may compute for what it is asked here: 512 MiB in float32
+
+
+def model(name: str, answer: Any, *, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> keras.Model:
+    """Return a built Keras model that maps one shape to another; nothing is computed with it.
+
+    Args:
+        name: The variable, as the student wrote it.
+        answer: What it is.
+        input_shape: Shape of one input, without the batch axis.
+        output_shape: Shape of one output.
+
+    Returns:
+        The model. Of one whose class hides its shapes, only the kind and that it is built are known.
+
+    Raises:
+        WrongAnswerError: With what it is instead.
+    """
+    if inspect.isclass(answer):
+        raise WrongAnswerError(f"`{name}` is the class {answer.__name__} itself: make a model of it with ( ).")
+    if isinstance(answer, list | tuple):
+        raise WrongAnswerError(f"`{name}` is a {kind(answer)}: `keras.Sequential(...)` makes a model of layers.")
+    if not isinstance(answer, keras.Model):
+        call = " Call it, and hand in what it returns." if inspect.isroutine(answer) else ""
+        raise WrongAnswerError(f"`{name}` must be a Keras model; it is {kind(answer)}.{call}")
+    if not answer.built:
+        raise WrongAnswerError(f"`{name}` does not know its input yet: begin with `keras.Input({input_shape})`.")
+    received, returned = _shape(answer, "input_shape"), _shape(answer, "output_shape")
+    if received is not None and len(received) == len(input_shape) and received[-1] not in (None, input_shape[-1]):
+        channels = f"{received[-1]} channel{'' if received[-1] == 1 else 's'}"
+        raise WrongAnswerError(f"The first layer sees {channels}: the images have {input_shape[-1]}.")
+    if received is not None and not _fits(received, input_shape):
+        raise WrongAnswerError(f"`{name}` reads images of shape {received}; it must read {input_shape}.")
+    if returned is not None and not _fits(returned, output_shape):
+        raise WrongAnswerError(f"`{name}` returns shape {returned} for an image; it must be {output_shape}.")
+    return answer
+
+
+def predictions(
+    name: str, network: keras.Model, images: np.ndarray, *, output_shape: tuple[int, ...]
+) -> np.ndarray:
+    """Return what a model answers to images.
+
+    Raises:
+        WrongAnswerError: If that would take too much memory, the model stops with an error, or its answers have
+            another shape or are no numbers.
+    """
+    values = len(images) * _values_per_image(network)
+    if values > _MAX_VALUES:
+        size = f"{4 * values / 2**30:.0f} GiB" if values >= 2**28 else f"{4 * values / 2**20:.0f} MiB"
+        raise WrongAnswerError(f"`{name}` is too large to be tried here: its layers would fill {size} of memory.")
+    try:
+        answers = keras.ops.convert_to_numpy(network(images, training=False))
+    except Exception as error:
+        raise WrongAnswerError(
+            f"`{name}` stops with {said(error)} when it is called on images {images.shape}."
+        ) from None
+    if answers.shape != (len(images), *output_shape):
+        expected = (len(images), *output_shape)
+        raise WrongAnswerError(f"`{name}` returns shape {answers.shape} for {len(images)} images, not {expected}.")
+    if not np.isfinite(answers).all():
+        raise WrongAnswerError(f"`{name}` answers with NaN or infinity. Are its weights numbers still?")
+    return np.asarray(answers)
+
+
+def _values_per_image(network: keras.Model) -> int:
+    """Return how many values the layers of a model compute for one image, as far as their shapes are known."""
+    total = 0
+    for layer in getattr(network, "layers", []):
+        if isinstance(layer, keras.Model):
+            total += _values_per_image(layer)
+        try:
+            shape = layer.output.shape
+        except (AttributeError, ValueError):  # called several times, or not yet: not known
+            continue
+        if all(shape[1:]):
+            total += math.prod(shape[1:])
+    return total
+
+
+def _shape(network: keras.Model, which: str) -> tuple[int | None, ...] | None:
+    """Return a shape without its batch axis, or `None` where the class of the model does not tell it."""
+    try:
+        shape = getattr(network, which)
+    except Exception:  # Keras raises different errors for different classes of models
+        return None
+    return tuple(shape[1:]) if isinstance(shape, tuple) else None
+
+
+def _fits(shape: tuple[int | None, ...], wanted: tuple[int, ...]) -> bool:
+    return len(shape) == len(wanted) and all(a in (None, b) for a, b in zip(shape, wanted, strict=True))
