@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from kerascv_course._tables import html_table
+from kerascv_course._tables import Layout, Table
 from kerascv_course._validation import describe, input_error
 from kerascv_course.evaluation import calibration, classification_report, confident_mistakes, roc_curves
 from kerascv_course.evaluation import confusion_matrix as count_confusions
@@ -296,9 +296,10 @@ def _table(argument: str, item: Any) -> str:
         for row in item:
             if list(row) != header:
                 raise input_error(_FUNCTION, argument, f"tables with the columns {header} in each row", dict(row))
-        return html_table(
-            [str(name) for name in header], [[_written(row[name]) for name in header] for row in item]
-        )
+        body = [[_written(row[name]) for name in header] for row in item]
+        return Layout([str(name) for name in header], body).html()
+    if isinstance(item, Table):
+        return item._repr_html_()
     if callable(getattr(item, "_repr_html_", None)) and not isinstance(item, type):
         text = item._repr_html_()
         found = _OUTSIDE.search(text)

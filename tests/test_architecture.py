@@ -13,6 +13,18 @@ from kerascv_course import conv_output_size, layer_table, models, receptive_fiel
 from kerascv_course.architecture import LayerRow, LayerTable, costs
 
 
+@pytest.fixture(scope="module", autouse=True)
+def zeros_as_first_weights():
+    """Build large models in no time: only the shapes of their weights count here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            keras.initializers.VarianceScaling,
+            "__call__",
+            lambda self, shape, dtype=None, **_: keras.ops.zeros(shape, dtype),
+        )
+        yield
+
+
 def build_lenet() -> keras.Model:
     return keras.Sequential(
         [
@@ -244,21 +256,16 @@ def test_channels_first_counts_like_channels_last():
 # --- whole architectures ---------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def vgg16() -> keras.Model:
-    return keras.applications.VGG16(weights=None)
-
-
-def test_vgg16_has_the_totals_of_the_course(vgg16: keras.Model):
+def test_vgg16_has_the_totals_of_the_course():
+    vgg16 = keras.applications.VGG16(weights=None)
     table = quiet_table(vgg16)
     assert table.total_params == vgg16.count_params() == 138_357_544
     assert table.total_activations == 15_087_080
     assert table.total_flops == 2 * 15_470_264_320  # 30.94 G
     blocks = [sum(row.flops for row in table.rows if row.name.startswith(f"block{n}")) / 1e9 for n in range(1, 6)]
     assert [round(block, 2) for block in blocks] == [3.87, 5.55, 9.25, 9.25, 2.77]
-    assert sum(row.flops for row in table.rows if row.layer_type == "Dense") / 1e9 == pytest.approx(
-        0.247, abs=5e-4
-    )
+    dense = sum(row.flops for row in table.rows if row.layer_type == "Dense")
+    assert dense / 1e9 == pytest.approx(0.247, abs=5e-4)
     assert table.activation_bytes / 2**20 == pytest.approx(57.6, abs=0.1)
     assert row_of(table, "block5_pool").receptive_field_px == 212
 
@@ -371,10 +378,9 @@ def matrix_products() -> keras.Model:
         transfer_model,
         siamese,
         matrix_products,
-        lambda: transfer_model(keras.applications.MobileNetV2(weights=None, include_top=False)),
         lambda: chain((20, 3), layers.Conv1D(4, 3), layers.SeparableConv1D(5, 3), layers.Dense(2)),
     ],
-    ids=["lenet", "residual", "mixed", "transfer", "siamese", "matmul", "mobilenet_v2", "one_dimensional"],
+    ids=["lenet", "residual", "mixed", "transfer", "siamese", "matmul", "one_dimensional"],
 )
 def test_total_macs_are_half_of_the_profiled_convolutions_and_matrix_products(build):
     model = build()
@@ -401,7 +407,12 @@ PUBLISHED = {
 }
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+EVERY_DAY = ("googlenet", "resnet18", "tinynet, depthwise")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in EVERY_DAY else [pytest.mark.slow]) for name in PUBLISHED]
+)
 def test_macs_of_every_architecture_are_half_of_the_profiled_ones(name):
     model = PUBLISHED[name]()
     assert quiet_table(model).total_macs == profiled_macs(model) > 0
@@ -463,28 +474,11 @@ def branches(*stacks: list[keras.Layer], merge: keras.Layer, after: list[keras.L
     return keras.Model(inputs, x)
 
 
-def u_net() -> keras.Model:
-    inputs = keras.Input((48, 48, 1))
-    a = conv(padding="same")(inputs)
-    b = conv(padding="same")(layers.AveragePooling2D(2)(a))
-    c = conv(padding="same")(layers.AveragePooling2D(2)(b))
-    up = layers.Concatenate()([b, layers.Conv2DTranspose(2, 2, strides=2)(c)])
-    up = layers.Concatenate()([a, layers.UpSampling2D(2)(conv(padding="same")(up))])
-    return keras.Model(inputs, conv(padding="same")(up))
-
-
 def squeeze_and_excitation() -> keras.Model:
     inputs = keras.Input((20, 16, 1))
     x = conv()(inputs)
     gate = layers.Dense(2)(layers.GlobalAveragePooling2D(keepdims=True)(x))
     return keras.Model(inputs, conv()(x * gate))
-
-
-def sliced() -> keras.Model:
-    inputs = keras.Input((40, 36, 1))
-    x = conv()(inputs)[:, 1::2, :-3]
-    x = keras.ops.pad(x, [[0, 0], [2, 1], [0, 1], [0, 0]])
-    return keras.Model(inputs, conv()(x))
 
 
 def mean_of_columns() -> keras.Model:
@@ -511,35 +505,12 @@ PROBES = {
         merge=layers.Add(),
         after=[conv()],
     ),
-    "branch_paddings": lambda: branches(
-        [conv(3, strides=2, padding="same")],
-        [layers.ZeroPadding2D(((4, 0), (1, 2))), conv(5, strides=2)],
-        merge=layers.Concatenate(),
-    ),
-    "branch_crop": lambda: branches(
-        [layers.Cropping2D(((6, 0), (0, 4)))],
-        [layers.Cropping2D(((0, 6), (1, 3))), conv(1)],
-        merge=layers.Average(),
-        after=[conv(strides=2)],
-    ),
-    "transposed_k3": lambda: probe_chain(conv(strides=4), layers.Conv2DTranspose(2, 3, strides=2, padding="same")),
-    "transposed_k4": lambda: probe_chain(conv(strides=2), layers.Conv2DTranspose(2, 4, strides=2), conv(2)),
-    "transposed_k5_s3": lambda: probe_chain(
-        conv(strides=2), layers.Conv2DTranspose(2, 5, strides=3, padding="same"), conv(strides=2)
-    ),
-    "transposed_holes": lambda: probe_chain(conv(strides=2), layers.Conv2DTranspose(2, 1, strides=2), conv(2)),
     "transposed_dilated": lambda: probe_chain(layers.Conv2DTranspose(2, 3, dilation_rate=2)),
-    "upsampling": lambda: probe_chain(conv(strides=2), layers.UpSampling2D((2, 3)), conv()),
-    "bilinear": lambda: probe_chain(conv(strides=2), layers.UpSampling2D(2, interpolation="bilinear"), conv()),
-    "resizing": lambda: probe_chain(layers.Resizing(30, 24), conv(), layers.CenterCrop(20, 20)),
     "permuted": lambda: probe_chain(
         conv((3, 5)), layers.Permute((2, 1, 3)), conv((1, 7)), layers.Permute((2, 1, 3))
     ),
-    "u_net": u_net,
     "squeeze_and_excitation": squeeze_and_excitation,
-    "sliced": sliced,
     "mean_of_columns": mean_of_columns,
-    "global_pooling": lambda: probe_chain(conv((3, 5)), layers.GlobalMaxPooling2D(), layers.Dense(2)),
     "flatten_dense": lambda: chain((12, 12, 1), conv(), layers.Flatten(), layers.Dense(3)),
     "dense_on_maps": lambda: probe_chain(conv(), layers.Dense(2), layers.PReLU(shared_axes=[1, 2]), conv()),
     "causal": lambda: chain((30, 1), *[layers.Conv1D(2, 3, dilation_rate=d, padding="causal") for d in (1, 2, 4)]),
@@ -550,21 +521,41 @@ PROBES = {
 def test_receptive_field_is_where_the_gradient_reaches(name: str):
     model = PROBES[name]()
     expected = quiet_table(model).rows[-1].receptive_field_px
-    images = 60 if name in ("max_pool", "global_pooling") else 6  # max pooling shows one tap per image
+    images = 60 if name == "max_pool" else 6  # max pooling shows one tap per image
     sides = probed_sides(model, images)
     assert expected == (sides[0] if len(set(sides)) == 1 else sides)
 
 
-def test_global_pooling_sees_more_than_the_image_where_padding_is_seen():
-    table = quiet_table(
-        chain((8, 8, 1), conv(5, padding="same"), layers.GlobalAveragePooling2D(), layers.Dense(2))
-    )
-    assert [row.receptive_field_px for row in table.rows] == [
-        1,
-        5,
-        12,
-        12,
-    ]  # 8 pixels and 2 of padding on each side
+@pytest.mark.parametrize(
+    "enlarge",
+    [
+        lambda: layers.Conv2DTranspose(2, 3, strides=2, padding="same"),
+        lambda: layers.UpSampling2D((1, 2)),
+        lambda: layers.UpSampling2D(2, interpolation="bilinear"),
+        lambda: layers.Resizing(30, 24),
+        lambda: layers.CenterCrop(60, 60),
+        lambda: layers.Reshape((20, 2, 36, 2)),
+    ],
+)
+def test_behind_a_layer_that_moves_positions_apart_the_field_is_not_known(enlarge):
+    table = quiet_table(probe_chain(conv(padding="same"), enlarge(), layers.ReLU()))
+    assert [row.receptive_field_px for row in table.rows[1:]] == [3, None, None]
+
+
+def test_after_global_pooling_and_flattened_maps_the_whole_image_is_seen():
+    pooled = layers.GlobalAveragePooling2D(keepdims=True)
+    stack = [conv(5, padding="same"), pooled, conv(3, padding="same"), layers.UpSampling2D(4), layers.Flatten()]
+    table = quiet_table(chain((8, 7, 3), *stack, layers.Dense(2)))
+    assert [row.receptive_field_px for row in table.rows[1:]] == [5, *[(8, 7)] * 5]
+    deep = chain((12, 12, 1), *[conv(5, padding="same") for _ in range(4)], layers.GlobalMaxPooling2D())
+    assert [row.receptive_field_px for row in quiet_table(deep).rows[-2:]] == [17, 12]
+
+
+def test_a_step_of_a_slice_is_a_stride_and_padding_and_cropping_change_nothing():
+    inputs = keras.Input((40, 36, 1))
+    x = keras.ops.pad(conv()(inputs)[:, 1::2, :-3], [[0, 0], [2, 1], [0, 1], [0, 0]])
+    x = layers.Cropping2D(1)(layers.ZeroPadding2D(2)(x))
+    assert quiet_table(keras.Model(inputs, conv()(x))).rows[-1].receptive_field_px == (3 + 2 * 2, 3 + 2)
 
 
 def test_reshaped_maps_keep_their_field_until_positions_are_mixed():
@@ -573,15 +564,21 @@ def test_reshaped_maps_keep_their_field_until_positions_are_mixed():
     assert [row.receptive_field_px for row in table.rows[1:]] == [3, 3, 3, 3, (12, 10)]
 
 
-def test_convolution_over_folded_rows_and_columns_is_bounded_from_above():
-    model = chain((6, 5, 1), layers.Reshape((30, 1)), layers.Conv1D(2, 3))
-    rows, columns = quiet_table(model).rows[-1].receptive_field_px
-    assert (rows, columns) == (6, 5)  # a window runs over the end of a row: 2 rows, and all 5 columns
+def test_convolution_over_folded_rows_and_columns_has_no_known_field():
+    folded = [layers.Reshape((30, 1)), layers.Conv1D(2, 1), layers.Conv1D(2, 3)]
+    table = quiet_table(chain((6, 5, 1), *folded))
+    assert [row.receptive_field_px for row in table.rows[1:]] == [1, 1, None]
 
 
 def test_convolution_over_an_image_axis_moved_to_the_channels_sees_all_of_it():
     table = quiet_table(chain((12, 10, 1), layers.Permute((3, 2, 1)), conv((1, 3))))
     assert table.rows[-1].receptive_field_px == (12, 3)
+
+
+def test_paths_that_step_through_the_image_differently_have_no_known_field():
+    one, two = [conv(strides=2, padding="same")], [layers.Cropping2D(((0, 20), (0, 18)))]
+    table = quiet_table(branches(one, two, merge=layers.Add()))
+    assert [row.receptive_field_px for row in table.rows[1:]] == [3, 1, None]
 
 
 def test_row_added_to_all_rows_is_seen_by_all_of_them():
@@ -591,23 +588,12 @@ def test_row_added_to_all_rows_is_seen_by_all_of_them():
     assert table.rows[-1].receptive_field_px == (20, 3)
 
 
-def test_centre_crop_that_enlarges_has_no_known_field():
-    table = quiet_table(chain((8, 8, 1), layers.CenterCrop(12, 12)))
-    assert (table.rows[-1].receptive_field_px, table.unknown_layers) == (None, ())
-
-
 def test_unknown_layers_and_vectors_have_no_receptive_field():
     model = chain((8, 8, 1), layers.Lambda(lambda x: x, output_shape=(8, 8, 1)), conv())
     with pytest.warns(UserWarning, match="lambda"):
         fields = [row.receptive_field_px for row in layer_table(model).rows]
     assert fields == [1, None, None]
     assert [row.receptive_field_px for row in quiet_table(chain((10,), layers.Dense(3))).rows] == [None, None]
-
-
-def test_convolution_after_global_pooling_sees_the_whole_map():
-    pooled = layers.GlobalAveragePooling2D(keepdims=True)
-    table = quiet_table(chain((8, 8, 3), conv(), pooled, conv(1), conv(3, padding="same"), layers.UpSampling2D(4)))
-    assert [row.receptive_field_px for row in table.rows[2:]] == [8, 8, 8, 8]
 
 
 # --- graphs ----------------------------------------------------------------------------------------------
@@ -826,7 +812,7 @@ def test_no_layer_runs(monkeypatch: pytest.MonkeyPatch):
 def test_text_is_aligned_and_says_what_counts():
     text = str(quiet_table(build_lenet()))
     lines = text.splitlines()
-    assert len({len(line) for line in lines[1:-3]}) == 1
+    assert [len(line) for line in lines if line.startswith("-")] == [len(lines[1])] * 2
     assert "Only convolutions and matrix products count as MACs" in text
     assert "FLOPs = 2 × MACs" in text
     assert "61,706" in lines[-4]
@@ -881,7 +867,7 @@ class NoConfig(layers.Layer):
     ("function", "arguments", "options", "error", "words"),
     [
         (conv_output_size, (0, 3), {}, ValueError, ["`input_size`", "at least 1", "input_size=0"]),
-        (conv_output_size, (3.5, 3), {}, TypeError, ["`input_size`", "whole number", "input_size=3.5"]),
+        (conv_output_size, (3.5, 3), {}, TypeError, ["`input_size`", "input_size=3.5"]),
         (conv_output_size, (8, 0), {}, ValueError, ["`kernel_size`", "kernel_size=0"]),
         (conv_output_size, (8, True), {}, TypeError, ["`kernel_size`", "kernel_size=True"]),
         (conv_output_size, (8, 3), {"stride": 0}, ValueError, ["`stride`", "stride=0"]),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from kerascv_course.architecture import Cost, compare, conv_cost, dense_cost, layer_table, stage_table
+from kerascv_course.architecture import Cost, compare_models, conv_cost, dense_cost, layer_table, stage_table
 from kerascv_course.models import build_lenet5
 
 
@@ -26,7 +26,7 @@ def branching():
 @pytest.mark.smoke
 def test_a_record_adds_up_the_table_and_its_memory():
     model = branching()
-    (record,) = compare([model], batch_size=4).records
+    (record,) = compare_models([model], batch_size=4).rows
     table = layer_table(model)
     assert record.params == model.count_params() == table.total_params
     assert (record.macs, record.flops) == (table.total_macs, 2 * table.total_macs)
@@ -38,35 +38,39 @@ def test_a_record_adds_up_the_table_and_its_memory():
 
 
 def test_depth_is_that_of_the_longest_path_and_weight_layers_are_all():
-    (record,) = compare([branching()]).records
+    (record,) = compare_models([branching()]).rows
     assert record.depth == 5  # 3x3, 1x1, 3x3, 3x3, dense; the short branch does not count
     assert record.weight_layers == 6  # and the norm
 
 
 @pytest.mark.parametrize(
     ("name", "depth", "weight_layers"),
-    [("MobileNetV2", 53, 105), ("ResNet50", 50, 107), ("InceptionV3", 48, 189)],
+    [
+        ("ResNet50", 50, 107),
+        pytest.param("MobileNetV2", 53, 105, marks=pytest.mark.slow),
+        pytest.param("InceptionV3", 48, 189, marks=pytest.mark.slow),
+    ],
 )
 def test_depth_and_weight_layers_are_those_of_the_names_and_of_the_table_of_keras(name, depth, weight_layers):
     model = getattr(keras.applications, name)(weights=None)
-    (record,) = compare([model]).records
+    (record,) = compare_models([model]).rows
     assert (record.depth, record.weight_layers) == (depth, weight_layers)
 
 
 def test_the_field_is_that_of_the_last_convolution():
-    (record,) = compare([build_lenet5()]).records
+    (record,) = compare_models([build_lenet5()]).rows
     assert record.receptive_field_px == 14  # 5x5, pooling, 5x5
-    (flat,) = compare([keras.Sequential([keras.Input((4,)), layers.Dense(2)])]).records
+    (flat,) = compare_models([keras.Sequential([keras.Input((4,)), layers.Dense(2)])]).rows
     assert flat.receptive_field_px is None
 
 
 def test_time_is_measured_only_where_it_is_asked_for():
-    (record,) = compare([branching()], runs=1).records
+    (record,) = compare_models([branching()], runs=1).rows
     assert record.step_ms > 0
 
 
 def test_a_comparison_is_a_table_in_text_and_html_and_rows_for_pandas():
-    comparison = compare([build_lenet5(), branching()])
+    comparison = compare_models([build_lenet5(), branching()])
     assert [row["name"] for row in comparison.to_dict()] == ["lenet5", "branching"]
     text = str(comparison).splitlines()
     assert text[0].split()[:3] == ["Model", "Parameters", "MACs"]
@@ -76,7 +80,7 @@ def test_a_comparison_is_a_table_in_text_and_html_and_rows_for_pandas():
 
 
 @pytest.mark.parametrize(
-    "measure", [layer_table, lambda model: compare([model]), lambda model: stage_table([model])]
+    "measure", [layer_table, lambda model: compare_models([model]), lambda model: stage_table([model])]
 )
 def test_a_data_frame_holds_what_the_dictionaries_hold(measure, monkeypatch):
     table = measure(branching())
@@ -151,15 +155,19 @@ def test_the_arguments_of_the_lectures_come_out():
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
-        (lambda: compare(build_lenet5()), TypeError, ["`models` of `compare`", "[ ]"]),
-        (lambda: compare([]), ValueError, ["`models` of `compare`", "one or more"]),
+        (lambda: compare_models(build_lenet5()), TypeError, ["`models` of `compare_models`", "[ ]"]),
+        (lambda: compare_models([]), ValueError, ["`models` of `compare_models`", "one or more"]),
         (
-            lambda: compare([keras.Sequential([layers.Dense(2)])]),
+            lambda: compare_models([keras.Sequential([layers.Dense(2)])]),
             ValueError,
             ["`model` of `layer_table`", "built"],
         ),
-        (lambda: compare([build_lenet5()], batch_size=0), ValueError, ["`batch_size` of `compare`", "at least 1"]),
-        (lambda: compare([build_lenet5()], runs=2.5), TypeError, ["`runs` of `compare`", "2.5"]),
+        (
+            lambda: compare_models([build_lenet5()], batch_size=0),
+            ValueError,
+            ["`batch_size` of `compare_models`", "at least 1"],
+        ),
+        (lambda: compare_models([build_lenet5()], runs=2.5), TypeError, ["`runs` of `compare_models`", "2.5"]),
         (lambda: stage_table(["vgg16"]), TypeError, ["`models` of `stage_table`", "vgg16"]),
         (
             lambda: stage_table([keras.Sequential([keras.Input((4,)), layers.Dense(2)], name="flat")]),

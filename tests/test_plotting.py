@@ -19,7 +19,7 @@ from nbclient import NotebookClient
 from PIL import Image
 
 from kerascv_course import build_lenet5, layer_table, plotting
-from kerascv_course.architecture import ModelRecord, compare
+from kerascv_course.architecture import ModelRecord, compare_models
 from kerascv_course.evaluation import RocCurve, calibration, roc_curves
 from kerascv_course.explain import LayerStatistics
 from kerascv_course.plotting.evaluation import plot_calibration_curve
@@ -83,7 +83,7 @@ FIGURES = {
         caption="two queries",
     ),
     "plot_architecture": lambda: plotting.plot_architecture(layer_table(build_lenet5()), caption="LeNet-5"),
-    "plot_model_costs": lambda: plotting.plot_model_costs(compare([build_lenet5()]).records, caption="one"),
+    "plot_model_costs": lambda: plotting.plot_model_costs(compare_models([build_lenet5()]).rows, caption="one"),
     "plot_roc_curves": lambda: plotting.plot_roc_curves(
         TEN, caption="ten classes, in a sentence that is rather long"
     ),
@@ -480,7 +480,7 @@ def test_the_layers_of_a_deep_network_are_one_box_for_each_size():
 
 
 def test_each_model_is_a_point_with_its_name_beside_it():
-    record = compare([build_lenet5()]).records[0]
+    record = compare_models([build_lenet5()]).rows[0]
     records = [ModelRecord(f"net{n}", 10**n, 10**n, 2 * 10**n, *[1] * 6, None) for n in range(3, 9)]
     figure = plotting.plot_model_costs([record, *records])
     (axis,) = figure.axes
@@ -708,7 +708,11 @@ GREY = np.zeros((2, 8, 8))
             ["table", "writes maps", "flat"],
         ),
         (lambda: plotting.plot_model_costs([]), ValueError, ["records", "plot_model_costs", "one or more"]),
-        (lambda: plotting.plot_model_costs([{"params": 1}]), TypeError, ["records", "architecture.compare"]),
+        (
+            lambda: plotting.plot_model_costs([{"params": 1}]),
+            TypeError,
+            ["records", "architecture.compare_models"],
+        ),
         (lambda: plotting.plot_roc_curves([]), ValueError, ["curves", "plot_roc_curves", "1 to 24", "0 curves"]),
         (lambda: plotting.plot_roc_curves(TEN * 3), ValueError, ["30 curves", "Draw some of them"]),
         (lambda: plotting.plot_roc_curves(TEN[0]), TypeError, ["curves", "evaluation.roc_curves"]),

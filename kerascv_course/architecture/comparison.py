@@ -3,16 +3,17 @@
 import statistics
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
 
-from kerascv_course._tables import as_frame, html_table, text_table
+from kerascv_course._tables import Layout, Table
 from kerascv_course._validation import check_int, input_error
 from kerascv_course.architecture.graph import layer_table
-from kerascv_course.architecture.table import LayerTable
+from kerascv_course.architecture.table import LayerTable, field_text
 
 _BYTES = 4  # of a weight or gradient in float32
 
@@ -49,36 +50,27 @@ class ModelRecord:
     step_ms: float | None
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """What `compare` measured: a record for each model, and the batch size of `training_bytes`."""
+@dataclass(frozen=True, repr=False)
+class ModelComparison(Table):
+    """What `compare_models` measured: a row for each model, and remarks; shown as a table."""
 
-    records: tuple[ModelRecord, ...]
-    batch_size: int
+    rows: tuple[ModelRecord, ...]
+    notes: tuple[str, ...]
 
-    def to_dict(self) -> list[dict[str, Any]]:
-        """Return one dictionary per model, as `pandas.DataFrame` takes them."""
-        return [asdict(record) for record in self.records]
-
-    def to_frame(self) -> Any:
-        """Return a `pandas.DataFrame` with one line per model, or raise `ImportError` where pandas is missing."""
-        return as_frame(self.to_dict())
-
-    def __str__(self) -> str:
-        return text_table(_HEADER, [_cells(record) for record in self.records], notes=[self._note])
-
-    def _repr_html_(self) -> str:
-        return html_table(_HEADER, [_cells(record) for record in self.records], notes=[self._note])
-
-    @property
-    def _note(self) -> str:
-        return (
-            f"MACs, activations and ms for one image; training memory for {self.batch_size} images with Adam, "
-            "in float32."
-        )
+    _columns: ClassVar = {
+        "Model": "name",
+        "Parameters": "params:,",
+        "MACs": lambda row: f"{row.macs / 1e6:,.1f} M",
+        "Activations": lambda row: f"{row.activation_bytes / 2**20:,.1f} MiB",
+        "Training memory": lambda row: f"{row.training_bytes / 2**20:,.0f} MiB",
+        "Depth": "depth",
+        "Weight layers": "weight_layers",
+        "Field": lambda row: field_text(row.receptive_field_px),
+        "ms per image": "step_ms:,.1f",
+    }
 
 
-def compare(models: Sequence[keras.Model], *, batch_size: int = 32, runs: int = 0) -> Comparison:
+def compare_models(models: Sequence[keras.Model], *, batch_size: int = 32, runs: int = 0) -> ModelComparison:
     """Measure what several models cost.
 
     All but the time follows from the graph of a model, as in `layer_table`, without computing an image. With
@@ -90,7 +82,7 @@ def compare(models: Sequence[keras.Model], *, batch_size: int = 32, runs: int = 
         runs: How often the forward pass is timed; 0 measures no time.
 
     Returns:
-        One record per model, in their order; it shows itself as a table.
+        One row per model, in their order; it shows itself as a table.
 
     Raises:
         TypeError: If `models` is no list of models, or a number is not whole.
@@ -98,21 +90,21 @@ def compare(models: Sequence[keras.Model], *, batch_size: int = 32, runs: int = 
 
     Example:
         >>> small = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(2, 3)], name="small")
-        >>> (record,) = compare([small]).records
-        >>> record.params, record.macs, record.depth, record.receptive_field_px
+        >>> (row,) = compare_models([small]).rows
+        >>> row.params, row.macs, row.depth, row.receptive_field_px
         (20, 648, 1, 3)
 
     Source: Boracchi (table of the applications); Di Stefano (memory for training).
     """
-    checked = _check_models("compare", models)
-    batch_size = check_int("compare", "batch_size", batch_size, 1)
-    runs = check_int("compare", "runs", runs, 0)
-    records = []
+    checked = _check_models("compare_models", models)
+    batch_size = check_int("compare_models", "batch_size", batch_size, 1)
+    runs = check_int("compare_models", "runs", runs, 0)
+    rows = []
     for model in checked:
         table = layer_table(model)
         last_map = [row for row in table.rows if row.macs and len(row.output_shape) == 4]
         kept = 2 * batch_size * table.activation_bytes
-        records.append(
+        rows.append(
             ModelRecord(
                 name=model.name,
                 params=table.total_params,
@@ -127,7 +119,10 @@ def compare(models: Sequence[keras.Model], *, batch_size: int = 32, runs: int = 
                 step_ms=_step_ms(model, runs) if runs else None,
             )
         )
-    return Comparison(tuple(records), batch_size)
+    note = (
+        f"MACs, activations and ms for one image; training memory for {batch_size} images with Adam, in float32."
+    )
+    return ModelComparison(tuple(rows), (note,))
 
 
 @dataclass(frozen=True)
@@ -151,32 +146,21 @@ class StageRecord:
     macs: int
 
 
-@dataclass(frozen=True)
-class StageTable:
+@dataclass(frozen=True, repr=False)
+class StageTable(Table):
     """What `stage_table` found: for each model its stages, from the finest resolution to the coarsest."""
 
     stages: tuple[tuple[StageRecord, ...], ...]
 
-    def to_dict(self) -> list[dict[str, Any]]:
-        """Return one dictionary per stage, as `pandas.DataFrame` takes them."""
-        return [asdict(stage) for stages in self.stages for stage in stages]
+    @property
+    def rows(self) -> tuple[StageRecord, ...]:  # type: ignore[override]
+        """The stages of all models."""
+        return tuple(stage for stages in self.stages for stage in stages)
 
-    def to_frame(self) -> Any:
-        """Return a `pandas.DataFrame` with one line per stage, or raise `ImportError` where pandas is missing."""
-        return as_frame(self.to_dict())
-
-    def _lines(self) -> list[list[str]]:
-        columns = [[stages[0].model, *map(_stage_cell, stages)] for stages in self.stages]
-        height = max(map(len, columns))
-        return [[column[row] if row < len(column) else "" for column in columns] for row in range(height)]
-
-    def __str__(self) -> str:
-        head, *body = self._lines()
-        return text_table(head, body, left=len(head))
-
-    def _repr_html_(self) -> str:
-        head, *body = self._lines()
-        return html_table(head, body, left=len(head))
+    def _layout(self) -> Layout:
+        header = [stages[0].model for stages in self.stages]
+        columns = ([_stage_text(stage) for stage in stages] for stages in self.stages)
+        return Layout(header, list(zip_longest(*columns, fillvalue="")), left=len(header))
 
 
 def stage_table(models: Sequence[keras.Model]) -> StageTable:
@@ -206,7 +190,8 @@ def stage_table(models: Sequence[keras.Model]) -> StageTable:
         8 x 8, 4 maps, 1 layer
         4 x 4, 6 maps, 1 layer
     """
-    return StageTable(tuple(_stages(model, layer_table(model)) for model in _check_models("stage_table", models)))
+    checked = _check_models("stage_table", models)
+    return StageTable(tuple(_stages(model, layer_table(model)) for model in checked))
 
 
 def _stages(model: keras.Model, table: LayerTable) -> tuple[StageRecord, ...]:
@@ -217,53 +202,22 @@ def _stages(model: keras.Model, table: LayerTable) -> tuple[StageRecord, ...]:
             at_size.setdefault((height, width), []).append(row)
     if not at_size:
         raise input_error("stage_table", "models", "models that compute maps of an image", model.name)
-    stages = []
-    for size, rows in at_size.items():
-        convolutions = sum(bool(row.macs) for row in rows)
-        stages.append(
-            StageRecord(
-                model=model.name,
-                size_px=size,
-                channels=rows[-1].output_shape[3],
-                layers=convolutions,
-                params=sum(row.params for row in rows),
-                macs=sum(row.macs or 0 for row in rows),
-            )
+    return tuple(
+        StageRecord(
+            model=model.name,
+            size_px=size,
+            channels=rows[-1].output_shape[3],
+            layers=sum(bool(row.macs) for row in rows),
+            params=sum(row.params for row in rows),
+            macs=sum(row.macs or 0 for row in rows),
         )
-    return tuple(stages)
+        for size, rows in at_size.items()
+    )
 
 
-def _stage_cell(stage: StageRecord) -> str:
+def _stage_text(stage: StageRecord) -> str:
     layers = f"{stage.layers} layer{'' if stage.layers == 1 else 's'}"
     return f"{stage.size_px[0]} x {stage.size_px[1]}, {stage.channels} maps, {layers}"
-
-
-_HEADER = (
-    "Model",
-    "Parameters",
-    "MACs",
-    "Activations",
-    "Training memory",
-    "Depth",
-    "Weight layers",
-    "Field",
-    "ms per image",
-)
-
-
-def _cells(record: ModelRecord) -> tuple[str, ...]:
-    field = record.receptive_field_px
-    return (
-        record.name,
-        f"{record.params:,}",
-        f"{record.macs / 1e6:,.1f} M",
-        f"{record.activation_bytes / 2**20:,.1f} MiB",
-        f"{record.training_bytes / 2**20:,.0f} MiB",
-        str(record.depth),
-        str(record.weight_layers),
-        "-" if field is None else " x ".join(map(str, field)) if isinstance(field, tuple) else str(field),
-        "-" if record.step_ms is None else f"{record.step_ms:,.1f}",
-    )
 
 
 def _check_models(function: str, models: Any) -> list[keras.Model]:

@@ -1,7 +1,7 @@
-"""What one layer does: its multiply-accumulates, and how it moves the receptive field.
+"""What one layer does: its multiply-accumulates, and how it changes the receptive field.
 
 Only convolutions and matrix products count as multiply-accumulates (MACs). A layer or operation that no table
-below names is unknown; it is never taken to be free.
+below names is unknown; it is never taken to be free. To teach a layer, write a function from its `Call` to both.
 """
 
 import math
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kerascv_course.architecture import fields
-from kerascv_course.architecture.fields import Field, Window
+from kerascv_course.architecture.fields import Field
 
 
 @dataclass(frozen=True)
@@ -59,56 +59,57 @@ class Call:
         """The axes of the input other than batch and channels."""
         return [axis for axis in range(1, len(self.x.shape)) if axis != self.channel_axis]
 
-    def per_axis(self, key: str) -> list[Any]:
-        """Return a setting once per image axis, whether the layer holds one number or a tuple."""
-        value = self.config[key]
+    @property
+    def values(self) -> int:
+        """Values that it writes for one image."""
+        return math.prod(self.output[1:])
+
+    @property
+    def taps(self) -> int:
+        """Positions that its kernel covers."""
+        return math.prod(self.per_axis("kernel_size"))
+
+    def per_axis(self, key: str) -> list[int]:
+        """Return a setting once per image axis, whether the layer holds one number, a tuple or none (1)."""
+        value = self.config.get(key, 1)
         return [value] * len(self.image_axes) if isinstance(value, int) else list(value)
 
-    def sizes(self) -> list[tuple[int, int, int]]:
-        """Return (axis, input size, output size) for each image axis."""
-        return [(axis, self.x.shape[axis], self.output[axis]) for axis in self.image_axes]
+    def slid(self, kernel: str = "kernel_size", *, mixed: bool = False) -> Field:
+        """Return the field of its outputs where its window slides over the image; `mixed`: over all channels."""
+        settings = zip(*map(self.per_axis, (kernel, "dilation_rate", "strides")), strict=True)
+        windows = {
+            axis: (dilation * (size - 1), stride)
+            for axis, (size, dilation, stride) in zip(self.image_axes, settings, strict=True)
+        }
+        return fields.slide(fields.contract(self.x.field, [self.channel_axis] if mixed else []), windows)
 
 
 Effect = tuple[int, Field]
 """MACs for one image, and the field of the outputs."""
 
 
-def _windows(call: Call, kernel: str, dilation: str | None, make: Callable[..., Window]) -> dict[int, Window]:
-    dilations = call.per_axis(dilation) if dilation else [1] * len(call.image_axes)
-    settings = zip(call.sizes(), call.per_axis(kernel), call.per_axis("strides"), dilations, strict=True)
-    padding = call.config["padding"]
-    return {axis: make(n_in, n_out, k, s, d, padding) for (axis, n_in, n_out), k, s, d in settings}
-
-
-def _convolved(call: Call, make: Callable[..., Window] = fields.conv_window) -> Field:
-    mixed = fields.contract(call.x.field, [call.channel_axis])
-    return fields.slide(mixed, _windows(call, "kernel_size", "dilation_rate", make))
-
-
 def _convolution(call: Call) -> Effect:
-    per_value = math.prod(call.per_axis("kernel_size")) * (call.channels // call.config["groups"])
-    return per_value * math.prod(call.output[1:]), _convolved(call)
+    return call.taps * (call.channels // call.config["groups"]) * call.values, call.slid(mixed=True)
 
 
 def _depthwise(call: Call) -> Effect:
-    field = fields.slide(call.x.field, _windows(call, "kernel_size", "dilation_rate", fields.conv_window))
-    return math.prod(call.per_axis("kernel_size")) * math.prod(call.output[1:]), field
+    return call.taps * call.values, call.slid()
 
 
 def _separable(call: Call) -> Effect:
-    middle = call.channels * call.config["depth_multiplier"]
-    per_position = middle * (math.prod(call.per_axis("kernel_size")) + call.config["filters"])
-    return per_position * math.prod(n_out for _, _, n_out in call.sizes()), _convolved(call)
+    filters, middle = call.config["filters"], call.channels * call.config["depth_multiplier"]
+    return middle * (call.taps + filters) * (call.values // filters), call.slid(mixed=True)
 
 
 def _transposed(call: Call) -> Effect:
-    per_position = math.prod(call.per_axis("kernel_size")) * call.config["filters"]
-    return per_position * math.prod(call.x.shape[1:]), _convolved(call, fields.transposed_window)
+    macs = call.taps * call.config["filters"] * math.prod(call.x.shape[1:])
+    strided = any(stride > 1 for stride in call.per_axis("strides"))
+    return macs, fields.if_whole(call.x.field) if strided else call.slid(mixed=True)
 
 
 def _dense(call: Call) -> Effect:
     last = len(call.x.shape) - 1
-    return call.x.shape[last] * math.prod(call.output[1:]), fields.contract(call.x.field, [last])
+    return call.x.shape[last] * call.values, fields.contract(call.x.field, [last])
 
 
 def _matmul(call: Call) -> Effect:
@@ -120,11 +121,11 @@ def _matmul(call: Call) -> Effect:
         inner, field = right.shape[axis], fields.contract(right.field, [axis])
     if isinstance(left, Tensor) and isinstance(right, Tensor):
         field = None  # attention: what a value sees depends on both factors
-    return inner * math.prod(call.output[1:]), field
+    return inner * call.values, field
 
 
 def _pooling(call: Call) -> Effect:
-    return 0, fields.slide(call.x.field, _windows(call, "pool_size", None, fields.conv_window))
+    return 0, call.slid("pool_size")
 
 
 def _global_pooling(call: Call) -> Effect:
@@ -155,67 +156,25 @@ def _reshaped(call: Call) -> Effect:
 
 def _permuted(call: Call) -> Effect:
     order = (0, *call.config["dims"]) if "dims" in call.config else call.config["axes"]
-    order = list(order or reversed(range(len(call.x.shape))))
-    return 0, fields.move_axes(call.x.field, order.index)
-
-
-def _padded(call: Call) -> Effect:
-    return _shifted(call, call.config["padding"], -1)
-
-
-def _cropped(call: Call) -> Effect:
-    return _shifted(call, call.config["cropping"], 1)
-
-
-def _shifted(call: Call, amounts: Any, sign: int) -> Effect:
-    first = amounts[0]
-    starts = [first] if isinstance(first, int) else [pair[0] for pair in amounts]
-    windows = {
-        axis: fields.slice_window(sign * start, 1, n_out)
-        for (axis, _, n_out), start in zip(call.sizes(), starts, strict=True)
-    }
-    return 0, fields.slide(call.x.field, windows)
-
-
-def _padded_all_axes(call: Call) -> Effect:
-    width = call.config["pad_width"]
-    windows = {
-        axis: fields.slice_window(-int(width[axis][0]), 1, size)
-        for axis, size in enumerate(call.output)
-        if axis > 0
-    }
-    return 0, fields.slide(call.x.field, windows)
-
-
-def _center_cropped(call: Call) -> Effect:
-    if any(n_out > n_in for _, n_in, n_out in call.sizes()):
-        return 0, None  # an image that is too small is enlarged instead
-    windows = {axis: fields.slice_window((n_in - n_out) // 2, 1, n_out) for axis, n_in, n_out in call.sizes()}
-    return 0, fields.slide(call.x.field, windows)
+    return 0, fields.move_axes(call.x.field, list(order or reversed(range(len(call.x.shape)))).index)
 
 
 def _resized(call: Call) -> Effect:
-    interpolation = call.config.get("interpolation", "nearest")
-    special = ("crop_to_aspect_ratio", "pad_to_aspect_ratio", "antialias")
-    if interpolation not in ("nearest", "bilinear") or any(call.config.get(option) for option in special):
-        return 0, None
-    windows = {axis: fields.resize_window(n_in, n_out, interpolation) for axis, n_in, n_out in call.sizes()}
-    return 0, fields.slide(call.x.field, windows)
+    return 0, call.x.field if call.output == call.x.shape else fields.if_whole(call.x.field)
+
+
+def _center_cropped(call: Call) -> Effect:
+    if any(call.output[axis] > call.x.shape[axis] for axis in call.image_axes):
+        return _resized(call)  # an image that is too small is enlarged instead
+    return 0, call.x.field
 
 
 def _sliced(call: Call) -> Effect:
     keys = call.args[1] if isinstance(call.args[1], list | tuple) else [call.args[1]]
     if not all(isinstance(key, slice) for key in keys):
-        return 0, None  # an index, a new axis, an ellipsis: the axes no longer correspond
-    windows = {}
-    for axis, key in enumerate(keys[1:], start=1):
-        start, _, step = key.indices(call.x.shape[axis])
-        windows[axis] = fields.slice_window(start, step, call.output[axis])
-    return 0, fields.slide(call.x.field, windows)
-
-
-def _split(call: Call) -> Effect:
-    return 0, fields.contract(call.x.field, [call.config["axis"] % len(call.x.shape)])
+        return 0, fields.if_whole(call.x.field)  # an index, a new axis, an ellipsis: the axes no longer correspond
+    steps = {axis: (0, key.indices(call.x.shape[axis])[2]) for axis, key in enumerate(keys) if axis > 0}
+    return 0, fields.slide(call.x.field, steps)
 
 
 def _pointwise(call: Call) -> Effect:
@@ -239,18 +198,18 @@ LAYERS = _table(
     (_pooling, "MaxPooling1D MaxPooling2D MaxPooling3D AveragePooling1D AveragePooling2D AveragePooling3D"),
     (_global_pooling, "GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D"),
     (_global_pooling, "GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D"),
-    (_elementwise, "Add Average Maximum Minimum Multiply Subtract"),
+    (_elementwise, "Add Average Maximum Minimum Multiply Subtract CustomScaleLayer"),  # of InceptionResNetV2
     (_concatenation, "Concatenate"),
-    (_padded, "ZeroPadding1D ZeroPadding2D ZeroPadding3D"),
-    (_cropped, "Cropping1D Cropping2D Cropping3D"),
+    (_pointwise, "ZeroPadding1D ZeroPadding2D ZeroPadding3D Cropping1D Cropping2D Cropping3D"),
     (_center_cropped, "CenterCrop"),
     (_resized, "UpSampling1D UpSampling2D UpSampling3D Resizing"),
     (_reshaped, "Flatten Reshape"),
     (_permuted, "Permute"),
     (_pointwise, "BatchNormalization GroupNormalization LayerNormalization RMSNormalization UnitNormalization"),
     (_pointwise, "kerascv_course>LocalResponseNormalization"),  # the name under which it is saved
-    (_pointwise, "Normalization Rescaling Activation ELU LeakyReLU PReLU ReLU Softmax"),
+    (_pointwise, "Normalization Rescaling Activation ELU LeakyReLU PReLU ReLU Softmax LayerScale"),
     (_passed, "InputLayer Identity ActivityRegularization Dropout AlphaDropout GaussianDropout GaussianNoise"),
+    (_passed, "StochasticDepth"),  # with LayerScale, of ConvNeXt
     (_passed, "SpatialDropout1D SpatialDropout2D SpatialDropout3D AugMix CutMix MixUp RandAugment Solarization"),
     (_passed, "RandomBrightness RandomColorDegeneration RandomColorJitter RandomContrast RandomElasticTransform"),
     (_passed, "RandomErasing RandomFlip RandomGaussianBlur RandomGrayscale RandomHue RandomInvert"),
@@ -268,14 +227,13 @@ OPERATIONS = _table(
     (_elementwise, "Softsign LogSigmoid HardSigmoid HardSilu HardTanh Softmax LogSoftmax"),
     (_reduction, "Mean Sum Max Min Amax Amin Prod Var Std Any All"),
     (_concatenation, "Concatenate"),
-    (_padded_all_axes, "Pad"),
+    (_pointwise, "Pad"),
     (_reshaped, "Reshape ExpandDims Squeeze"),
     (_permuted, "Transpose"),
     (_sliced, "GetItem"),
-    (_split, "Split"),
-    (_passed, "StopGradient"),
+    (_passed, "Split StopGradient"),
 )
 """Operations of `keras.ops` by the name of their class."""
 
-PASSIVE = frozenset({_passed, _reshaped, _permuted, _sliced, _split})
+PASSIVE = frozenset({_passed, _reshaped, _permuted, _sliced})
 """Effects that write no values at inference: the layer passes on its input, or looks at it in another shape."""

@@ -132,31 +132,25 @@ class _Walk:
         for history, tensor in zip(_histories(config["input_layers"], operations), inputs, strict=True):
             tensors_at[history] = tensor
             if not prefix:  # inside a nested model the input is what the layer before has written
-                self.visit(operations[history[0]], [tensor], {}, prefix, [_spec(tensor)])
-        outputs = _histories(config["output_layers"], operations)
-        recorded = dict(zip(outputs, (_spec(tensor) for tensor in model.outputs), strict=True))
-        waiting = []
-        for layer in config["layers"]:
-            for index, node in enumerate(layer["inbound_nodes"]):
-                references = dict(_references(node))
-                recorded.update(references)
-                waiting.append((layer["name"], index, node, references))
+                self.visit(operations[history[0]], [tensor], {}, prefix)
+        waiting = [
+            (layer["name"], index, node)
+            for layer in config["layers"]
+            for index, node in enumerate(layer["inbound_nodes"])
+        ]
         while waiting:
             later = []
-            for name, index, node, references in waiting:
-                if any(history not in tensors_at for history in references):
-                    later.append((name, index, node, references))  # a second call, listed with the first
+            for name, index, node in waiting:
+                if any(history not in tensors_at for history in _references(node)):
+                    later.append((name, index, node))  # a second call, listed with the first
                     continue
                 args, kwargs = _bind(node["args"], tensors_at), _bind(node["kwargs"], tensors_at)
-                specs = None
-                if all(tensors_at[history].shape == shape for history, (shape, _) in references.items()):
-                    specs = _recorded_outputs(recorded, name, index)
-                results = self.visit(operations[name], args, kwargs, prefix, specs)
+                results = self.visit(operations[name], args, kwargs, prefix)
                 tensors_at.update({(name, index, place): tensor for place, tensor in enumerate(results)})
             if len(later) == len(waiting):
                 raise _unfit(self.model, "a model with a complete graph", f"{later[0][0]!r} has a loose end.")
             waiting = later
-        return [tensors_at[history] for history in outputs]
+        return [tensors_at[history] for history in _histories(config["output_layers"], operations)]
 
     def config_of(self, model: keras.Model) -> dict[str, Any]:
         """Return the public configuration of a functional model, which holds its graph."""
@@ -170,73 +164,57 @@ class _Walk:
             raise _unfit(self.model, "a model whose layers all have a `get_config`", way_out) from error
         return config
 
-    def visit(
-        self,
-        operation: Any,
-        args: Sequence[Any],
-        kwargs: dict[str, Any],
-        prefix: str,
-        specs: "list[Spec] | None" = None,
-    ) -> list[Tensor]:
-        """Measure one call, and return its outputs; their shapes are inferred where `specs` does not hold them."""
+    def visit(self, operation: Any, args: Sequence[Any], kwargs: dict[str, Any], prefix: str) -> list[Tensor]:
+        """Measure one call, and return its outputs."""
         inputs = [leaf for leaf in keras.tree.flatten([args, kwargs]) if isinstance(leaf, Tensor)]
         if isinstance(operation, keras.Model) and _has_graph(operation):
             return self.open(operation, inputs, f"{prefix}{operation.name}/")
-        specs = specs or _infer(operation, args, kwargs)
+        outputs = inputs if isinstance(operation, keras.layers.InputLayer) else _infer(operation, args, kwargs)
         name = prefix + operation.name
-        if any(None in shape[1:] for shape, _ in specs):
-            raise _unfit(self.model, "a model with fixed sizes", f"{name!r} has the output shape {specs[0][0]}.")
+        if any(None in output.shape[1:] for output in outputs):
+            raise _unfit(
+                self.model, "a model with fixed sizes", f"{name!r} has the output shape {outputs[0].shape}."
+            )
         known = LAYERS if isinstance(operation, keras.Layer) else OPERATIONS
         effect = known.get(_known_class(operation))
         macs: int | None = None
         field: Field = None
         if effect is not None:
-            macs, field = effect(Call(operation.get_config(), args, inputs, specs[0][0]))
+            macs, field = effect(Call(operation.get_config(), args, inputs, outputs[0].shape))
         depth = max((tensor.depth for tensor in inputs), default=0)
         depth += isinstance(operation, keras.Layer) and bool(macs)
-        self.record(operation, name, specs, macs, field, depth, passive=effect in PASSIVE)
-        return [Tensor(shape, dtype, field, depth) for shape, dtype in specs]
-
-    def record(
-        self,
-        operation: Any,
-        name: str,
-        specs: "list[Spec]",
-        macs: int | None,
-        field: Field,
-        depth: int,
-        passive: bool,
-    ) -> None:
-        """Add the row of one call, with the weights that no earlier row has counted."""
-        is_layer = isinstance(operation, keras.Layer)
-        weights = {id(weight): weight for weight in (operation.weights if is_layer else ())}
-        fresh = {key: math.prod(weight.shape) for key, weight in weights.items() if key not in self.counted}
-        self.counted.update(fresh)
+        results = [Tensor(tuple(output.shape), output.dtype, field, depth) for output in outputs]
+        written = [] if effect in PASSIVE else [(math.prod(one.shape[1:]), one.dtype) for one in results]
+        params, trainable_params = self.count_weights(operation)
         self.calls[id(operation)] = self.calls.get(id(operation), 0) + 1
-        written = [] if passive else [(math.prod(shape[1:]), dtype) for shape, dtype in specs]
         self.rows.append(
             LayerRow(
                 name=name,
-                layer_type=("" if is_layer else "ops.") + type(operation).__name__,
-                output_shape=specs[0][0] if len(specs) == 1 else tuple(shape for shape, _ in specs),
-                params=sum(fresh.values()),
-                trainable_params=sum(size for key, size in fresh.items() if key in self.trainable),
+                layer_type=("" if isinstance(operation, keras.Layer) else "ops.") + type(operation).__name__,
+                output_shape=results[0].shape if len(results) == 1 else tuple(one.shape for one in results),
+                params=params,
+                trainable_params=trainable_params,
                 macs=macs,
                 flops=None if macs is None else 2 * macs,
                 activation_values=sum(count for count, _ in written),
                 activation_bytes=sum(count * _bytes_per_value(dtype) for count, dtype in written),
-                receptive_field_px=_size_px(field),
+                receptive_field_px=fields.size_px(field),
                 call=self.calls[id(operation)],
                 depth=depth,
             )
         )
+        return results
+
+    def count_weights(self, operation: Any) -> tuple[int, int]:
+        """Return the size of the weights that no earlier row has counted, and of those that are trained."""
+        weights = {id(weight): math.prod(weight.shape) for weight in getattr(operation, "weights", ())}
+        fresh = {key: size for key, size in weights.items() if key not in self.counted}
+        self.counted.update(fresh)
+        return sum(fresh.values()), sum(size for key, size in fresh.items() if key in self.trainable)
 
 
 History = tuple[str, int, int]
 """Where a tensor comes from: name of the layer, index of its call, index of the output."""
-
-Spec = tuple[tuple[int, ...], str]
-"""Shape and dtype of a tensor."""
 
 
 def _histories(struct: Any, operations: dict[str, Any]) -> list[History]:
@@ -249,12 +227,11 @@ def _histories(struct: Any, operations: dict[str, Any]) -> list[History]:
     return histories
 
 
-def _references(value: Any) -> Iterator[tuple[History, Spec]]:
-    """Yield origin, shape and dtype of each tensor in the serialised arguments of a call."""
+def _references(value: Any) -> Iterator[History]:
+    """Yield the origin of each tensor in the serialised arguments of a call."""
     if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
-        config = value["config"]
-        name, index, place = config["keras_history"]
-        yield (name, index, place), (tuple(config["shape"]), config["dtype"])
+        name, index, place = value["config"]["keras_history"]
+        yield name, index, place
     elif isinstance(value, dict | list | tuple):
         for item in value.values() if isinstance(value, dict) else value:
             yield from _references(item)
@@ -268,40 +245,21 @@ def _bind(value: Any, tensors: dict[History, Tensor]) -> Any:
         return value
     kind = str(value.get("class_name", ""))
     if kind == "__keras_tensor__":
-        return tensors[next(_references(value))[0]]
+        return tensors[next(_references(value))]
     if kind.startswith("__"):  # slices and constant arrays
         return keras.saving.deserialize_keras_object(value)
     return {key: _bind(item, tensors) for key, item in value.items()}
 
 
-def _recorded_outputs(recorded: dict[History, Spec], name: str, index: int) -> list[Spec]:
-    """Return the outputs of a call as its consumers have recorded them; empty where a first one is not used."""
-    specs: list[Spec] = []
-    while (name, index, len(specs)) in recorded:
-        specs.append(recorded[name, index, len(specs)])
-    used = sum(history[:2] == (name, index) for history in recorded)
-    return specs if len(specs) == used else []
-
-
-def _spec(tensor: Any) -> Spec:
-    return tuple(tensor.shape), tensor.dtype
-
-
-def _infer(operation: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Spec]:
+def _infer(operation: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> list[keras.KerasTensor]:
     """Return the outputs of a call by symbolic shape inference."""
     args, kwargs = keras.tree.map_structure(
         lambda leaf: keras.KerasTensor(leaf.shape, leaf.dtype) if isinstance(leaf, Tensor) else leaf,
         (tuple(args), kwargs),
     )
-    outputs = keras.tree.flatten(operation.compute_output_spec(*args, **kwargs))
-    return [_spec(tensor) for tensor in outputs]
+    return keras.tree.flatten(operation.compute_output_spec(*args, **kwargs))
 
 
 def _bytes_per_value(dtype: str) -> int:
     bits = re.search(r"\d+", dtype)  # float32, bfloat16, float8_e4m3fn; bool has no number
     return max(int(bits.group()) // 8, 1) if bits else 1
-
-
-def _size_px(field: Field) -> int | tuple[int, ...] | None:
-    sizes = tuple(span.size_px for span in field or ())
-    return sizes[0] if len(set(sizes)) == 1 else sizes or None

@@ -1,20 +1,15 @@
-"""The records of a layer table, and their layout as text and HTML."""
+"""The records of a layer table, and their layout."""
 
-import html
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
-from kerascv_course._tables import as_frame, html_line
+from kerascv_course._tables import Layout, Table
 
 _LEGEND = (
     "Only convolutions and matrix products count as MACs (multiply-accumulates); FLOPs = 2 × MACs.",
     "MACs, FLOPs, activations and bytes are for one image.",
     "Field: the side in pixels of what one value sees of the input; it may be larger than the image.",
 )
-_HEADER = (
-    "Layer", "Type", "Output shape", "Parameters", "Trainable", "MACs", "FLOPs", "Activations", "Bytes", "Field"
-)  # fmt: skip
-_LEFT = 3  # the first columns hold text
 
 
 @dataclass(frozen=True)
@@ -32,9 +27,10 @@ class LayerRow:
         activation_values: Values that the layer writes for one image; 0 where it only passes on its input.
         activation_bytes: The same in bytes, in the dtype of the layer's output.
         receptive_field_px: Side of the region of the input that one value sees, in pixels; one number per axis
-            where they differ; None for inputs that are no images and where it is not known. It is theoretical:
-            the region may reach beyond the image, the statistics of normalisation layers are left out, and
-            where branches meet that step through the image differently it is the union over all positions.
+            where they differ; None for inputs that are no images and where it is not known, as behind layers that
+            enlarge their maps. It is theoretical: the region may reach beyond the image, the statistics of
+            normalization layers are left out, and where paths meet the largest of their regions counts. After
+            global pooling, or a dense layer on flattened maps, it is the whole image.
         call: 1 for the first call of the layer, 2 for the second, ...
         depth: Convolutions and dense layers on the longest path from the input to here, this one included.
     """
@@ -53,12 +49,25 @@ class LayerRow:
     depth: int = 0
 
 
-@dataclass(frozen=True)
-class LayerTable:
+@dataclass(frozen=True, repr=False)
+class LayerTable(Table):
     """What `layer_table` measured: the rows from input to output, and the name of the model."""
 
     model_name: str
     rows: tuple[LayerRow, ...]
+
+    _columns: ClassVar = {
+        "Layer": lambda row: row.name if row.call == 1 else f"{row.name} (call {row.call})",
+        "Type": "layer_type",
+        "Output shape": lambda row: _shape(row.output_shape),
+        "Parameters": "params:,",
+        "Trainable": "trainable_params:,",
+        "MACs": lambda row: _count(row.macs),
+        "FLOPs": lambda row: _count(row.flops),
+        "Activations": "activation_values:,",
+        "Bytes": "activation_bytes:,",
+        "Field": lambda row: field_text(row.receptive_field_px),
+    }
 
     @property
     def total_params(self) -> int:
@@ -100,49 +109,28 @@ class LayerTable:
         """Names of the layers whose MACs are not known."""
         return tuple(dict.fromkeys(row.name for row in self.rows if row.macs is None))
 
-    def to_dict(self) -> list[dict[str, Any]]:
-        """Return one dictionary per row, as `pandas.DataFrame` takes them."""
-        return [asdict(row) for row in self.rows]
+    @property
+    def notes(self) -> tuple[str, ...]:  # type: ignore[override]
+        """What counts, and what is not known."""
+        unknown = f"MACs not known, and not in the totals: {', '.join(self.unknown_layers)}."
+        return (*_LEGEND, unknown) if self.unknown_layers else _LEGEND
 
-    def to_frame(self) -> Any:
-        """Return a `pandas.DataFrame` with one line per row, or raise `ImportError` where pandas is missing."""
-        return as_frame(self.to_dict())
-
-    def __str__(self) -> str:
-        lines = [_HEADER, *(_cells(row) for row in self.rows), _total_cells(self)]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        sides = "<" * _LEFT + ">" * (len(_HEADER) - _LEFT)
-        head, *body, total = (
-            "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(line, sides, widths, strict=True))
-            for line in lines
-        )
-        rule = "-" * len(head)
-        return "\n".join([self.model_name, head, rule, *body, rule, total, *_notes(self)])
-
-    def _repr_html_(self) -> str:
-        total = html_line(_total_cells(self), "th", _LEFT)
-        head = html_line(_HEADER, "th", _LEFT)
-        body = "".join(html_line(_cells(row), "td", _LEFT) for row in self.rows)
-        notes = "<br>".join(html.escape(note) for note in _notes(self))
-        return (
-            f"<table><caption>{html.escape(self.model_name)}</caption><thead>{head}</thead>"
-            f"<tbody>{body}</tbody><tfoot>{total}</tfoot></table><p><small>{notes}</small></p>"
-        )
+    def _layout(self) -> Layout:
+        least = "at least " if self.unknown_layers else ""
+        products = (f"{least}{number:,}" for number in (self.total_macs, self.total_flops))
+        weights = (f"{number:,}" for number in (self.total_params, self.trainable_params))
+        values = (f"{number:,}" for number in (self.total_activations, self.activation_bytes))
+        total = ("Total", "", "", *weights, *products, *values, "")
+        return super()._layout()._replace(left=3, title=self.model_name, total=total)
 
 
-def _cells(row: LayerRow) -> tuple[str, ...]:
-    field = row.receptive_field_px
-    return (
-        row.name if row.call == 1 else f"{row.name} (call {row.call})",
-        row.layer_type,
-        _shape(row.output_shape),
-        f"{row.params:,}",
-        f"{row.trainable_params:,}",
-        *("unknown" if number is None else f"{number:,}" for number in (row.macs, row.flops)),
-        f"{row.activation_values:,}",
-        f"{row.activation_bytes:,}",
-        "-" if field is None else " x ".join(map(str, field)) if isinstance(field, tuple) else str(field),
-    )
+def field_text(field: int | tuple[int, ...] | None) -> str:
+    """Return a receptive field as it stands in a table."""
+    return "-" if field is None else " x ".join(map(str, field)) if isinstance(field, tuple) else str(field)
+
+
+def _count(number: int | None) -> str:
+    return "unknown" if number is None else f"{number:,}"
 
 
 def _shape(shape: tuple[Any, ...]) -> str:
@@ -150,17 +138,3 @@ def _shape(shape: tuple[Any, ...]) -> str:
     if any(isinstance(part, tuple) for part in shape):
         return ", ".join(_shape(part) for part in shape)
     return " × ".join(map(str, shape[1:])) or "1"
-
-
-def _total_cells(table: LayerTable) -> tuple[str, ...]:
-    least = "at least " if table.unknown_layers else ""
-    products = (f"{least}{number:,}" for number in (table.total_macs, table.total_flops))
-    weights = (f"{number:,}" for number in (table.total_params, table.trainable_params))
-    values = (f"{number:,}" for number in (table.total_activations, table.activation_bytes))
-    return ("Total", "", "", *weights, *products, *values, "")
-
-
-def _notes(table: LayerTable) -> list[str]:
-    if not table.unknown_layers:
-        return [*_LEGEND]
-    return [*_LEGEND, f"MACs not known, and not in the totals: {', '.join(table.unknown_layers)}."]

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from kerascv_course._tables import Table, percent
+from kerascv_course._tables import Table
 from kerascv_course.evaluation.checks import check_decisions
 
 
@@ -46,19 +47,14 @@ class ClassificationReport(Table):
     macro_f1: float
     notes: tuple[str, ...]
 
-    _header = ("Class", "Images", "Predicted", "Precision", "Recall", "F1")
-
-    @staticmethod
-    def _cells(row: ClassResult) -> tuple[str, ...]:
-        f1 = "-" if row.f1 is None else f"{row.f1:.3f}"
-        return (
-            row.name,
-            f"{row.images:,}",
-            f"{row.predicted:,}",
-            percent(row.precision),
-            percent(row.recall),
-            f1,
-        )
+    _columns: ClassVar = {
+        "Class": "name",
+        "Images": "images:,",
+        "Predicted": "predicted:,",
+        "Precision": "precision:.1%",
+        "Recall": "recall:.1%",
+        "F1": "f1:.3f",
+    }
 
 
 def confusion_matrix(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from kerascv_course._tables import Table, percent
+from kerascv_course._tables import Table
 from kerascv_course._validation import check_int
 from kerascv_course.evaluation.checks import check_decisions
 
@@ -41,11 +42,12 @@ class Mistakes(Table):
     rows: tuple[Mistake, ...]
     notes: tuple[str, ...]
 
-    _header = ("True", "Predicted", "Probability", "Image")
-
-    @staticmethod
-    def _cells(row: Mistake) -> tuple[str, ...]:
-        return (row.true, row.predicted, percent(row.probability), str(row.index))
+    _columns: ClassVar = {
+        "True": "true",
+        "Predicted": "predicted",
+        "Probability": "probability:.1%",
+        "Image": "index",
+    }
 
     @property
     def indices(self) -> np.ndarray:

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import ClassVar
 
 import numpy as np
 
-from kerascv_course._tables import Table, percent
+from kerascv_course._tables import Table
 from kerascv_course._validation import check_choice, check_int
 from kerascv_course.evaluation.checks import check_decisions
 
@@ -50,12 +51,12 @@ class Calibration(Table):
     accuracy: float
     notes: tuple[str, ...]
 
-    _header = ("Confidence", "Images", "Mean confidence", "Accuracy")
-
-    @staticmethod
-    def _cells(row: CalibrationBin) -> tuple[str, ...]:
-        edges = f"{row.lower:.3f} to {row.upper:.3f}"
-        return (edges, f"{row.images:,}", percent(row.confidence), percent(row.accuracy))
+    _columns: ClassVar = {
+        "Confidence": lambda row: f"{row.lower:.3f} to {row.upper:.3f}",
+        "Images": "images:,",
+        "Mean confidence": "confidence:.1%",
+        "Accuracy": "accuracy:.1%",
+    }
 
 
 def calibration(

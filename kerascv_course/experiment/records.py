@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from scipy import stats
 
-from kerascv_course._tables import Table, percent
+from kerascv_course._tables import Table
 
 CONFIDENCE = 0.95
 
@@ -77,23 +78,18 @@ class ExperimentResults(Table):
     runs: tuple[ExperimentRun, ...]
     notes: tuple[str, ...]
 
-    _header = ("Variant", "Seeds", "Accuracy", "Deviation", "95% interval", "Parameters", "Ratio", "Seconds")
-
-    @staticmethod
-    def _cells(row: ExperimentRow) -> tuple[str, ...]:
-        interval = "-"
-        if row.accuracy_low is not None:
-            interval = f"{percent(row.accuracy_low)} to {percent(row.accuracy_high)}"
-        return (
-            row.variant,
-            str(row.seeds),
-            percent(row.accuracy) if row.seeds else "failed",
-            percent(row.accuracy_std),
-            interval,
-            "-" if row.params is None else f"{row.params:,}",
-            "-" if row.ratio is None else f"{row.ratio:,.2f}",
-            "-" if row.seconds is None else f"{row.seconds:,.1f}",
-        )
+    _columns: ClassVar = {
+        "Variant": "variant",
+        "Seeds": "seeds",
+        "Accuracy": lambda row: f"{row.accuracy:.1%}" if row.seeds else "failed",
+        "Deviation": "accuracy_std:.1%",
+        "95% interval": lambda row: (
+            "-" if row.accuracy_low is None else f"{row.accuracy_low:.1%} to {row.accuracy_high:.1%}"
+        ),
+        "Parameters": "params:,",
+        "Ratio": "ratio:,.2f",
+        "Seconds": "seconds:,.1f",
+    }
 
 
 def summary_row(name: str, runs: Sequence[ExperimentRun]) -> ExperimentRow:

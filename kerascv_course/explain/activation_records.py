@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kerascv_course._tables import Table, percent
+from kerascv_course._tables import Layout, Table
 
 _SMALLEST_LIMIT = 2.0**-20  # of a histogram, where all activations are zero
 
@@ -47,12 +47,9 @@ class ActivationRecords(Table):
     rows: tuple[LayerStatistics, ...]
     notes: tuple[str, ...]
 
-    _header = ("Layer", "Mean, first", "last", "Standard deviation, first", "last", "Zeros, first", "last")
-
-    @staticmethod
-    def _cells(row: LayerStatistics) -> tuple[str, ...]:
-        numbers = (f"{values[at]:.3g}" for values in (row.means, row.standard_deviations) for at in (0, -1))
-        return (row.layer, *numbers, *(percent(row.zero_shares[at]) for at in (0, -1)))
+    def _layout(self) -> Layout:
+        names = ("Layer", "Mean, first", "last", "Standard deviation, first", "last", "Zeros, first", "last")
+        return Layout(names, [_cells(row) for row in self.rows], self.notes)
 
     def to_dict(self) -> list[dict[str, Any]]:
         """Return a dictionary for each layer and step, without the histograms."""
@@ -69,6 +66,11 @@ class ActivationRecords(Table):
                 row.steps, row.means, row.standard_deviations, row.zero_shares, strict=True
             )
         ]
+
+
+def _cells(row: LayerStatistics) -> list[str]:
+    numbers = [f"{values[at]:.3g}" for values in (row.means, row.standard_deviations) for at in (0, -1)]
+    return [row.layer, *numbers, *(f"{row.zero_shares[at]:.1%}" for at in (0, -1))]
 
 
 class Moment(NamedTuple):

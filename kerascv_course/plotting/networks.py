@@ -24,7 +24,7 @@ def plot_model_costs(records: "Sequence[ModelRecord]", *, caption: str | None = 
     """Draw models by their parameters and multiply-accumulates, both on logarithmic axes.
 
     Args:
-        records: What `architecture.compare` measured, its `records`.
+        records: What `architecture.compare_models` measured, its `rows`.
         caption: A sentence above the figure.
 
     Returns:
@@ -43,8 +43,8 @@ def plot_model_costs(records: "Sequence[ModelRecord]", *, caption: str | None = 
     """
     from kerascv_course.architecture import ModelRecord  # here: it loads Keras, which other figures do not need
 
-    function, rule = "plot_model_costs", "a list of the records of `architecture.compare`"
-    given = getattr(records, "records", records)
+    function, rule = "plot_model_costs", "the `rows` of `architecture.compare_models`"
+    given = getattr(records, "rows", records)
     if not isinstance(given, list | tuple) or not all(isinstance(record, ModelRecord) for record in given):
         raise input_error(function, "records", rule, records, error=TypeError)
     if not given or any(record.params < 1 or record.macs < 1 for record in given):

@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
 from kerascv_course import runtime
-from kerascv_course._tables import as_frame, html_table
+from kerascv_course._tables import Layout, Table
 from kerascv_course._validation import check_int, check_number, input_error
 from kerascv_course.datasets import ImageDataset
 from kerascv_course.training.batches import Batches
@@ -22,8 +21,8 @@ BY_CHANCE = 6  # standard deviations that the average of pure chance wanders in 
 _FUNCTION = "find_learning_rate"
 
 
-@dataclass(frozen=True)
-class LearningRateCurve:
+@dataclass(frozen=True, repr=False)
+class LearningRateCurve(Table):
     """What `find_learning_rate` measured.
 
     Attributes:
@@ -45,23 +44,14 @@ class LearningRateCurve:
         steps = zip(self.rates, self.losses, self.smoothed_losses, strict=True)
         return [{"rate": rate, "loss": loss, "smoothed_loss": smoothed} for rate, loss, smoothed in steps]
 
-    def to_frame(self) -> Any:
-        """Return a `pandas.DataFrame` with one line per step, or raise `ImportError` where pandas is missing."""
-        return as_frame(self.to_dict())
-
-    def __str__(self) -> str:
-        return "\n".join([*(f"{name}: {value}" for name, value in self._summary()), *self.notes])
-
-    def _repr_html_(self) -> str:
-        return html_table(("Learning rates", ""), self._summary(), notes=self.notes)
-
-    def _summary(self) -> list[tuple[str, str]]:
+    def _layout(self) -> Layout:
         best = int(np.argmin(self.smoothed_losses))
-        return [
+        lines = [
             ("Suggestion", "none" if self.suggestion is None else f"{self.suggestion:.2g}"),
             ("Lowest loss", f"{self.smoothed_losses[best]:.3g} at a rate of {self.rates[best]:.2g}"),
             ("Tried", f"{self.rates[0]:.2g} to {self.rates[-1]:.2g} in {len(self.rates)} steps"),
         ]
+        return Layout(("Learning rates", ""), lines, self.notes)
 
 
 def find_learning_rate(

@@ -1,10 +1,11 @@
 """The records of training in stages: what a stage is to do, and what it gave."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from kerascv_course._tables import Table, percent
+from kerascv_course._tables import Table
 from kerascv_course._validation import check_int, check_number, input_error
 
 _RATES = {"head": 1e-3, "all": 1e-5}
@@ -111,17 +112,13 @@ class StageResults(Table):
     notes: tuple[str, ...]
     histories: dict[str, dict[str, list[float]]]
 
-    _header = ("Stage", "Trained", "Frozen", "Rate", "Epochs", "Seconds", "Validation", "Test")
-
-    @staticmethod
-    def _cells(row: StageResult) -> tuple[str, ...]:
-        return (
-            row.stage,
-            f"{row.trainable_params:,}",
-            f"{row.frozen_params:,}",
-            f"{row.learning_rate:g}",
-            str(row.epochs),
-            f"{row.seconds:,.1f}",
-            percent(row.val_accuracy),
-            percent(row.test_accuracy),
-        )
+    _columns: ClassVar = {
+        "Stage": "stage",
+        "Trained": "trainable_params:,",
+        "Frozen": "frozen_params:,",
+        "Rate": "learning_rate:g",
+        "Epochs": "epochs",
+        "Seconds": "seconds:,.1f",
+        "Validation": "val_accuracy:.1%",
+        "Test": "test_accuracy:.1%",
+    }

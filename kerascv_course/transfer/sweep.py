@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 
-from kerascv_course._tables import Table, percent
+from kerascv_course._tables import Table
 from kerascv_course._validation import check_choice, check_int, check_number, input_error
 from kerascv_course.datasets import ImageDataset
 from kerascv_course.transfer.blocks import Block, blocks
@@ -57,20 +57,16 @@ class SweepResults(Table):
     start: str
     notes: tuple[str, ...]
 
-    _header = ("Unfrozen", "Number", "Trained", "Frozen", "Epochs", "Seconds", "Validation", "Test")
-
-    @staticmethod
-    def _cells(row: SweepRow) -> tuple[str, ...]:
-        return (
-            row.blocks or "none",
-            str(row.unfrozen_blocks),
-            f"{row.trainable_params:,}",
-            f"{row.frozen_params:,}",
-            str(row.epochs),
-            f"{row.seconds:,.1f}",
-            percent(row.val_accuracy),
-            percent(row.test_accuracy),
-        )
+    _columns: ClassVar = {
+        "Unfrozen": lambda row: row.blocks or "none",
+        "Number": "unfrozen_blocks",
+        "Trained": "trainable_params:,",
+        "Frozen": "frozen_params:,",
+        "Epochs": "epochs",
+        "Seconds": "seconds:,.1f",
+        "Validation": "val_accuracy:.1%",
+        "Test": "test_accuracy:.1%",
+    }
 
 
 def unfreeze_sweep(

@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
 
-from kerascv_course._tables import Table, percent
+from kerascv_course._tables import Table
 from kerascv_course._validation import check_choice, check_int, input_error
 from kerascv_course.datasets import ImageDataset
 from kerascv_course.experiment.kept import (
@@ -71,24 +71,20 @@ class SearchResults(Table):
     rows: tuple[SearchTrial, ...]
     notes: tuple[str, ...]
 
-    _header = ("Values", "Trial", "Accuracy", "Loss", "Epoch", "Parameters", "Seconds")
+    _columns: ClassVar = {
+        "Values": lambda row: as_text(row.values),
+        "Trial": "trial",
+        "Accuracy": lambda row: "failed" if row.error else f"{row.val_accuracy:.1%}",
+        "Loss": "val_loss:.3f",
+        "Epoch": "best_epoch",
+        "Parameters": "params:,",
+        "Seconds": "seconds:,.1f",
+    }
 
     @property
     def best(self) -> SearchTrial:
         """The trial with the highest accuracy."""
         return self.rows[0]
-
-    @staticmethod
-    def _cells(row: SearchTrial) -> tuple[str, ...]:
-        return (
-            as_text(row.values),
-            str(row.trial),
-            "failed" if row.error else percent(row.val_accuracy),
-            "-" if row.val_loss is None else f"{row.val_loss:.3f}",
-            "-" if row.best_epoch is None else str(row.best_epoch),
-            "-" if row.params is None else f"{row.params:,}",
-            "-" if row.seconds is None else f"{row.seconds:,.1f}",
-        )
 
     def to_dict(self) -> list[dict[str, Any]]:
         """Return one dictionary per trial, with an entry for each of its values."""

@@ -15,7 +15,7 @@
 from keras import layers
 
 from kerascv_course import layer_table, plotting, runtime
-from kerascv_course.architecture import compare, conv_cost, conv_output_size, dense_cost, stage_table
+from kerascv_course.architecture import compare_models, conv_cost, conv_output_size, dense_cost, stage_table
 from kerascv_course.exercises import architectures as ex
 from kerascv_course.models import build_alexnet, build_googlenet, build_mobilenet_v2, build_resnet, build_vgg
 
@@ -278,11 +278,11 @@ stage_table(networks)
 # the parameters nor the MACs alone. "Weight layers" is the depth in Boracchi's table of the Keras applications.
 
 # %%
-comparison = compare(networks, runs=knobs["runs"])
+comparison = compare_models(networks, runs=knobs["runs"])
 comparison
 
 # %%
-plotting.plot_model_costs(comparison.records, caption="Five networks: parameters against multiply-accumulates")
+plotting.plot_model_costs(comparison.rows, caption="Five networks: parameters against multiply-accumulates")
 
 # %% [markdown]
 # ## What we saw
@@ -390,6 +390,6 @@ ex.for_a_phone.check(choice, megabytes)
 # - `layer_table(keras.applications.EfficientNetB0(weights=None))` reads any network. Where is its memory?
 
 # %% tags=["summary"]
-for record in comparison.records:
+for record in comparison.rows:
     print(f"{record.name}: {record.params:,} parameters, {record.macs / 1e9:.2f} G MACs, {record.step_ms:.0f} ms")
 ex.summary()

@@ -17,7 +17,7 @@ import numpy as np
 from keras import layers
 
 from kerascv_course import plotting, runtime, training
-from kerascv_course.architecture import compare
+from kerascv_course.architecture import compare_models
 from kerascv_course.datasets import colour_baseline, load
 from kerascv_course.exercises import residual_learning as ex
 
@@ -91,7 +91,7 @@ def build(depth, residual, *, batch_norm=True, initializer="he_normal", input_sh
 
 shallow, deep = knobs["depths"]
 networks = [build(depth, residual) for depth in (shallow, deep) for residual in (False, True)]
-compare(networks)
+compare_models(networks)
 
 # %% [markdown]
 # ## Is the deeper one harder to train?
