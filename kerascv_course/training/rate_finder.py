@@ -51,7 +51,7 @@ class LearningRateCurve(Table):
             ("Lowest loss", f"{self.smoothed_losses[best]:.3g} at a rate of {self.rates[best]:.2g}"),
             ("Tried", f"{self.rates[0]:.2g} to {self.rates[-1]:.2g} in {len(self.rates)} steps"),
         ]
-        return Layout(("Learning rates", ""), lines, self.notes)
+        return Layout(("Learning rates", ""), lines, self.notes, left=2)
 
 
 def find_learning_rate(
