@@ -139,8 +139,9 @@ def test_tables_come_from_records_rows_and_pairs_of_name_and_value(tmp_path):
 
 def test_a_pandas_frame_is_a_table(tmp_path):
     pandas = pytest.importorskip("pandas")
-    found = page(tmp_path, {"A": pandas.DataFrame({"accuracy": [0.5]})})
+    found = page(tmp_path, {"A": pandas.DataFrame({"accuracy": [0.5], "name": [HOSTILE]})})
     assert "accuracy" in found.said("th")
+    assert HOSTILE in found.said("td")
 
 
 def test_a_page_needs_nothing_from_outside(tmp_path):
@@ -215,7 +216,7 @@ def test_one_column_of_two_classes_is_taken():
 
 # ------------------------------------------------------------------------------------------------- bad input
 class Foreign:
-    """A table that would load something."""
+    """A table that is not the package's own."""
 
     def __init__(self, text):
         self.text = text
@@ -224,20 +225,62 @@ class Foreign:
         return self.text
 
 
+RUNS = "alert(1)"
+ELSEWHERE = "//example.org/a"
+
+
 @pytest.mark.parametrize(
     "text",
     [
-        "<script>1</script>",
-        '<img src="https://example.org/a.png">',
-        "<img src=//example.org/a.png>",
-        "<style>td { background: url(http://example.org/a.png) }</style>",
-        "<a HREF = 'http://example.org'>a</a>",
+        f"<script>{RUNS}</script>",
+        f"<SCRIPT SRC={ELSEWHERE}></SCRIPT>",
+        f'<img src=x onerror="{RUNS}">',
+        f'<img src="https:{ELSEWHERE}" srcset="https:{ELSEWHERE} 2x">',
+        f"<img src={ELSEWHERE}>",
+        '<img src="data:text/html;base64,AAAA">',
+        f'<a href="javascript:{RUNS}">a</a>',
+        f'<a href=" java\nscript:{RUNS}">a</a>',
+        f'<a href="data:text/html,<script>{RUNS}</script>">a</a>',
+        f'<iframe srcdoc="<script>{RUNS}</script>"></iframe>',
+        f"<style>@import '{ELSEWHERE}'; td {{ background: url({ELSEWHERE}) }}</style>",
+        f'<p style="background: url({ELSEWHERE})">p</p><p style="cursor: u\\72l({ELSEWHERE})">p</p>',
+        f"<link rel=stylesheet href={ELSEWHERE}><base href={ELSEWHERE}>",
+        f'<meta http-equiv=refresh content="0;url={ELSEWHERE}">',
+        f"<svg onload={RUNS}><script>{RUNS}</script><image href={ELSEWHERE}></svg>",
+        f'<math><mi xlink:href="javascript:{RUNS}">x</mi></math>',
+        f"<object data={ELSEWHERE}></object><embed src={ELSEWHERE}><video poster={ELSEWHERE}></video>",
+        f'<form action={ELSEWHERE}><button formaction="javascript:{RUNS}">k</button></form>',
+        f"<table background={ELSEWHERE}><tr><td>l</td></tr></table>",
+        f"<style><img src=x onerror={RUNS}></style><!-- {RUNS} -->",
     ],
 )
-def test_tables_with_scripts_and_addresses_are_refused(tmp_path, text):
-    with pytest.raises(ValueError, match=r"`sections` of `write_report` .* without scripts and addresses"):
-        page(tmp_path, {"A": Foreign(text)})
-    assert list(tmp_path.iterdir()) == []
+def test_of_the_html_of_others_nothing_runs_and_nothing_is_loaded(tmp_path, text):
+    found = page(tmp_path, {"A": Foreign(f"<table><tr><td>kept</td></tr></table>{text}")})
+    assert "kept" in found.said("td")
+    tags = {tag for tag, _ in found.elements}
+    assert tags.isdisjoint({"script", "iframe", "svg", "math", "object", "embed", "video", "form", "link", "base"})
+    assert len(found.all("style")) == 1
+    for _, attributes in found.elements:
+        assert not any(name.startswith("on") or name == "srcdoc" for name in attributes)
+        values = [str(value) for name, value in attributes.items() if name not in ("content", "class")]
+        assert not any(ELSEWHERE in value or RUNS in value or "data:text" in value for value in values)
+    assert not any(RUNS in said or "@import" in said for said in found.said("td", "p", "figure", "div"))
+
+
+def test_what_only_looks_like_an_address_embedded_pictures_and_colours_stay(tmp_path):
+    harmless = "src=https://example.org"
+    picture = "data:image/svg+xml;base64,PHN2Zy8+"
+    text = f'<table><tr><td style="color: red">{harmless} &lt;script&gt;</td></tr></table><img src="{picture}">'
+    found = page(tmp_path, {"A": Foreign(text), "B": Foreign('<a href="https://keras.io">Keras</a>')})
+    assert f"{harmless} <script>" in found.said("td")
+    assert found.all("td")[0]["style"] == "color: red;"
+    assert found.all("img")[0]["src"] == picture
+    assert found.all("a")[0]["href"] == "https://keras.io"
+
+
+def test_an_object_of_which_nothing_is_left_is_named(tmp_path):
+    found = page(tmp_path, {"A": Foreign("<script>1</script><div></div>")})
+    assert "Foreign: nothing of it is left without scripts and addresses from outside." in found.said("p")
 
 
 @pytest.mark.parametrize(
