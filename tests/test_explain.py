@@ -269,6 +269,9 @@ def test_a_reloaded_model_is_explained_as_the_saved_one(tmp_path, write):
         lambda: [layers.Dense(3), layers.Activation("softmax"), layers.Activation("linear")],
         lambda: [layers.Dense(3, activation="sigmoid"), layers.Reshape((3,))],
         lambda: [layers.Dense(3)],
+        lambda: [layers.Dense(3, activation=lambda x: ops.exp(x) / ops.sum(ops.exp(x), -1, keepdims=True))],
+        lambda: [layers.Dense(3, activation=layers.Softmax())],
+        lambda: [layers.Dense(3), layers.Lambda(lambda x: ops.softmax(x))],
     ],
 )
 def test_a_softmax_or_sigmoid_in_any_last_layer_is_left_out(end):
@@ -313,10 +316,14 @@ def test_of_a_layer_that_is_called_twice_the_last_call_counts():
 # Images and classes
 
 
-def test_bytes_and_floats_of_the_same_values_are_explained_alike():
+def test_the_same_values_of_any_kind_are_explained_alike():
     images = rng().integers(0, 256, (3, 12, 12, 1)).astype("uint8")
     for model in (small_net(), subclassed(small_net())):
-        same(grad_cam(model, images), grad_cam(model, images.astype("float64")))
+        same(grad_cam(model, images), grad_cam(model, images.astype("float64").tolist()))
+
+
+def test_a_subclassed_model_that_was_never_called_is_built():
+    assert grad_cam(Subclassed(), pictures()).layer == "conv2"
 
 
 def test_the_size_of_the_batch_changes_nothing_and_the_heatmap_is_the_resized_map():
@@ -494,10 +501,16 @@ IMAGES = pictures()
             IMAGES,
             {},
             ValueError,
-            ["must be built", "new", "Input"],
+            ["one output (images, classes)", "(1, 12, 12, 2)"],
         ),
-        (two_inputs, IMAGES, {}, ValueError, ["one input and one output", "2 inputs and 1 outputs"]),
-        (two_outputs, IMAGES, {}, ValueError, ["one input and one output", "1 inputs and 2 outputs"]),
+        (two_inputs, IMAGES, {}, ValueError, ["a model with one input", "2 inputs"]),
+        (
+            two_outputs,
+            IMAGES,
+            {},
+            ValueError,
+            ["a model with one output", "2 outputs", "`keras.Model(model.inputs, model.outputs[0])`"],
+        ),
         (lambda: called(PairOfAnswers()), IMAGES, {}, ValueError, ["a model with one output", "2 outputs"]),
         (
             lambda: sequential(layers.Conv2D(2, 3)),
@@ -506,7 +519,7 @@ IMAGES = pictures()
             ValueError,
             ["one output (images, classes)", "(1, 10, 10, 2)"],
         ),
-        (lambda: sequential(layers.Dense(2), shape=(4,)), IMAGES, {}, ValueError, ["images (height", "(None, 4)"]),
+        (lambda: sequential(layers.Dense(2), shape=(4,)), IMAGES, {}, ValueError, ["input shape (4,)"]),
         (
             lambda: sequential(layers.Conv2D(2, (3, 1), data_format="channels_first"), layers.Flatten()),
             IMAGES,
@@ -535,18 +548,29 @@ IMAGES = pictures()
             ValueError,
             ["`model`", "softmax is its last layer", "Dense"],
         ),
-        (small_net, IMAGES.tolist(), {}, TypeError, ["`images` of `grad_cam` must be a NumPy array"]),
-        (small_net, IMAGES > 0, {}, TypeError, ["`images`", "bool"]),
-        (small_net, IMAGES[0], {}, ValueError, ["`images`", "(12, 12, 1)", "images[None]"]),
-        (small_net, IMAGES[:0], {}, ValueError, ["`images`", "not empty"]),
+        (small_net, "a picture", {}, TypeError, ["`images` of `grad_cam` must be a batch of images"]),
+        (small_net, IMAGES[0], {}, ValueError, ["`images`", "(12, 12, 1)", "`[None]`"]),
+        (small_net, IMAGES[:0], {}, ValueError, ["`images`", "one or more"]),
         (small_net, IMAGES[:, :11], {}, ValueError, ["`images`", "input shape (12, 12, 1)", "(3, 11, 12, 1)"]),
         (small_net, IMAGES * np.nan, {}, ValueError, ["`images`", "finite numbers"]),
         (small_net, IMAGES, {"class_index": 3}, ValueError, ["`class_index` of `grad_cam`", "from 0 to 2", "=3"]),
         (small_net, IMAGES, {"class_index": -1}, ValueError, ["`class_index`", "from 0 to 2", "-1"]),
-        (small_net, IMAGES, {"class_index": [0, 1, 3]}, ValueError, ["`class_index`", "from 0 to 2", "0 to 3"]),
-        (small_net, IMAGES, {"class_index": [0, 1]}, ValueError, ["`class_index`", "a list of 3", "(2,)"]),
-        (small_net, IMAGES, {"class_index": 1.0}, TypeError, ["`class_index`", "whole number", "1.0"]),
-        (small_net, IMAGES, {"class_index": [0.0, 1.0, 2.0]}, TypeError, ["`class_index`", "whole numbers"]),
+        (
+            small_net,
+            IMAGES,
+            {"class_index": [0, 1, 3]},
+            ValueError,
+            ["`class_index`", "from 0 to 2", "labels from 0 to 3"],
+        ),
+        (
+            small_net,
+            IMAGES,
+            {"class_index": [0, 1]},
+            ValueError,
+            ["`class_index`", "each of the 3 images", "(2,)"],
+        ),
+        (small_net, IMAGES, {"class_index": 1.0}, TypeError, ["`class_index`", "an integer", "1.0"]),
+        (small_net, IMAGES, {"class_index": [0.5, 1.0, 2.0]}, TypeError, ["`class_index`", "integers"]),
         (small_net, IMAGES, {"class_index": "1"}, TypeError, ["`class_index`", "'1'"]),
         (
             lambda: small_net(1, "sigmoid"),

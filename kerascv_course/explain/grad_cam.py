@@ -1,6 +1,5 @@
 """Grad-CAM: a heatmap of the places that raise the score of a class, for any Keras model of images."""
 
-import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +9,20 @@ import numpy as np
 from keras import ops
 
 from kerascv_course import runtime
-from kerascv_course._validation import check_int, input_error
-from kerascv_course.explain.probe import Call, Part, parts_of, record, run_changed, without_squashing
+from kerascv_course._models import (
+    Call,
+    Part,
+    check_model_and_images,
+    listed,
+    listening,
+    one_output,
+    parts_of,
+    path_of,
+    record,
+    run,
+    without_squashing,
+)
+from kerascv_course._validation import check_int, check_labels, input_error
 
 Change = Callable[[Any], Any]
 
@@ -55,10 +66,9 @@ def grad_cam(
     after it the gradient vanishes where the model is sure. The model computes as in inference and stays as it was.
 
     Args:
-        model: A built model of one image, channels last, with one output (images, classes): functional,
-            `Sequential` or subclassed, with or without nested models. One sigmoid unit counts as two classes:
-            class 1 has its logit as score, class 0 the negated logit. One unit without sigmoid is class 0, with
-            its value as score.
+        model: A model of one image, channels last, with one output (images, classes): functional, `Sequential` or
+            subclassed, with or without nested models. One sigmoid unit counts as two classes: class 1 has its
+            logit as score, class 0 the negated one. One unit without sigmoid is class 0, its value the score.
         images: Array (images, height, width, channels) in the range that the model was trained on.
         class_index: The class to explain: one for all images, or one per image; by default the predicted one.
         layer: Name of the layer whose maps are used ("block5_conv3"), or its path where nested models share a name
@@ -72,8 +82,7 @@ def grad_cam(
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If the model or the images are not as above, a class is out of range, there is no such layer or
-            it writes no maps, or the output does not depend on it.
+        ValueError: If model or images are not as above, a class is out of range, or the layer does not fit.
 
     Example:
         >>> model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(4, 3, name="conv")])
@@ -85,21 +94,30 @@ def grad_cam(
 
     Source: Selvaraju et al. (2017).
     """
-    parts = _check_model_and_images(model, images)
+    images = check_model_and_images("grad_cam", model, images)
     batch_size = check_int("grad_cam", "batch_size", batch_size, 1)
     if layer is not None and not isinstance(layer, str):
         raise input_error("grad_cam", "layer", "the name of a layer", layer, error=TypeError)
-    calls, answer = record(model, parts, images[:1])
-    units = _check_answer(answer)
-    target = _choose_layer(calls, parts, layer)
-    number = sum(call.part.operation is target.operation for call in calls)
+    _check_images_last(model, images)
+    calls, answer = record(model, images[:1])
+    units = _units(one_output("grad_cam", model, answer))
+    target = _choose_layer(calls, parts_of(model), layer)
+    last = sum(call.part.operation is target.operation for call in calls)
     with without_squashing(calls) as squashing:
         binary = units == 1 and squashing == "sigmoid"
         classes = _check_classes(class_index, len(images), 2 if binary else units)
 
         def scores_of(batch: np.ndarray, change: Change) -> Any:
             """Return the scores of all classes, where the maps of the layer go through `change`."""
-            scores = ops.cast(run_changed(model, batch, target.operation, number, change), "float32")
+            count = 0
+
+            def changed(_: Part, output: Any) -> Any:
+                nonlocal count
+                count += 1
+                return change(output) if count == last else output
+
+            with listening([target], changed):
+                scores = ops.cast(run(model, batch), "float32")
             return ops.concatenate([-scores, scores], axis=1) if binary else scores
 
         batches = [slice(start, start + batch_size) for start in range(0, len(images), batch_size)]
@@ -174,25 +192,14 @@ def _choose_layer(calls: list[Call], parts: list[Part], wanted: str | None) -> P
     if wanted is None:
         suitable = [part for part in write_maps if not _finds_nothing(part.operation)]
         if not suitable:
-            raise _unfit(
-                f"a model with a layer {_WRITES_MAPS}", f"layers {_listed([part.path for part in parts])}"
-            )
+            received = f"layers {listed([part.path for part in parts])}"
+            raise _unfit(f"a model with a layer {_WRITES_MAPS}", received)
         return suitable[-1]
     paths = list(dict.fromkeys(part.path for part in write_maps))
-    named = [part for part in parts if part.path == wanted]
-    named = named or [part for part in parts if part.path.endswith(f"/{wanted}")]
-    if not named:
-        names = {path.split("/")[-1].lower(): path for path in paths}
-        inside = [path for path in paths if wanted in path.split("/")]  # the layers of a nested model
-        close = [names[name] for name in difflib.get_close_matches(wanted.split("/")[-1].lower(), names)]
-        way_out = f"Layers that write maps: {_listed(inside or close or paths)}."
-        raise input_error("grad_cam", "layer", "the name or path of a layer of the model", wanted, way_out)
-    if len(named) > 1:
-        way_out = f"Give the path: {_listed([part.path for part in named])}."
-        raise input_error("grad_cam", "layer", "the name of one layer, not of several", wanted, way_out)
-    if not any(named[0] is part for part in write_maps):
-        raise input_error("grad_cam", "layer", f"a layer {_WRITES_MAPS}", wanted, f"Such are: {_listed(paths)}.")
-    return named[0]
+    path = path_of("grad_cam", "layer", wanted, [part.path for part in parts], paths)
+    if path not in paths:
+        raise input_error("grad_cam", "layer", f"a layer {_WRITES_MAPS}", wanted, f"Fit layers: {listed(paths)}.")
+    return next(part for part in write_maps if part.path == path)
 
 
 def _finds_nothing(layer: Any) -> bool:
@@ -200,50 +207,23 @@ def _finds_nothing(layer: Any) -> bool:
     return "Normalization" in kinds or any(word in kind for word in _FIND_NOTHING for kind in kinds)
 
 
-def _listed(paths: list[str]) -> str:
-    return ", ".join(repr(path) for path in paths[-6:]) or "none"
-
-
 # The checks
 
 
-def _unfit(rule: str, received: Any, way_out: str = "", error: type[Exception] = ValueError) -> Exception:
-    return input_error("grad_cam", "model", rule, received, way_out, error)
+def _unfit(rule: str, received: Any, way_out: str = "") -> Exception:
+    return input_error("grad_cam", "model", rule, received, way_out)
 
 
-def _check_model_and_images(model: Any, images: Any) -> list[Part]:
-    """Return the parts of the model, or raise unless it is one of images, and these are what it takes."""
-    if not isinstance(model, keras.Model):
-        raise _unfit("a Keras model", model, error=TypeError)
-    if not model.built:
-        raise _unfit("built", model.name, "Put a `keras.Input` first, or call it on a batch once.")
-    inputs, outputs = getattr(model, "inputs", None), getattr(model, "outputs", None)
-    if (inputs and len(inputs) > 1) or (outputs and len(outputs) > 1):
-        received = f"{len(inputs or ())} inputs and {len(outputs or ())} outputs"
-        raise _unfit("a model with one input and one output", received)
-    if not isinstance(images, np.ndarray) or images.dtype.kind not in "uif":
-        raise input_error("grad_cam", "images", "a NumPy array of numbers", images, error=TypeError)
-    shape = tuple(inputs[0].shape) if inputs else images.shape
-    if len(shape) != 4 and inputs:
-        raise _unfit("a model of images (height, width, channels)", f"an input of shape {shape}")
-    if images.ndim != 4 or images.size == 0:
-        rule = "a batch (images, height, width, channels), not empty"
-        way_out = "Explain a single image with `images[None]`." if images.ndim == 3 else ""
-        raise input_error("grad_cam", "images", rule, images, way_out)
-    if any(wanted not in (None, given) for wanted, given in zip(shape[1:], images.shape[1:], strict=True)):
-        raise input_error("grad_cam", "images", f"of the model's input shape {shape[1:]}", images)
-    if not np.isfinite(images).all():
-        raise input_error("grad_cam", "images", "finite numbers", "NaN or infinity in it")
-    parts = parts_of(model)
-    if any(getattr(part.operation, "data_format", None) == "channels_first" for part in parts):
+def _check_images_last(model: keras.Model, images: np.ndarray) -> None:
+    """Raise where the model takes no images, or has its channels first."""
+    if images.ndim != 4:
+        raise _unfit("a model of images (height, width, channels)", f"an input of shape {images.shape[1:]}")
+    if any(getattr(part.operation, "data_format", None) == "channels_first" for part in parts_of(model)):
         raise _unfit("channels last: maps (images, height, width, channels)", "a channels_first model")
-    return parts
 
 
-def _check_answer(answer: Any) -> int:
+def _units(answer: Any) -> int:
     """Return how many units the model has at its end, or raise where that is not one row per image."""
-    if not hasattr(answer, "shape"):
-        raise _unfit("a model with one output", f"{len(answer)} outputs")
     if len(answer.shape) != 2:
         raise _unfit("a model with one output (images, classes)", f"an output of shape {tuple(answer.shape)}")
     return int(answer.shape[1])
@@ -255,15 +235,7 @@ def _check_classes(class_index: Any, count: int, classes: int) -> np.ndarray | N
         return None
     if np.ndim(class_index) == 0:
         return np.full(count, check_int("grad_cam", "class_index", class_index, 0, classes - 1))
-    indices = np.asarray(class_index)
-    if indices.dtype.kind not in "iu":
-        raise input_error("grad_cam", "class_index", "whole numbers", class_index, error=TypeError)
-    if indices.shape != (count,):
-        raise input_error("grad_cam", "class_index", f"one class, or a list of {count}, one per image", indices)
-    if indices.min() < 0 or indices.max() >= classes:
-        received = f"{indices.min()} to {indices.max()}"
-        raise input_error("grad_cam", "class_index", f"from 0 to {classes - 1}", received)
-    return indices
+    return check_labels("grad_cam", "class_index", class_index, count=count, num_classes=classes)
 
 
 def _check_scores(scores: np.ndarray) -> None:

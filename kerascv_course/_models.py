@@ -1,0 +1,252 @@
+"""The one place that asks a Keras model: what goes in and out, its layers, its backbone, what squashes its end.
+
+A model is asked by calling it. To see inside, the `call` of a layer is shadowed on the object for the time of a
+call. That needs no graph, so it works for nested and for subclassed models on every backend, where linking a new
+model from the old one's tensors does not.
+"""
+
+import difflib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+from keras import ops
+
+from kerascv_course._validation import check_images, input_error
+
+
+class Part(NamedTuple):
+    """A layer, or an operation of a functional model, with its path through the nested models."""
+
+    path: str
+    operation: Any
+
+
+class Call(NamedTuple):
+    """A part that ran, and the shape of the floats that it wrote; () where it wrote none."""
+
+    part: Part
+    shape: tuple[int, ...]
+
+
+# What goes in and out
+
+
+def check_model(function: str, model: Any, argument: str = "model") -> None:
+    """Raise unless it is a Keras model."""
+    if not isinstance(model, keras.Model):
+        raise input_error(function, argument, "a Keras model", model, error=TypeError)
+
+
+def check_linked(function: str, model: Any, argument: str = "model") -> None:
+    """Raise unless it is a Keras model whose layers are linked: functional or `Sequential`, and built."""
+    check_model(function, model, argument)
+    if not isinstance(model, keras.Sequential | keras.Function):
+        way_out = "A subclassed model does not say how its layers are linked."
+        raise input_error(function, argument, "a functional or Sequential model", model, way_out, TypeError)
+    if not getattr(model, "inputs", None):
+        way_out = "Put `keras.Input((32, 32, 3))` first, or call `model.build((None, 32, 32, 3))`."
+        raise input_error(function, argument, "built", model.name, way_out)
+
+
+def input_shape(function: str, model: keras.Model, argument: str = "model") -> tuple[int | None, ...] | None:
+    """Return the shape that one image must have, or None where the model does not say it; raise for two."""
+    inputs = getattr(model, "inputs", None) or ()
+    if len(inputs) > 1:
+        raise input_error(function, argument, "a model with one input", f"{model.name}, with {len(inputs)} inputs")
+    return tuple(inputs[0].shape[1:]) if inputs else None
+
+
+def one_output(function: str, model: keras.Model, answer: Any, argument: str = "model") -> Any:
+    """Return the answer of a model, or raise where it is several."""
+    parts = list(
+        answer.values() if isinstance(answer, dict) else answer if isinstance(answer, tuple | list) else ()
+    )
+    if len(parts) == 1:
+        return parts[0]
+    if parts:
+        way_out = "Take one of them: `keras.Model(model.inputs, model.outputs[0])`."
+        received = f"{model.name}, with {len(parts)} outputs"
+        raise input_error(function, argument, "a model with one output", received, way_out)
+    return answer
+
+
+def check_model_and_images(function: str, model: Any, images: Any) -> np.ndarray:
+    """Return images that the model takes as an array; build the model by calling it once; or raise."""
+    check_model(function, model)
+    shape = input_shape(function, model)
+    one_output(function, model, getattr(model, "outputs", None) or ())
+    images = check_images(function, "images", images, shape=shape)
+    if not model.built:
+        try:
+            run(model, images[:1])
+        except Exception as error:
+            rule, way_out = "one that can be called on the images", f"{type(error).__name__}: {error}"
+            raise input_error(function, "model", rule, model.name, way_out) from error
+    return images
+
+
+def run(model: keras.Model, images: Any) -> Any:
+    """Return the model's answer in inference."""
+    return model(ops.convert_to_tensor(images, "float32"), training=False)
+
+
+# Its parts
+
+
+def parts_of(model: Any, prefix: str = "") -> list[Part]:
+    """Return what a model computes with, each part once, nested models opened."""
+    found: dict[int, Part] = {}
+    for operation in getattr(model, "operations", None) or model.layers:
+        is_model = isinstance(operation, keras.Model)
+        path = prefix + operation.name
+        for part in parts_of(operation, f"{path}/") if is_model else [Part(path, operation)]:
+            if not isinstance(part.operation, keras.layers.InputLayer):
+                found.setdefault(id(part.operation), part)
+    return list(found.values())
+
+
+def path_of(function: str, argument: str, name: str, paths: Iterable[str], offered: Iterable[str] = ()) -> str:
+    """Return the path of the layer that a name or path means; raise where it is none or several.
+
+    The error names those of `offered`, by default `paths`, that are inside a nested model of that name or similar.
+    """
+    paths = list(dict.fromkeys(paths))
+    meant = [path for path in paths if path == name] or [path for path in paths if path.endswith(f"/{name}")]
+    if len(meant) == 1:
+        return meant[0]
+    rule, way_out = "the name of one layer, not of several", f"Give the path: {listed(meant)}."
+    if not meant:
+        offered = list(dict.fromkeys(offered)) or paths
+        short = {path.split("/")[-1].lower(): path for path in offered}
+        close = difflib.get_close_matches(name.split("/")[-1].lower(), short)
+        fit = [path for path in offered if name in path.split("/")] or [short[match] for match in close] or offered
+        rule, way_out = "the name or path of a layer of the model", f"Fit layers: {listed(fit)}."
+    raise input_error(function, argument, rule, name, way_out)
+
+
+def listed(paths: list[str]) -> str:
+    """Return the last paths in quotation marks, for an error."""
+    return ", ".join(repr(path) for path in paths[-8:]) or "none"
+
+
+def find_backbone(function: str, model: keras.Model, name: str | None = None) -> keras.Model:
+    """Return the layer of a model that is its backbone: the largest nested model, or the named one; or raise."""
+    nested = [layer for layer in model.layers if isinstance(layer, keras.Model)]
+    if name is not None:
+        named = [layer for layer in nested if layer.name == name]
+        if not named:
+            rule = "the name of a layer of the model that is a model itself"
+            way_out = f"Such are: {listed([layer.name for layer in nested])}."
+            raise input_error(function, "backbone", rule, name, way_out)
+        return named[0]
+    with_weights = [layer for layer in nested if layer.weights]  # a `Sequential` of random flips has none
+    if not with_weights:
+        rule = "a model with the backbone as one of its layers, as `TransferModel` and `base(x)` make them"
+        raise input_error(function, "model", rule, f"{model.name}, without a model as layer")
+    return max(with_weights, key=lambda layer: layer.count_params())
+
+
+# Looking inside
+
+
+@contextmanager
+def replaced(operation: Any, name: str, value: Any) -> Iterator[None]:
+    """Shadow an attribute of one object, unnoticed by what Keras keeps about its attributes."""
+    attributes = vars(operation)
+    before = {name: attributes[name]} if name in attributes else {}
+    attributes[name] = value
+    try:
+        yield
+    finally:
+        del attributes[name]
+        attributes.update(before)
+
+
+@contextmanager
+def listening(parts: list[Part], heard: Callable[[Part, Any], Any]) -> Iterator[None]:
+    """Call `heard(part, output)` whenever a part has written something, and take what it returns in its place."""
+
+    def shadow(part: Part) -> Callable[..., Any]:
+        usual = part.operation.call
+        return lambda *args, **kwargs: heard(part, usual(*args, **kwargs))
+
+    with ExitStack() as stack:
+        for part in parts:
+            stack.enter_context(replaced(part.operation, "call", shadow(part)))
+        yield
+
+
+def is_float(output: Any) -> bool:
+    """Tell whether something is one tensor of floats."""
+    return hasattr(output, "shape") and "float" in keras.backend.standardize_dtype(output.dtype)
+
+
+def record(model: keras.Model, images: Any) -> tuple[list[Call], Any]:
+    """Return the calls of the model's parts in their order, and its answer."""
+    calls: list[Call] = []
+
+    def note(part: Part, output: Any) -> Any:
+        calls.append(Call(part, tuple(output.shape) if is_float(output) else ()))
+        return output
+
+    with listening(parts_of(model), note):
+        return calls, run(model, images)
+
+
+# What squashes its end
+
+
+def squashing(function: Callable[[Any], Any], units: int = 3) -> str:
+    """Return "softmax", "log_softmax", "sigmoid", "linear" or "": what a function makes of rows of numbers.
+
+    Example:
+        >>> squashing(keras.activations.softmax), squashing(lambda x: 1 / (1 + ops.exp(-x)))
+        ('softmax', 'sigmoid')
+    """
+    logits = np.random.default_rng(0).normal(0, 2, (4, units)).astype("float32")
+    powers = np.exp(logits)
+    shares = powers / powers.sum(axis=1, keepdims=True)
+    known = {"softmax": shares, "log_softmax": np.log(shares), "sigmoid": powers / (1 + powers), "linear": logits}
+    try:
+        found = ops.convert_to_numpy(function(ops.convert_to_tensor(logits))).astype("float32")
+    except Exception:  # what takes no rows of numbers squashes none
+        return ""
+    fits = [
+        name
+        for name, values in known.items()
+        if found.shape == values.shape and np.allclose(found, values, 1e-2, 5e-3)
+    ]
+    return fits[0] if fits else ""
+
+
+def ending(calls: list[Call]) -> tuple[str, Any]:
+    """Return what squashes the last numbers of a model ("softmax", "log_softmax", "sigmoid" or ""), and where."""
+    for (_, operation), shape in reversed(calls):
+        activation = getattr(operation, "activation", None)
+        weights = getattr(operation, "weights", ())
+        if callable(activation):
+            name = squashing(activation, shape[-1] if shape else 3)
+        else:
+            name = "" if weights else squashing(operation, shape[-1] if shape else 3)
+        if name in ("softmax", "log_softmax", "sigmoid"):
+            return name, operation
+        if weights or name != "linear":
+            break
+    return "", None
+
+
+@contextmanager
+def without_squashing(calls: list[Call]) -> Iterator[str]:
+    """Switch a softmax or sigmoid at the end of the model off, and give its name, or "" where there is none."""
+    name, operation = ending(calls)
+    if not name:
+        yield ""
+    elif callable(getattr(operation, "activation", None)):
+        with replaced(operation, "activation", keras.activations.linear):
+            yield name
+    else:
+        with replaced(operation, "call", lambda inputs, *args, **kwargs: inputs):
+            yield name
