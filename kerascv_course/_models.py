@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerascv_course._validation import check_images, input_error
+from kerascv_course._validation import as_numbers, check_images, input_error
 
 
 class Part(NamedTuple):
@@ -78,8 +78,9 @@ def check_model_and_images(function: str, model: Any, images: Any) -> np.ndarray
     check_model(function, model)
     shape = input_shape(function, model)
     one_output(function, model, getattr(model, "outputs", None) or ())
-    images = check_images(function, "images", images, shape=shape)
-    if not model.built:
+    images = as_numbers(function, "images", images, "a batch of images (images, height, width, channels)")
+    images = check_images(function, "images", images, shape=images.shape[1:] if shape is None else shape)
+    if shape is None:
         try:
             run(model, images[:1])
         except Exception as error:

@@ -65,8 +65,8 @@ def test_features_are_those_of_the_definition_for_any_size_of_the_batch(model, e
 def test_maps_keep_their_shape_and_any_number_type_is_taken(model):
     maps = keras.Model(model.inputs[0], model.layers[1].output)
     assert extract_features(maps, IMAGES[:3], verbose=0).shape == (3, 6, 6, 4)
-    for dtype in ("int32", "float16", "float64"):
-        features = extract_features(model, IMAGES.astype(dtype), verbose=0)
+    for images in (IMAGES.astype("int32"), IMAGES.astype("float16"), IMAGES.tolist()):
+        features = extract_features(model, images, verbose=0)
         np.testing.assert_allclose(features, extract_features(model, IMAGES, verbose=0), rtol=1e-4, atol=1e-5)
 
 
@@ -170,8 +170,33 @@ def test_a_damaged_file_is_made_anew_with_the_right_values(model, damage):
 
 
 class Subclassed(keras.Model):
+    """A network without a graph, never called yet."""
+
+    def __init__(self):
+        super().__init__()
+        self.mean = layers.GlobalAveragePooling2D()
+
     def call(self, x):
-        return x
+        return self.mean(x)
+
+
+class PairOfAnswers(Subclassed):
+    def call(self, x):
+        return [super().call(x)] * 2
+
+
+def test_a_subclassed_model_gives_features_that_are_not_kept():
+    expected = IMAGES.mean(axis=(1, 2), dtype="float64")
+    for _ in range(2):
+        features, computed = cached(Subclassed())
+        assert computed == 20
+        np.testing.assert_allclose(features, expected, rtol=1e-5)
+
+
+def test_an_unbuilt_model_and_one_of_half_precision_give_features():
+    assert extract_features(keras.Sequential([layers.Flatten()]), IMAGES, verbose=0).shape == (20, 192)
+    half = keras.Sequential([keras.Input((8, 8, 3)), layers.Flatten(dtype="mixed_bfloat16")])
+    np.testing.assert_allclose(extract_features(half, IMAGES, verbose=0), IMAGES.reshape(20, -1), rtol=1e-2)
 
 
 def two_outputs():
@@ -190,25 +215,28 @@ def nan_model():
     ("arguments", "error", "words"),
     [
         ({"model": lambda: "VGG16"}, TypeError, ["`model`", "a Keras model", "'VGG16'"]),
-        ({"model": lambda: keras.Sequential([layers.Dense(1)])}, ValueError, ["`model`", "built"]),
-        ({"model": Subclassed}, ValueError, ["`model`", "built"]),
-        ({"model": two_outputs}, ValueError, ["`model`", "one input and one output"]),
+        (
+            {"model": two_outputs},
+            ValueError,
+            ["`model`", "one output", "`keras.Model(model.inputs, model.outputs[0])`"],
+        ),
+        ({"model": PairOfAnswers}, ValueError, ["`model`", "one output", "2 outputs"]),
+        ({"model": lambda: keras.Sequential([layers.Conv2D(1, 99)])}, ValueError, ["can be called on the images"]),
         ({"model": nan_model}, ValueError, ["`model`", "finite float32 features", "NaN"]),
         (
             {"model": lambda: build_model(scale=1e4, normalize=False), "dtype": "float16"},
             ValueError,
             ["`model`", "finite float16 features", "Use float32."],
         ),
-        ({"images": IMAGES.tolist()}, TypeError, ["`images`", "a NumPy array"]),
-        ({"images": IMAGES > 3}, TypeError, ["`images`", "of numbers", "bool"]),
-        ({"images": IMAGES[0]}, ValueError, ["`images`", "(8, 8, 3)", "=array of shape (8, 8, 3)"]),
+        ({"images": "photographs"}, TypeError, ["`images`", "a batch of images"]),
+        ({"images": IMAGES[0]}, ValueError, ["`images`", "`[None]`", "=array of shape (8, 8, 3)"]),
         ({"images": IMAGES[:0]}, ValueError, ["`images`", "one or more", "(0, 8, 8, 3)"]),
         ({"images": IMAGES[:, :4]}, ValueError, ["`images`", "(8, 8, 3)", "(20, 4, 8, 3)"]),
         ({"images": IMAGES[..., :1]}, ValueError, ["`images`", "(8, 8, 3)", "(20, 8, 8, 1)"]),
-        ({"images": IMAGES * np.float32("nan")}, ValueError, ["`images`", "finite numbers", "after image 0"]),
+        ({"images": IMAGES * np.float32("nan")}, ValueError, ["`images`", "finite numbers"]),
         ({"dtype": "float64"}, ValueError, ["`dtype`", "'float32' or 'float16'", "'float64'"]),
         ({"batch_size": 0}, ValueError, ["`batch_size`", "at least 1", "0"]),
-        ({"batch_size": 2.5}, TypeError, ["`batch_size`", "whole number", "2.5"]),
+        ({"batch_size": 2.5}, TypeError, ["`batch_size`", "an integer", "2.5"]),
     ],
 )
 def test_bad_input_is_refused_by_name(model, arguments, error, words):

@@ -140,10 +140,10 @@ class Subclassed(keras.Model):
 @pytest.mark.parametrize(
     ("model", "layer", "error", "text"),
     [
-        (flat_model, "cnov", ValueError, "Did you mean 'conv'"),
+        (flat_model, "cnov", ValueError, "Fit layers: 'conv'"),
         (flat_model, 6, ValueError, "from -6 to 5"),
-        (flat_model, True, TypeError, "a name, an integer or None"),
-        (flat_model, 1.5, TypeError, "a name, an integer or None"),
+        (flat_model, True, TypeError, "a string, an integer or None"),
+        (flat_model, 1.5, TypeError, "a string, an integer or None"),
         (base, None, ValueError, "has no classifier"),
         (lambda: "model", None, TypeError, "must be a Keras model"),
         (Subclassed, None, TypeError, "a functional or Sequential model"),
@@ -160,7 +160,7 @@ def test_a_name_that_two_nested_models_have_must_be_told_apart():
     second.name = "base2"
     inputs = keras.Input((8, 8, 3))
     model = keras.Model(inputs, layers.Concatenate()([first(inputs), second(inputs)]))
-    with pytest.raises(ValueError, match=r"one of 'base/conv', 'base2/conv'"):
+    with pytest.raises(ValueError, match=r"Give the path: 'base/conv', 'base2/conv'"):
         feature_extractor(model, "conv")
 
 
@@ -289,10 +289,17 @@ def test_the_majority_decides_and_among_equals_the_nearest():
 
 def test_precision_is_the_share_of_neighbours_with_the_class_of_the_query():
     index = ImageIndex(LINE, labels=[0, 1, 1, 0, 2])
-    assert index.precision_at(2, np.array([[0.2], [9.0]]), [0, 0]) == 0.5
-    assert index.precision_at(1, LINE, [[0], [1], [1], [0], [2]]) == 1.0
+    assert index.precision_at_k(np.array([[0.2], [9.0]]), [0, 0], k=2) == 0.5
 
 
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_query_is_not_its_own_neighbour(metric):
+    corners = np.array([[1.0, 0], [1, 0.1], [0, 1], [0.1, 1], [0.3, 1]])
+    index = ImageIndex(corners, labels=["a", "a", "b", "b", "a"], metric=metric)
+    assert index.precision_at_k(corners, ["a", "a", "b", "b", "a"], k=1) == pytest.approx(4 / 5)
+
+
+@pytest.mark.smoke
 @pytest.mark.parametrize("labels", [None, [0, 1, 1, 0, 2], list("abcde")])
 def test_a_saved_index_is_the_same(tmp_path, labels):
     images = rng().integers(0, 255, (5, 4, 4, 3), dtype="uint8")
@@ -323,17 +330,17 @@ def test_a_damaged_file_is_named(tmp_path):
 
 
 BAD_INDEX = [
-    ({"features": [[1.0]]}, TypeError, "a NumPy array of numbers"),
+    ({"features": [["a"]]}, TypeError, "Strings are no numbers"),
     ({"features": np.zeros(3)}, ValueError, r"`\[None\]`"),
     ({"features": np.zeros((2, 3, 3))}, ValueError, "reshape"),
     ({"features": np.zeros((0, 3))}, ValueError, "not empty"),
     ({"features": np.array([[np.nan]])}, ValueError, "finite numbers"),
     ({"features": np.array([[1e20]])}, ValueError, "at most 1e"),
     ({"features": LINE, "metric": "euclidean"}, ValueError, "'l1', 'l2' or 'cosine'"),
-    ({"features": LINE, "labels": [0, 1]}, ValueError, "one for each of the 5 rows"),
-    ({"features": LINE, "labels": [0.5] * 5}, TypeError, "whole numbers or texts"),
-    ({"features": LINE, "images": np.zeros((4, 8, 8))}, ValueError, "as many as there are features, 5"),
-    ({"features": LINE, "images": [1] * 5}, TypeError, "a NumPy array or None"),
+    ({"features": LINE, "labels": [0, 1]}, ValueError, "one label for each of the 5 images"),
+    ({"features": LINE, "labels": [0.5] * 5}, TypeError, "integers from 0"),
+    ({"features": LINE, "images": np.zeros((4, 8, 8))}, ValueError, "as many images as there are features, 5"),
+    ({"features": LINE, "images": 1}, TypeError, "an array of as many images"),
 ]
 
 
@@ -348,11 +355,11 @@ def test_a_bad_index_is_refused_by_name(arguments, error, text):
     [
         (lambda index: index.query(LINE, k=6), ValueError, "`k` of `ImageIndex.query` .* from 1 to 5"),
         (lambda index: index.query(LINE, k=0), ValueError, "from 1 to 5"),
-        (lambda index: index.query(LINE, k=1.0), TypeError, "whole number"),
+        (lambda index: index.query(LINE, k=1.0), TypeError, "an integer"),
         (lambda index: index.query(np.zeros((2, 3))), ValueError, r"\(images, 1\)"),
         (lambda index: index.query(np.array([[np.inf]])), ValueError, "finite"),
         (lambda index: index.classify(LINE), ValueError, "known to the index"),
-        (lambda index: index.precision_at(1, LINE, [0] * 5), ValueError, "known to the index"),
+        (lambda index: index.precision_at_k(LINE, [0] * 5, k=1), ValueError, "known to the index"),
     ],
 )
 def test_a_bad_query_is_refused_by_name(call, error, text):
@@ -361,8 +368,8 @@ def test_a_bad_query_is_refused_by_name(call, error, text):
 
 
 def test_the_labels_of_queries_must_be_as_many_as_they():
-    with pytest.raises(ValueError, match="one for each of the 2 rows"):
-        ImageIndex(LINE, labels=[0] * 5).precision_at(1, LINE[:2], [0] * 5)
+    with pytest.raises(ValueError, match="one label for each of the 2 images"):
+        ImageIndex(LINE, labels=[0] * 5).precision_at_k(LINE[:2], [0] * 5, k=1)
 
 
 # --------------------------------------------------------------------------------------------- quality of a map
@@ -424,7 +431,8 @@ def test_a_map_keeps_groups_together_and_places_new_points_in_theirs(engine):
     assert found.trustworthiness == pytest.approx(trustworthiness(features, found.points, n_neighbors=5), abs=1e-5)
     assert found.trustworthiness > 0.9
     assert (
-        ImageIndex(found.points, labels=np.arange(90) % 3).precision_at(5, found.points, np.arange(90) % 3) > 0.95
+        ImageIndex(found.points, labels=np.arange(90) % 3).precision_at_k(found.points, np.arange(90) % 3, k=5)
+        > 0.95
     )
     placed = found.place(new)
     assert placed.dtype == "float32"
@@ -470,7 +478,7 @@ def test_from_3000_points_the_gradient_is_computed_by_fft():
 @pytest.mark.parametrize(
     ("arguments", "error", "text"),
     [
-        ({"features": [[1.0]]}, TypeError, "a NumPy array of numbers"),
+        ({"features": "a.npy"}, TypeError, r"an array \(images, features\)"),
         ({"features": np.full((40, 3), np.nan)}, ValueError, "finite numbers"),
         ({"features": np.ones((40, 3))}, ValueError, "features that differ"),
         (

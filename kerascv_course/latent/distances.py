@@ -3,7 +3,6 @@
 import numpy as np
 
 METRICS = ("l1", "l2", "cosine")
-LARGEST = 1e15  # of a feature: sums of squares then fit into float32
 BLOCK = 2**23  # numbers that are held at a time
 SPARE = 8  # candidates beyond the neighbours that are asked for
 

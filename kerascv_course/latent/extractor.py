@@ -1,11 +1,11 @@
 """The feature extraction network: a model cut after one of its layers."""
 
-import difflib
 from collections.abc import Iterator
 from typing import Any
 
 import keras
 
+from kerascv_course._models import check_linked, one_output, path_of
 from kerascv_course._validation import input_error
 
 _FUNCTION = "feature_extractor"
@@ -16,6 +16,7 @@ def feature_extractor(model: keras.Model, layer: str | int | None = None) -> ker
 
     Args:
         model: A built functional or `Sequential` Keras model, with or without nested models; it stays as it was.
+            Of several outputs none is taken by itself: name the layer.
         layer: The last layer that is kept. Its name ("conv3"); where nested models share a name its path
             ("base/block_13_project"); or its place in `model.layers`, also from the end (-2). None: what the last
             `Dense` layer takes, which is the classifier, if nothing after it has weights.
@@ -38,24 +39,14 @@ def feature_extractor(model: keras.Model, layer: str | int | None = None) -> ker
 
     Source: Boracchi (feature extraction network).
     """
-    _check_model(model)
+    check_linked(_FUNCTION, model)
     if layer is None:
-        return _cut(model, _classifier(model), before=True)
-    return _cut(model, _path_of(model, layer))
+        one_output(_FUNCTION, model, model.outputs)
+        return cut_model(model, _classifier(model), before=True)
+    return cut_model(model, _path_of(model, layer))
 
 
-def _check_model(model: Any) -> None:
-    if not isinstance(model, keras.Model):
-        raise input_error(_FUNCTION, "model", "a Keras model", model, error=TypeError)
-    if not isinstance(model, keras.Sequential | keras.Function):
-        way_out = "A subclassed model does not say how its layers are linked."
-        raise input_error(_FUNCTION, "model", "a functional or Sequential model", model, way_out, TypeError)
-    if not model.built or not getattr(model, "inputs", None):
-        way_out = "Put `keras.Input((32, 32, 3))` first, or call `model.build((None, 32, 32, 3))`."
-        raise input_error(_FUNCTION, "model", "built", model.name, way_out)
-
-
-def _cut(model: keras.Model, path: tuple[str, ...], *, before: bool = False) -> keras.Model:
+def cut_model(model: keras.Model, path: tuple[str, ...], *, before: bool = False) -> keras.Model:
     """Return the model up to what the operation at the path writes, or takes."""
     target, inputs, output = path[0], None, None
 
@@ -82,7 +73,7 @@ def _cut(model: keras.Model, path: tuple[str, ...], *, before: bool = False) -> 
     elif len(path) > 1:
         nested = next(operation for operation in plain.operations if operation.name == target)
         args, kwargs = inputs
-        output = _cut(nested, path[1:], before=before)(*args, **kwargs)
+        output = cut_model(nested, path[1:], before=before)(*args, **kwargs)
     elif before:
         output = inputs[0][0]
     return keras.Model(list(starts.values()), output, name=f"{model.name}_to_{'before_' * before}{'_'.join(path)}")
@@ -119,16 +110,6 @@ def _path_of(model: keras.Model, layer: Any) -> tuple[str, ...]:
             raise input_error(_FUNCTION, "layer", rule, layer)
         return (layers[layer].name,)
     if not isinstance(layer, str):
-        raise input_error(_FUNCTION, "layer", "a name, an integer or None", layer, error=TypeError)
+        raise input_error(_FUNCTION, "layer", "a string, an integer or None", layer, error=TypeError)
     paths = {"/".join(path): path for path, _ in _paths(model)}
-    if layer in paths:
-        return paths[layer]
-    meant = [text for text, path in paths.items() if path[-1] == layer]
-    if len(meant) > 1:
-        raise input_error(_FUNCTION, "layer", f"one of {', '.join(map(repr, meant))}", layer)
-    if meant:
-        return paths[meant[0]]
-    names = {path[-1] for path in paths.values()}
-    close = difflib.get_close_matches(layer, sorted({*names, *paths}), 3)
-    way_out = f"Did you mean {' or '.join(map(repr, close))}?" if close else "`model.summary()` lists them."
-    raise input_error(_FUNCTION, "layer", f"a layer of {model.name!r}", layer, way_out)
+    return paths[path_of(_FUNCTION, "layer", layer, paths)]

@@ -1,12 +1,11 @@
 """The outputs of a network for many images: computed in batches, and kept for the next time."""
 
-from typing import Any
-
 import keras
 import numpy as np
 
 from kerascv_course import runtime
 from kerascv_course._digests import array_digest, config_digest
+from kerascv_course._models import check_model_and_images, one_output
 from kerascv_course._validation import check_choice, check_int, input_error
 from kerascv_course.datasets.cache import cached_arrays
 from kerascv_course.latent.extractor import feature_extractor
@@ -27,14 +26,15 @@ def extract_features(
     The images may be larger than the memory (`np.memmap`): only a batch of them is held at a time.
 
     Args:
-        model: A built Keras model with one input and one output; it is used as in inference.
+        model: A Keras model with one input and one output, subclassed ones included; it is used as in inference.
         images: Array (images, height, width, channels) in the range that the model takes.
         layer: The layer whose output is wanted, as `feature_extractor` takes it; None for that of the model.
         batch_size: Images in a batch, 1 or more.
         dtype: "float32", or "float16" for half the memory and about three digits.
         cache: Whether to keep the features in the cache folder and to take them from there the next time. They
             are found again by the content of the images, the model's weights and configuration, `dtype`, and
-            backend and version of Keras: after any change they are computed again. A damaged file is, too.
+            backend and version of Keras: after any change they are computed again. A damaged file is, too. Those
+            of a subclassed model, whose code is not known, are not kept.
         verbose: 1 shows a progress bar, 0 is silent.
 
     Returns:
@@ -42,8 +42,8 @@ def extract_features(
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If the model is not built or has several inputs or outputs, there is no such layer, or the
-            images are none, do not fit it or are not finite.
+        ValueError: If the model has several inputs or outputs, there is no such layer, or the images are none, do
+            not fit it or are not finite.
         OSError: If `cache` is asked for and the cache folder cannot be written.
 
     Example:
@@ -81,8 +81,9 @@ def computed_features(
     """
     check_choice(function, "dtype", dtype, ("float32", "float16"))
     batch_size = check_int(function, "batch_size", batch_size, 1)
-    _check(function, model, images)
-    shape = (len(images), *model.output_shape[1:])
+    images = check_model_and_images(function, model, images)
+    is_known = isinstance(model, keras.Sequential | keras.Function)
+    shape = (len(images), *(model.output_shape[1:] if is_known else (None,)))
     if None in shape or not cache:
         return _compute(function, model, images, batch_size, dtype, verbose), len(images)
     content = array_digest([images, *model.get_weights()])
@@ -104,10 +105,7 @@ def _compute(
     progress = keras.utils.Progbar(len(images), verbose=1, unit_name="image") if verbose else None
     features: np.ndarray | None = None
     for start in range(0, len(images), batch_size):
-        batch = np.asarray(images[start : start + batch_size])
-        if batch.dtype.kind == "f" and not np.isfinite(batch).all():
-            raise input_error(function, "images", "finite numbers", f"NaN or infinity after image {start}")
-        part = _predict(model, batch, min(batch_size, len(images)))
+        part = _predict(function, model, images[start : start + batch_size], min(batch_size, len(images)))
         if features is None:
             features = np.empty((len(images), *part.shape[1:]), dtype)
         if not np.isfinite(part).all() or (dtype == "float16" and np.abs(part).max() > np.finfo("float16").max):
@@ -120,26 +118,10 @@ def _compute(
     return features
 
 
-def _predict(model: keras.Model, batch: np.ndarray, size: int) -> np.ndarray:
+def _predict(function: str, model: keras.Model, batch: np.ndarray, size: int) -> np.ndarray:
     """Return the outputs for a batch, filled up to one size: for another one Keras would trace the model again."""
     missing = size - len(batch)
     filled = np.concatenate([batch, np.zeros((missing, *batch.shape[1:]), batch.dtype)]) if missing else batch
     with runtime.without_tracing_notes():
-        return np.asarray(model.predict_on_batch(filled))[: len(batch)]
-
-
-def _check(function: str, model: Any, images: Any) -> None:
-    if not isinstance(model, keras.Model):
-        raise input_error(function, "model", "a Keras model", model, error=TypeError)
-    ends = (getattr(model, "inputs", None) or (), getattr(model, "outputs", None) or ())
-    if not model.built or any(len(tensors) != 1 for tensors in ends):
-        raise input_error(function, "model", "a built model with one input and one output", model.name)
-    if not isinstance(images, np.ndarray) or images.dtype.kind not in "uif":
-        raise input_error(function, "images", "a NumPy array of numbers", images, error=TypeError)
-    wanted = model.input_shape[1:]
-    fits = len(images.shape) == len(wanted) + 1 and all(
-        side in (None, given) for side, given in zip(wanted, images.shape[1:], strict=True)
-    )
-    if not fits or len(images) == 0:
-        rule = f"one or more images of the model's input shape {wanted}"
-        raise input_error(function, "images", rule, images)
+        answer = one_output(function, model, model.predict_on_batch(filled))
+    return np.asarray(answer)[: len(batch)].astype("float32")

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from kerascv_course._validation import check_choice, check_int, input_error
-from kerascv_course.latent.checks import check_features, check_labels
-from kerascv_course.latent.distances import LARGEST, METRICS
+from kerascv_course._validation import as_array, check_choice, check_features, check_int, check_labels, input_error
+from kerascv_course.latent.distances import METRICS
 from kerascv_course.latent.nearest import Nearest
 
 _FORMAT = "kerascv_course image index 1"
@@ -38,7 +37,7 @@ class ImageIndex:
         features: Array (images, features) of finite numbers, at most 1e15 in size. They are kept as `float32`, and
             not copied where they are: do not change them afterwards.
         images: The images themselves, (images, ...), for figures; or None.
-        labels: Their classes, whole numbers or texts, (images,), for `classify` and `precision_at`; or None.
+        labels: Their classes, integers or strings, (images,), for `classify` and `precision_at_k`; or None.
         metric: "l1": mean absolute difference, as on the slide. "l2": Euclidean distance. "cosine": 1 minus the
             cosine of the angle; a vector of zeros is at distance 1 from all.
 
@@ -71,15 +70,14 @@ class ImageIndex:
         function = "ImageIndex"
         check_choice(function, "metric", metric, METRICS)
         self.metric = metric
-        self.features = check_features(function, "features", features, largest=LARGEST)
+        self.features = check_features(function, "features", features)
         if images is not None:
-            if not isinstance(images, np.ndarray):
-                raise input_error(function, "images", "a NumPy array or None", images, error=TypeError)
+            rule = f"an array of as many images as there are features, {len(self.features)}, or None"
+            images = as_array(function, "images", images, rule)
             if len(images) != len(self.features):
-                rule = f"as many as there are features, {len(self.features)}"
                 raise input_error(function, "images", rule, images)
         self.images = images
-        self.labels = None if labels is None else check_labels(function, labels, len(self.features))
+        self.labels = None if labels is None else self._read_labels(function, labels, len(self.features))
         self._nearest = Nearest(self.features, metric)
 
     def __len__(self) -> int:
@@ -120,13 +118,15 @@ class ImageIndex:
         chosen = equal.sum(axis=2).argmax(axis=1)  # the first of the largest is the nearest
         return votes[np.arange(len(votes)), chosen]
 
-    def precision_at(self, k: int, features: np.ndarray, labels: Any) -> float:
+    def precision_at_k(self, features: np.ndarray, labels: Any, k: int) -> float:
         """Compute which share of the k nearest images has the class of its query, in the mean over the queries.
 
+        A query that is an image of the index itself, by equal features, is not counted as its own neighbour.
+
         Args:
-            k: How many neighbours, from 1 to the number of images in the index.
             features: Those of the queries, (queries, features).
             labels: Their classes, (queries,).
+            k: How many neighbours, from 1 to the number of other images in the index.
 
         Returns:
             The precision at k, from 0 to 1.
@@ -135,10 +135,15 @@ class ImageIndex:
             TypeError: If an argument has the wrong type.
             ValueError: As for `query`, if lengths differ, or if the index has no labels.
         """
-        ours = self._labels("precision_at")
-        found = ours[self._query("precision_at", features, k).indices]
-        theirs = check_labels("ImageIndex.precision_at", labels, len(found))
-        return float((found == theirs[:, None]).mean())
+        ours = self._labels("precision_at_k")
+        k = check_int("ImageIndex.precision_at_k", "k", k, 1, len(self.features) - 1)
+        queries = check_features("ImageIndex.precision_at_k", "features", features, width=self.features.shape[1])
+        theirs = self._read_labels("ImageIndex.precision_at_k", labels, len(queries))
+        found = self._query("precision_at_k", queries, k + 1).indices
+        is_self = np.stack([(self.features[column] == queries).all(axis=1) for column in found.T], axis=1)
+        left_out = np.where(is_self.any(axis=1), is_self.argmax(axis=1), k)  # else the farthest
+        right = ours[found] == theirs[:, None]
+        return float(right[np.arange(k + 1) != left_out[:, None]].mean())
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the index, with images and labels, to a file (`.npz`); an existing one is replaced.
@@ -153,7 +158,8 @@ class ImageIndex:
         part = target.with_name(f"{target.name}.{uuid.uuid4().hex}.part")
         try:
             with part.open("xb") as file:
-                np.savez(file, allow_pickle=False, format=_FORMAT, metric=self.metric, **given)
+                # No `allow_pickle=`: NumPy 2.1, which Colab has, takes it for an array.
+                np.savez(file, format=_FORMAT, metric=self.metric, **given)  # type: ignore[arg-type]
             os.replace(part, target)
         finally:
             part.unlink(missing_ok=True)
@@ -171,10 +177,10 @@ class ImageIndex:
             raise input_error("ImageIndex.load", "path", "a file", str(path), error=FileNotFoundError)
         try:
             with np.load(file, allow_pickle=False) as content:
-                arrays = {name: content[name] for name in content.files}
-            if str(arrays.pop("format")) != _FORMAT:
-                raise ValueError("of another format")
-            return cls(**{**arrays, "metric": str(arrays["metric"])})
+                if str(content["format"]) != _FORMAT:
+                    raise ValueError("of another format")
+                images, labels = content.get("images"), content.get("labels")
+                return cls(content["features"], images, labels, metric=str(content["metric"]))
         except Exception as error:  # any byte may be damaged: whatever comes of it is said in one way
             way_out = f"({error}) Make it again with `save`."
             rule = "a file that `ImageIndex.save` wrote, undamaged"
@@ -184,9 +190,13 @@ class ImageIndex:
         function = f"ImageIndex.{method}"
         k = check_int(function, "k", k, 1, len(self.features))
         width = self.features.shape[1]
-        queries = check_features(function, "features", features, width=width, largest=LARGEST)
+        queries = check_features(function, "features", features, width=width)
         indices, distances = self._nearest.search(queries, k)
         return Neighbours(indices, distances.astype("float32"))
+
+    @staticmethod
+    def _read_labels(function: str, labels: Any, count: int) -> np.ndarray:
+        return check_labels(function, "labels", labels, count=count, strings=True)
 
     def _labels(self, method: str) -> np.ndarray:
         if self.labels is None:

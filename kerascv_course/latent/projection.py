@@ -4,8 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from kerascv_course._validation import check_choice, check_int, check_number, describe, input_error
-from kerascv_course.latent.checks import check_features
+from kerascv_course._validation import check_choice, check_features, check_int, check_number, describe, input_error
 from kerascv_course.latent.quality import map_quality
 from kerascv_course.latent.tsne import Place, by_opentsne, by_sklearn, opentsne_module
 

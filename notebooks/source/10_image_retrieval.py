@@ -135,7 +135,7 @@ for metric in ("l1", "l2", "cosine"):
     for k in (1, 5, 15):
         accuracies[metric, k] = float(np.mean(latent_index.classify(queries, k=k) == data.y_test))
     shown = "  ".join(f"k={k}: {accuracies[metric, k]:.1%}" for k in (1, 5, 15))
-    print(f"{metric:8s} {shown}   precision at 5: {latent_index.precision_at(5, queries, data.y_test):.1%}")
+    print(f"{metric:8s} {shown}   precision at 5: {latent_index.precision_at_k(queries, data.y_test, k=5):.1%}")
 pixel_accuracy = float(np.mean(pixel_index.classify(pixels[1], k=1) == data.y_test))
 print(f"pixels, l1, k=1: {pixel_accuracy:.1%}; the network itself: {network_accuracy:.1%}   (one seed)")
 half_width = 1.96 * np.sqrt(network_accuracy * (1 - network_accuracy) / len(x_test))
