@@ -11,7 +11,7 @@ from kerascv_course.exercises.sheet import Sheet, WrongAnswerError, said
 sheet = Sheet("03_architectures")
 summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
 
-_NETWORKS = ["AlexNet", "VGG16", "GoogLeNet", "ResNet50", "MobileNetV2"]
+_MACS_PER_MAP = 32 * 32 * (200 + 25 * 32)  # of the reduction and the 5 x 5 behind it, for each map in between
 _TOO_MUCH = {
     "AlexNet": "its 62 million parameters take 250 MB, and it needs more than a billion MACs.",
     "VGG16": "its 138 million parameters take 553 MB, and it needs 15 billion MACs.",
@@ -29,7 +29,6 @@ _TOO_MUCH = {
 )
 def first_dense_layer(fc1_parameters: Any) -> str:
     """Predict the parameters of VGG16's first fully connected layer (Di Stefano)."""
-    given = answers.whole_number("fc1_parameters", fc1_parameters)
     right = 7 * 7 * 512 * 4096 + 4096
     mistakes = {
         right - 4096: "these are the weights. Each of the 4,096 units also has a bias.",
@@ -41,9 +40,7 @@ def first_dense_layer(fc1_parameters: Any) -> str:
         138_357_544: "that is the whole network.",
         123_642_856: "that is all three dense layers.",
     }
-    if given != right:
-        reason = mistakes.get(given, "how many values are 512 maps of 7 x 7?")
-        raise WrongAnswerError(f"`fc1_parameters` is {given:,}: {reason}")
+    answers.expect("fc1_parameters", fc1_parameters, right, mistakes, "how many values are 512 maps of 7 x 7?")
     return "102,764,544: three quarters of the whole network in one layer."
 
 
@@ -56,24 +53,19 @@ def first_dense_layer(fc1_parameters: Any) -> str:
 )
 def alexnet_sides(side_conv1: Any, side_pool1: Any) -> str:
     """Compute what AlexNet's first layers would make of 224 pixels (erratum of the paper)."""
-    first = answers.whole_number("side_conv1", side_conv1)
-    second = answers.whole_number("side_pool1", side_pool1)
-    reasons = {
+    one_missing = "one position is missing: the first, before any step."
+    conv_mistakes = {
         55: "that is with 227 pixels. These are 224.",
         56: "that is with padding: 224 / 4.",
-        53: "one position is missing: the first, before any step.",
+        53: one_missing,
     }
-    if first != 54:
-        raise WrongAnswerError(
-            f"`side_conv1` is {first}: {reasons.get(first, 'use (I - K) / S, rounded down, plus 1.')}"
-        )
-    reasons = {
+    pool_mistakes = {
         27: "that is rounded up, or the pooling of 55. From 54: (54 - 3) / 2 = 25.5.",
-        25: "one position is missing: the first, before any step.",
+        25: one_missing,
         18: "the pooling moves by 2, its window is 3.",
     }
-    if second != 26:
-        raise WrongAnswerError(f"`side_pool1` is {second}: {reasons.get(second, 'use the same formula with 54.')}")
+    answers.expect("side_conv1", side_conv1, 54, conv_mistakes, "use (I - K) / S, rounded down, plus 1.")
+    answers.expect("side_pool1", side_pool1, 26, pool_mistakes, "use the same formula with 54.")
     return "54 and 26. The paper's 55 and 27 need 227 pixels."
 
 
@@ -88,27 +80,18 @@ def alexnet_sides(side_conv1: Any, side_pool1: Any) -> str:
 def reduction(maps_between: Any) -> str:
     """Choose the reduction of an inception branch for a budget (Di Stefano)."""
     given = answers.whole_number("maps_between", maps_between)
-
-    def cost(maps: int) -> int:
-        return 32 * 32 * (200 * maps + 25 * maps * 32)
-
-    if given < 1:
-        raise WrongAnswerError(f"`maps_between` is {given}; at least one map must be left.")
     mistakes = {
         16: "that is the slide's reduction, for 16.4 million. The budget is 50 million.",
         61: "that is the 5 x 5 alone. Making the maps costs something, too.",
         244: "that is the 1 x 1 alone. Using the maps costs four times as much.",
         50_000: "each map is computed at 32 · 32 positions.",
     }
-    if given in mistakes:
-        raise WrongAnswerError(f"`maps_between` is {given:,}: {mistakes[given]}")
-    if cost(given) > 50_000_000:
-        raise WrongAnswerError(
-            f"With {given:,} maps between them both cost {cost(given) / 1e6:,.1f} million MACs."
-        )
-    if cost(given + 1) <= 50_000_000:
-        raise WrongAnswerError(f"{given} maps cost {cost(given) / 1e6:.1f} million MACs: there is room for more.")
-    return f"48 maps, {cost(48) / 1e6:.1f} million MACs instead of 163.8 million."
+    costs = f"both cost {given * _MACS_PER_MAP / 1e6:,.1f} million MACs"
+    otherwise = f"{costs}: there is room for more." if given < 48 else f"{costs}."
+    if given < 1:
+        otherwise = "at least one map must be left."
+    answers.expect("maps_between", given, 50_000_000 // _MACS_PER_MAP, mistakes, otherwise)
+    return f"48 maps, {48 * _MACS_PER_MAP / 1e6:.1f} million MACs instead of 163.8 million."
 
 
 @sheet.exercise(
@@ -162,19 +145,14 @@ def residual_block(residual_block: Any) -> str:
 )
 def for_a_phone(choice: Any, megabytes: Any) -> str:
     """Choose a network by its size and its work."""
-    name = answers.choice("choice", choice, _NETWORKS)
-    given = answers.number("megabytes", megabytes)
-    if name != "MobileNetV2":
-        raise WrongAnswerError(f"{name} is not it: {_TOO_MUCH[name]}")
-    right = 3_538_984 * 4 / 1e6
+    answers.expect_choice("choice", choice, "MobileNetV2", _TOO_MUCH)
     mistakes = {
-        3.5: "these are millions of parameters. Each takes 4 bytes.",
+        3.52: "these are millions of parameters. Each takes 4 bytes.",
         13.5: "that is in MiB, of 1,048,576 bytes.",
         28.3: "float32 has 4 bytes, not 8.",
-        7.1: "float32 has 4 bytes, not 2.",
-        9.0: "that is without the classifier.",
+        7.08: "float32 has 4 bytes, not 2.",
+        9.03: "that is without the classifier.",
     }
-    if abs(given - right) > 0.1:
-        reason = mistakes.get(round(given, 1), "multiply its parameters by 4 bytes.")
-        raise WrongAnswerError(f"The choice is right. `megabytes` is {given:g}: {reason}")
+    right = 3_538_984 * 4 / 1e6
+    answers.expect("megabytes", megabytes, right, mistakes, "multiply its parameters by 4 bytes.", tolerance=0.01)
     return "MobileNetV2, 14.2 MB and 0.3 billion MACs."

@@ -6,12 +6,11 @@ from typing import Any
 import numpy as np
 
 from kerascv_course.exercises import answers
-from kerascv_course.exercises.sheet import Sheet, WrongAnswerError
+from kerascv_course.exercises.sheet import Sheet
 
 sheet = Sheet("05_augmentation")
 summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
 
-_HARMLESS = {"small shift", "brightness", "small rotation"}
 _REASONS = {
     "half a turn": "half a turn makes a 9 out of a 6.",
     "mirror": "a mirrored 2 is no 2, and 3, 5 and 7 are none either.",
@@ -31,15 +30,7 @@ _REASONS = {
 )
 def harmless(harmless: Any) -> str:
     """Name the augmentations that keep the label of every digit."""
-    if isinstance(harmless, str) or not isinstance(harmless, set | frozenset | list | tuple):
-        raise WrongAnswerError(
-            f'`harmless` must be a set of names, as {{"mirror"}}; it is {answers.kind(harmless)}.'
-        )
-    given = {answers.choice("a name in harmless", name, list(_REASONS)) for name in harmless}
-    for name in given - _HARMLESS:
-        raise WrongAnswerError(f'"{name}" does not belong there: {_REASONS[name]}')
-    for name in sorted(_HARMLESS - given):
-        raise WrongAnswerError(f'"{name}" is missing: {_REASONS[name]}')
+    answers.expect_set("harmless", harmless, {"small shift", "brightness", "small rotation"}, _REASONS)
     return "turned by half and mirrored digits are other digits, or none."
 
 
@@ -57,29 +48,31 @@ def mix_two(mix_two: Any) -> str:
     images, labels = rng.uniform(0, 255, (2, 4, 4, 3)), np.eye(3)[[0, 2]]
     for share in (0.7, 1.0, 0.25):
         result = answers.outcome("mix_two", mix_two, images[0], labels[0], images[1], labels[1], share)
-        if not isinstance(result, tuple | list) or len(result) != 2:
-            raise WrongAnswerError(
-                f"`mix_two` must return two things, image and label; it returned {answers.kind(result)}."
-            )
-        image = answers.array("the image of mix_two", result[0], (4, 4, 3))
-        label = answers.array("the label of mix_two", result[1], (3,))
-        right = share * images[0] + (1 - share) * images[1]
-        mistakes = {
-            "The shares are swapped: `share` belongs to image i.": (1 - share) * images[0] + share * images[1],
-            "Both images get `share`; the second one gets what is left of 1.": share * (images[0] + images[1]),
-            "That is the mean, whatever the share is.": (images[0] + images[1]) / 2,
-            "That is image i alone.": images[0],
-            "The images are added whole, which is twice as bright.": images[0] + images[1],
-        }
-        if not np.allclose(image, right, atol=1e-3):
-            close = (text for text, wrong in mistakes.items() if np.allclose(image, wrong, atol=1e-3))
-            raise WrongAnswerError(next(close, f"With share {share} the image is not the formula's."))
-        if not np.allclose(label, share * labels[0] + (1 - share) * labels[1], atol=1e-6):
-            if np.allclose(label, labels[0]):
-                raise WrongAnswerError("The label is that of image i alone: it must be mixed as the image is.")
-            if np.allclose(label, (1 - share) * labels[0] + share * labels[1]):
-                raise WrongAnswerError("The shares of the labels are swapped: `share` belongs to label i.")
-            raise WrongAnswerError(f"With share {share} the label is not the formula's: mix it as the image.")
+        image, label = answers.parts("mix_two", result, ["image", "label"])
+        mistakes = [
+            ((1 - share) * images[0] + share * images[1], "the shares are swapped: `share` belongs to image i."),
+            (share * (images[0] + images[1]), "both images get `share`; the second one gets what is left of 1."),
+            ((images[0] + images[1]) / 2, "that is the mean, whatever the share is."),
+            (images[0], "that is image i alone."),
+            (images[0] + images[1], "the images are added whole, which is twice as bright."),
+        ]
+        right, otherwise = (
+            share * images[0] + (1 - share) * images[1],
+            f"with share {share} the image is not the formula's.",
+        )
+        answers.expect("the image of mix_two", image, right, mistakes, otherwise, tolerance=1e-5)
+        mistakes = [
+            (labels[0], "that is the label of image i alone: it must be mixed as the image is."),
+            (
+                (1 - share) * labels[0] + share * labels[1],
+                "the shares of the labels are swapped: `share` belongs to label i.",
+            ),
+        ]
+        right, otherwise = (
+            share * labels[0] + (1 - share) * labels[1],
+            f"with share {share} the label is not the formula's: mix it as the image.",
+        )
+        answers.expect("the label of mix_two", label, right, mistakes, otherwise)
     return "images and labels are mixed with the same share."
 
 
@@ -97,27 +90,18 @@ def mirror_with_label(mirror_with_label: Any) -> str:
         image = np.zeros((8, width))
         image[row, column] = 1  # the eye
         result = answers.outcome("mirror_with_label", mirror_with_label, image, column, row)
-        if not isinstance(result, tuple | list) or len(result) != 3:
-            raise WrongAnswerError("`mirror_with_label` must return three things: image, column, row.")
-        mirrored = answers.array("the image of mirror_with_label", result[0], image.shape)
-        given = answers.number("the column", result[1]), answers.number("the row", result[2])
-        if not np.array_equal(mirrored, image[:, ::-1]):
-            raise WrongAnswerError("The image is not mirrored from left to right: `image[:, ::-1]` is.")
-        if given[1] != row:
-            raise WrongAnswerError(
-                f"The row was {row} and is {given[1]:g}: mirroring from left to right leaves it."
-            )
-        if given[0] == width - column:
-            raise WrongAnswerError(
-                f"Column {column} of {width} went to {given[0]:g}, one too far: columns are counted from 0."
-            )
-        if given[0] == column and column != width - 1 - column:
-            raise WrongAnswerError("The column stays where it was: in the mirrored image the eye is elsewhere.")
-        if given[0] != width - 1 - column:
-            raise WrongAnswerError(
-                f"In an image of {width} columns the eye moved from column {column} to {width - 1 - column}, "
-                f"not to {given[0]:g}."
-            )
+        answered = answers.parts("mirror_with_label", result, ["image", "column", "row"])
+        up_down = "the image is not mirrored from left to right: `image[:, ::-1]` is."
+        answers.expect("image", answered[0], image[:, ::-1], [], up_down)
+        stays = f"the row was {row}; mirroring from left to right leaves it."
+        answers.expect("row", answered[2], row, {}, stays)
+        mistakes = {
+            width - column: f"column {column} of {width} went one too far: columns are counted from 0.",
+            column: "the column stays where it was: in the mirrored image the eye is elsewhere.",
+        }
+        right = width - 1 - column
+        otherwise = f"in an image of {width} columns the eye moved from column {column} to {right}."
+        answers.expect("column", answered[1], right, mistakes, otherwise)
     return "in the mirrored image the eye is where the label says."
 
 
@@ -130,23 +114,18 @@ def mirror_with_label(mirror_with_label: Any) -> str:
 )
 def old_units(rotation: Any, translation: Any) -> str:
     """Translate the strengths of `ImageDataGenerator` (Boracchi)."""
-    turn = answers.number("rotation", rotation)
-    mistakes = {
+    turns = {
         30: "those are degrees. `pipeline` counts shares of a full turn.",
         30 / 180: "that is a share of half a turn.",
         math.radians(30): "those are radians. `pipeline` counts shares of a full turn.",
         30 / 100: "that is a hundredth of the degrees. A full turn has 360.",
     }
-    if not math.isclose(turn, 30 / 360, abs_tol=2e-3):
-        reason = next((text for value, text in mistakes.items() if math.isclose(turn, value, rel_tol=0.01)), None)
-        raise WrongAnswerError(f"`rotation` is {turn:.3g}: {reason or 'that is not 30 of 360 degrees.'}")
-    shift = answers.number("translation", translation)
-    if not math.isclose(shift, 0.2, abs_tol=1e-9):
-        mistakes = {
-            0.4: "the range goes to both sides in both.",
-            0.1: "the number is not halved.",
-            20: "write a share, not a percentage.",
-        }
-        reason = mistakes.get(shift, "a share of the side is a share of the side in both.")
-        raise WrongAnswerError(f"`translation` is {shift:g}: {reason}")
+    answers.expect("rotation", rotation, 30 / 360, turns, "that is not 30 of 360 degrees.", tolerance=0.02)
+    shifts = {
+        0.4: "the range goes to both sides in both.",
+        0.1: "the number is not halved.",
+        20: "write a share, not a percentage.",
+    }
+    otherwise = "a share of the side is a share of the side in both."
+    answers.expect("translation", translation, 0.2, shifts, otherwise)
     return "30 degrees are a twelfth of a turn; shares of the side stay as they are."

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from kerascv_course.exercises import answers
-from kerascv_course.exercises.sheet import Sheet, WrongAnswerError
+from kerascv_course.exercises.sheet import Sheet
 
 sheet = Sheet("14_bag_of_visual_words")
 summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
@@ -24,31 +24,26 @@ def counting(count_words: Any) -> str:
     # The last word is nearest to none of them.
     words = np.array([[0.0, 0.0], [4.0, 0.0], [0.0, 5.0], [-9.0, -9.0]])
     descriptors = np.array([[0.5, 0.2], [1.0, -0.5], [3.0, 1.0], [2.2, 1.0], [5.0, 0.5], [0.5, 4.0], [0.3, -0.4]])
-    for given, vocabulary in [(descriptors, words), (descriptors + 3, words + 3), (descriptors[:3], words)]:
-        result = answers.outcome("count_words", count_words, given.copy(), vocabulary.copy())
+
+    def solve(given: np.ndarray, vocabulary: np.ndarray) -> tuple[np.ndarray, list[tuple[np.ndarray, str]], str]:
         distances = np.linalg.norm(given[:, None] - vocabulary[None], axis=2)
-        nearest = distances.argmin(axis=1)
-        right = np.bincount(nearest, minlength=len(vocabulary))
-        used = np.bincount(nearest)
-        size = np.size(result)
-        if size == len(used) and size != len(right):
-            raise WrongAnswerError(
-                f"There are {len(right)} words, you have {size} numbers: a word that is not used counts 0."
-            )
-        if size == len(given) and np.array_equal(np.ravel(result), nearest):
-            raise WrongAnswerError(
-                "You have one number for each descriptor: its word. Count how often each occurs."
-            )
-        counts = answers.array("the result of count_words", result, (len(vocabulary),))
-        if np.array_equal(counts, right):
-            continue
-        if np.isclose(counts.sum(), 1) or np.isclose(np.linalg.norm(counts), 1):
-            raise WrongAnswerError("Your histogram is normalised; here the counts themselves were asked for.")
-        if np.array_equal(counts, np.bincount(distances.argmax(axis=1), minlength=len(vocabulary))):
-            raise WrongAnswerError("That counts the word that is farthest: `argmin`, not `argmax`.")
-        raise WrongAnswerError(
-            f"Of {len(given)} descriptors {right.tolist()} are nearest to the words; you have {counts.tolist()}."
-        )
+        nearest, k = distances.argmin(axis=1), len(vocabulary)
+        right = np.bincount(nearest, minlength=k)
+        normalised = "your histogram is normalised; here the counts themselves were asked for."
+        mistakes = [
+            (np.bincount(nearest), f"there are {k} words: a word that is not used counts 0."),
+            (nearest, "you have one number for each descriptor: its word. Count how often each occurs."),
+            (right / right.sum(), normalised),
+            (right / np.linalg.norm(right), normalised),
+            (
+                np.bincount(distances.argmax(axis=1), minlength=k),
+                "that counts the word that is farthest: `argmin`, not `argmax`.",
+            ),
+        ]
+        return right, mistakes, f"of {len(given)} descriptors {right.tolist()} are nearest to the words."
+
+    cases = [(descriptors, words), (descriptors + 3, words + 3), (descriptors[:3], words)]
+    answers.expect_results("count_words", count_words, cases, solve)
     return "the histogram is all that a bag keeps of an image."
 
 
@@ -62,17 +57,11 @@ def counting(count_words: Any) -> str:
 )
 def sharing(intersection: Any) -> str:
     """Write the intersection kernel."""
-    cases = [([0.5, 0.3, 0.2], [0.1, 0.6, 0.3]), ([4, 0, 3, 2], [1, 2, 0, 5]), ([2, 7], [2, 7])]
-    for first, second in cases:
-        a, b = np.array(first), np.array(second)
-        result = answers.outcome("intersection", intersection, a.copy(), b.copy())
+
+    def solve(a: np.ndarray, b: np.ndarray) -> tuple[float, list[tuple[Any, str]], str]:
         smaller = np.minimum(a, b)
-        if np.size(result) == len(a) and not isinstance(result, str):
-            raise WrongAnswerError("`intersection` returns a number for each bin: add them up.")
-        value = answers.number("the result of intersection", result)
-        if np.isclose(value, smaller.sum()):
-            continue
         mistakes = [
+            (smaller, "that is a number for each bin: add them up."),
             (np.maximum(a, b).sum(), "that is the sum of the larger counts: the union."),
             (a @ b, "that is the linear kernel, the sum of products."),
             (np.abs(a - b).sum(), "that is what they do not share, the l1 distance."),
@@ -80,8 +69,10 @@ def sharing(intersection: Any) -> str:
             (smaller.min(), "that is the smallest bin. Add them up."),
             (smaller.mean(), "that is the mean over the bins, not the sum."),
         ]
-        reason = next((text for wrong, text in mistakes if np.isclose(value, wrong)), "compare bin by bin.")
-        raise WrongAnswerError(f"{first} and {second} share {smaller.sum():g}; you have {value:g}: {reason}")
+        return float(smaller.sum()), mistakes, f"they share {smaller.sum():g}: compare bin by bin."
+
+    cases = [([0.5, 0.3, 0.2], [0.1, 0.6, 0.3]), ([4, 0, 3, 2], [1, 2, 0, 5]), ([2, 7], [2, 7])]
+    answers.expect_results("intersection", intersection, cases, solve)
     return "what two histograms share is the sum of the smaller counts."
 
 
@@ -95,29 +86,34 @@ def sharing(intersection: Any) -> str:
 )
 def lengths(histogram: Any, vlad: Any, fisher: Any) -> str:
     """Tell how long the vectors of the encodings are."""
-    expected = {
-        "histogram": (histogram, 128 * 21, {128: 1, 128 * 3: 2, 128 * 16: 3, 128 * 5: 4, 128 * 21 * 48: 5}),
-        "vlad": (vlad, 16 * 48 * 5, {16 * 48: 1, 16 * 48 * 2: 2, 16 * 48 * 4: 3, 16 * 48 * 21: 4, 16 * 5: 6}),
-        "fisher": (fisher, 2 * 16 * 48, {16 * 48: 7, 16 * 48 * 10: 8, 16: 6, 2 * 16 * 48 + 16: 9}),
+    without = "that is without the pyramid: each of its cells has a vector of its own."
+    one_cell = "a level is not one cell: the second has 4, the third 16."
+    finest = "that is the finest level alone. The coarser ones belong to it, too."
+    levels = "that is a pyramid of another number of levels."
+    histogram_mistakes = {
+        128: without,
+        128 * 3: one_cell,
+        128 * 16: finest,
+        128 * 5: levels,
+        128 * 21 * 48: "a histogram counts; a word has one number, however long a descriptor is.",
     }
-    reasons = {
-        1: "that is without the pyramid: each of its cells has a vector of its own.",
-        2: "a level is not one cell: the second has 4, the third 16.",
-        3: "that is the finest level alone. The coarser ones belong to it, too.",
-        4: "that is a pyramid of another number of levels.",
-        5: "a histogram counts; a word has one number, however long a descriptor is.",
-        6: "each word has as many numbers as a descriptor.",
-        7: "that is half of it: the means. The deviations follow.",
-        8: "there is no pyramid here.",
-        9: "the gradient of the weights is left out here: means and deviations only.",
+    vlad_mistakes = {
+        16 * 48: without,
+        16 * 48 * 2: one_cell,
+        16 * 48 * 4: finest,
+        16 * 48 * 21: levels,
+        16 * 5: "each word has as many numbers as a descriptor.",
     }
-    for name, (answer, right, mistakes) in expected.items():
-        given = answers.whole_number(name, answer)
-        if given != right:
-            reason = reasons.get(
-                mistakes.get(given, 0), "cells of the pyramid, times words, times numbers of each."
-            )
-            raise WrongAnswerError(f"`{name}` is {given}: {reason}")
+    fisher_mistakes = {
+        16 * 48: "that is half of it: the means. The deviations follow.",
+        16 * 48 * 10: "there is no pyramid here.",
+        16: "each word has as many numbers as a descriptor.",
+        2 * 16 * 48 + 16: "the gradient of the weights is left out here: means and deviations only.",
+    }
+    otherwise = "cells of the pyramid, times words, times numbers of each."
+    answers.expect("histogram", histogram, 128 * 21, histogram_mistakes, otherwise)
+    answers.expect("vlad", vlad, 16 * 48 * 5, vlad_mistakes, otherwise)
+    answers.expect("fisher", fisher, 2 * 16 * 48, fisher_mistakes, otherwise)
     return "cells of the pyramid, times words, times the numbers of each word."
 
 
@@ -130,15 +126,11 @@ def lengths(histogram: Any, vlad: Any, fisher: Any) -> str:
 )
 def leaks(spoiling: Any) -> str:
     """Tell what makes a test accuracy worth less."""
-    given = answers.chosen("spoiling", spoiling, "abcd")
-    if "b" in given:
-        raise WrongAnswerError("b: cross-validation on the training images never looks at a test image.")
-    if "c" in given:
-        raise WrongAnswerError(
-            "c: the length of a vector is known from its own image; nothing is learned from it."
-        )
-    if "a" not in given:
-        raise WrongAnswerError("a is missing: the words would fit the test images better than any new ones.")
-    if "d" not in given:
-        raise WrongAnswerError("d is missing: the best of five is partly luck with these test images.")
+    reasons = {
+        "a": "the words would fit the test images better than any new ones.",
+        "b": "cross-validation on the training images never looks at a test image.",
+        "c": "the length of a vector is known from its own image; nothing is learned from it.",
+        "d": "the best of five is partly luck with these test images.",
+    }
+    answers.expect_set("spoiling", spoiling, "ad", reasons)
     return "what is learned or chosen must not have seen the test images."

@@ -7,7 +7,7 @@ import numpy as np
 
 from kerascv_course.architecture import conv_output_size, receptive_field
 from kerascv_course.exercises import answers
-from kerascv_course.exercises.sheet import Sheet, WrongAnswerError
+from kerascv_course.exercises.sheet import Sheet
 
 sheet = Sheet("01_convolution")
 summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
@@ -29,7 +29,6 @@ def count_parameters(parameters_first: Any, parameters_second: Any) -> str:
         ("parameters_first", parameters_first, 3, 2, 5),
         ("parameters_second", parameters_second, 8, 16, 3),
     ):
-        given = answers.whole_number(name, answer)
         weights = side * side * maps * filters
         mistakes = {
             weights: f"these are the weights. Each of the {filters} filters also has a bias.",
@@ -39,11 +38,8 @@ def count_parameters(parameters_first: Any, parameters_second: Any) -> str:
             side * maps * filters + filters: f"a kernel of {side} x {side} has {side * side} weights.",
             weights + maps * filters: "a filter has one bias, not one for each input map.",
         }
-        if given != weights + filters:
-            reason = mistakes.get(
-                given, "count kernel height x kernel width x input maps for each filter, and its bias."
-            )
-            raise WrongAnswerError(f"`{name}` is {given}: {reason}")
+        otherwise = "count kernel height x kernel width x input maps for each filter, and its bias."
+        answers.expect(name, answer, weights + filters, mistakes, otherwise)
     return "152 and 1,168. The size of the image does not matter."
 
 
@@ -67,25 +63,21 @@ def output_size(output_size: Any) -> str:
     ]
     for size, kernel, stride, padding, dilation in cases:
         call = {"stride": stride, "padding": padding, "dilation": dilation}
-        result = answers.outcome("output_size", output_size, size, kernel, **call)
-        given = answers.number("the result of output_size", result)
-        right = conv_output_size(size, kernel, stride=stride, padding=padding, dilation=dilation)
-        if given == right:
-            continue
+        right = conv_output_size(size, kernel, **call)
         free = size + 2 * padding - dilation * (kernel - 1) - 1
         mistakes = {
             math.ceil(free / stride)
-            + 1: "It rounds up still, as the slides do: may the last step leave the image?",
-            free / stride + 1: "It does not round.",
-            free // stride: "One position is missing: the first one, before any step.",
-            (free - padding) // stride + 1: "The padding is on both sides.",
-            (size + 2 * padding - kernel) // stride
-            + 1: "The kernel reaches over dilation * (kernel_size - 1) + 1 pixels.",
+            + 1: "it rounds up still, as the slides do: may the last step leave the image?",
+            free / stride + 1: "it does not round.",
+            free // stride: "one position is missing: the first one, before any step.",
+            (free - padding) // stride + 1: "the padding is on both sides.",
+            (size + 2 * padding - kernel) // stride + 1: (
+                "the kernel reaches over dilation * (kernel_size - 1) + 1 pixels."
+            ),
         }
-        where = (
-            f"I={size}, K={kernel}, S={stride}, P={padding}, D={dilation}: Keras gives {right}, yours {given:g}."
-        )
-        raise WrongAnswerError(f"{where} {mistakes.get(given, 'Which positions can the kernel take?')}")
+        result = answers.outcome("output_size", output_size, size, kernel, **call)
+        otherwise = f"Keras gives {right}. Which positions can the kernel take?"
+        answers.expect(answers.called("output_size", size, kernel, **call), result, right, mistakes, otherwise)
     return f"the function agrees with Keras in all {len(cases)} cases."
 
 
@@ -99,21 +91,17 @@ def output_size(output_size: Any) -> str:
 )
 def flipped_kernel(flipped: Any) -> str:
     """Find the kernel with which correlation is convolution (Boracchi; erratum of Di Stefano)."""
-    given = answers.array("flipped", flipped, LOPSIDED.shape)
     mistakes = [
-        (LOPSIDED, "That is the kernel as it was: this is correlation."),
-        (LOPSIDED[::-1], "The rows are flipped, the columns not yet. Convolution flips both axes."),
-        (LOPSIDED[:, ::-1], "The columns are flipped, the rows not yet. Convolution flips both axes."),
-        (LOPSIDED.T, "That is the transposed kernel. Turn it by 180 degrees instead."),
-        (np.rot90(LOPSIDED), "That is a turn by 90 degrees. Turn it by 180."),
-        (np.rot90(LOPSIDED, 3), "That is a turn by 90 degrees. Turn it by 180."),
-        (-LOPSIDED, "The sign belongs to the index, not to the weights."),
+        (LOPSIDED, "that is the kernel as it was: this is correlation."),
+        (LOPSIDED[::-1], "the rows are flipped, the columns not yet. Convolution flips both axes."),
+        (LOPSIDED[:, ::-1], "the columns are flipped, the rows not yet. Convolution flips both axes."),
+        (LOPSIDED.T, "that is the transposed kernel. Turn it by 180 degrees instead."),
+        (np.rot90(LOPSIDED), "that is a turn by 90 degrees. Turn it by 180."),
+        (np.rot90(LOPSIDED, 3), "that is a turn by 90 degrees. Turn it by 180."),
+        (-LOPSIDED, "the sign belongs to the index, not to the weights."),
     ]
-    if not np.array_equal(given, LOPSIDED[::-1, ::-1]):
-        reason = next((text for kernel, text in mistakes if np.array_equal(given, kernel)), None)
-        raise WrongAnswerError(
-            reason or "Correlation of one bright pixel with `flipped` must show `lopsided` itself."
-        )
+    otherwise = "correlation of one bright pixel with `flipped` must show `lopsided` itself."
+    answers.expect("flipped", flipped, LOPSIDED[::-1, ::-1], mistakes, otherwise)
     return "correlation of one bright pixel with it shows the kernel itself."
 
 
@@ -127,10 +115,8 @@ def flipped_kernel(flipped: Any) -> str:
 )
 def cheaper_design(cheaper: Any, saved: Any) -> str:
     """Choose between one 5x5 and two 3x3 layers, and say what the choice saves (Di Stefano)."""
-    design = answers.choice("cheaper", cheaper, ["one 5 x 5", "two 3 x 3"])
-    given = answers.whole_number("saved", saved)
-    if design == "one 5 x 5":
-        raise WrongAnswerError("One 5 x 5 has 25 weights for each pair of maps, two 3 x 3 have 2 · 9 = 18.")
+    one_5x5 = "one 5 x 5 has 25 weights for each pair of maps; two 3 x 3 have 2 · 9 = 18."
+    answers.expect_choice("cheaper", cheaper, "two 3 x 3", {"one 5 x 5": one_5x5})
     right = 7 * 64 * 64 - 64
     mistakes = {
         7 * 64 * 64: "these are the weights. The two layers have 64 biases more than the one.",
@@ -141,10 +127,7 @@ def cheaper_design(cheaper: Any, saved: Any) -> str:
         16 * 64 * 64: "that compares with one 3 x 3. Two of them are needed to see 5 x 5 pixels.",
         7 * 64 - 64: "each of the 64 filters has a kernel for each of 64 maps: 64 · 64 kernels.",
     }
-    if given != right:
-        raise WrongAnswerError(
-            f"The design is right. `saved` is {given:,}: {mistakes.get(given, 'use the table with C = 64.')}"
-        )
+    answers.expect("saved", saved, right, mistakes, "use the table with C = 64.")
     return "28,608 parameters, 28 %. The price: twice as many activations to store."
 
 
@@ -158,21 +141,16 @@ def cheaper_design(cheaper: Any, saved: Any) -> str:
 )
 def stem_field(field: Any) -> str:
     """Predict the receptive field of the first layers of ResNet (Di Stefano)."""
-    given = answers.whole_number("field", field)
     right = receptive_field([(7, 2), (3, 2), (3, 1)])
     mistakes = {
         11: "that is the field after the pooling. The last layer adds 2 steps of 4 pixels.",
-        1
-        + 6 * 2
-        + 2 * 4
-        + 2 * 4: "a stride does not widen the layer's own steps, only those of the layers after it.",
-        1 + 6 + 2 * 2 + 2 * 2: "pooling has a stride, too: after it a step is 4 pixels wide.",
+        29: "a stride does not widen the layer's own steps, only those of the layers after it.",
+        15: "pooling has a stride, too: after it a step is 4 pixels wide.",
         right - 1: "start with 1: the pixel itself.",
         7 * 3 * 3: "sizes of kernels are not multiplied: each layer adds (K - 1) steps.",
         7 + 3 + 3: "a layer adds (K - 1) steps, and they become wider with the strides.",
         right**2: "that is the area. How many pixels wide is it?",
     }
-    if given != right:
-        reason = mistakes.get(given, "start with 1; each layer adds (K - 1) times the strides before it.")
-        raise WrongAnswerError(f"`field` is {given}: {reason}")
+    otherwise = "start with 1; each layer adds (K - 1) times the strides before it."
+    answers.expect("field", field, right, mistakes, otherwise)
     return f"{right} pixels."

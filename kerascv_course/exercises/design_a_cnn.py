@@ -1,6 +1,6 @@
 """The exercises of the notebook 11_design_a_cnn."""
 
-from collections.abc import Iterable
+import math
 from typing import Any
 
 import numpy as np
@@ -21,24 +21,20 @@ summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
 )
 def two_for_one(one_5x5: Any, two_3x3: Any) -> str:
     """Count the parameters of one large kernel and of two small ones."""
-    mistakes = {
-        "one_5x5": {
-            102_400: "each of the 64 filters has a bias.",
-            1_664: "each filter has a 5x5 kernel for each of the 64 input maps.",
-            102_401: "there is one bias for each filter, not one for all.",
-        },
-        "two_3x3": {
-            36_928: "that is one 3x3 convolution.",
-            73_728: "each filter has a bias, in both convolutions.",
-            73_792: "the second convolution has biases, too.",
-            1_280: "each filter has a 3x3 kernel for each of the 64 input maps.",
-        },
+    one_mistakes = {
+        102_400: "each of the 64 filters has a bias.",
+        1_664: "each filter has a 5x5 kernel for each of the 64 input maps.",
+        102_401: "there is one bias for each filter, not one for all.",
     }
-    for name, answer, right in (("one_5x5", one_5x5, 102_464), ("two_3x3", two_3x3, 73_856)):
-        given = answers.whole_number(name, answer)
-        if given != right:
-            reason = mistakes[name].get(given, "places times input maps, plus one bias, for each filter.")
-            raise WrongAnswerError(f"`{name}` is {given:,}: {reason}")
+    two_mistakes = {
+        36_928: "that is one 3x3 convolution.",
+        73_728: "each filter has a bias, in both convolutions.",
+        73_792: "the second convolution has biases, too.",
+        1_280: "each filter has a 3x3 kernel for each of the 64 input maps.",
+    }
+    otherwise = "places times input maps, plus one bias, for each filter."
+    answers.expect("one_5x5", one_5x5, 102_464, one_mistakes, otherwise)
+    answers.expect("two_3x3", two_3x3, 73_856, two_mistakes, otherwise)
     return "102,464 against 73,856, and one more activation in between."
 
 
@@ -52,22 +48,18 @@ def two_for_one(one_5x5: Any, two_3x3: Any) -> str:
 )
 def he_deviation(he_deviation: Any) -> str:
     """Compute the standard deviation of He's initialisation."""
-    for kernel_size, channels in ((3, 64), (5, 3), (1, 200)):
-        result = answers.outcome("he_deviation", he_deviation, kernel_size, channels)
-        given = answers.number(f"he_deviation({kernel_size}, {channels})", result)
+
+    def solve(kernel_size: int, channels: int) -> tuple[float, dict[float, str]]:
         products = kernel_size**2 * channels
-        mistakes = {
+        return math.sqrt(2 / products), {
             2 / products: "that is the variance; its square root was asked for.",
-            np.sqrt(1 / products): "a ReLU leaves half of the squares: it takes 2, not 1.",
-            np.sqrt(2 / channels): "an output adds up over the places of the kernel as well as over the maps.",
-            np.sqrt(2 / (kernel_size * channels)): "the kernel has kernel_size * kernel_size places.",
-            np.sqrt(2 / kernel_size**2): "an output adds up over the input maps, too.",
+            math.sqrt(1 / products): "a ReLU leaves half of the squares: it takes 2, not 1.",
+            math.sqrt(2 / channels): "an output adds up over the places of the kernel as well as over the maps.",
+            math.sqrt(2 / (kernel_size * channels)): "the kernel has kernel_size * kernel_size places.",
+            math.sqrt(2 / kernel_size**2): "an output adds up over the input maps, too.",
         }
-        right = float(np.sqrt(2 / products))
-        if not np.isclose(given, right, rtol=1e-4):
-            fitting = (said for value, said in mistakes.items() if np.isclose(given, value, rtol=1e-4))
-            reason = next(fitting, f"it is {right:.4g}.")
-            raise WrongAnswerError(f"`he_deviation({kernel_size}, {channels})` returns {given:.4g}: {reason}")
+
+    answers.expect_results("he_deviation", he_deviation, [(3, 64), (5, 3), (1, 200)], solve, tolerance=1e-4)
     return "the square root of 2 over the number of products in a sum."
 
 
@@ -81,22 +73,15 @@ def he_deviation(he_deviation: Any) -> str:
 )
 def what_moves(moves: Any) -> str:
     """Tell which weights move when all start at zero."""
-    names = ["first kernel", "first bias", "dense kernel", "dense bias"]
-    if isinstance(moves, str):
-        moves = moves.split(",")
-    if not isinstance(moves, Iterable) or isinstance(moves, dict):
-        raise WrongAnswerError(f"`moves` must be a set of names; it is {answers.kind(moves)}.")
-    given = {answers.choice("a name in moves", one, names) for one in moves}
-    if "first kernel" in given:
-        raise WrongAnswerError(
-            "first kernel: images come in, but what comes back through the kernels behind it, which are zero?"
-        )
-    if "first bias" in given:
-        raise WrongAnswerError("first bias: its gradient is what comes back, and it passes through zero kernels.")
-    if "dense kernel" in given:
-        raise WrongAnswerError("dense kernel: the error comes back to it, but what comes in from before?")
-    if "dense bias" not in given:
+    reasons = {
+        "first kernel": "images come in, but what comes back through the kernels behind it, which are zero?",
+        "first bias": "its gradient is what comes back, and it passes through zero kernels.",
+        "dense kernel": "the error comes back to it, but what comes in from before?",
+        "dense bias": "the error arrives here without passing through a kernel.",
+    }
+    if not answers.chosen("moves", moves, list(reasons)):
         raise WrongAnswerError("Something moves: where does the error arrive without passing through a kernel?")
+    answers.expect_set("moves", moves, {"dense bias"}, reasons)
     return "the dense bias alone, so the network learns how frequent each class is, and nothing of the images."
 
 
@@ -153,28 +138,24 @@ def conclude(conclude: Any) -> str:
 )
 def clip_gradient(clip: Any) -> str:
     """Shorten a gradient that is too long."""
-    cases = [([3.0, -4.0], 1.0), ([0.3, 0.4], 1.0), ([6.0, 8.0, 0.0], 5.0), ([0.0, 0.0], 1.0)]
-    for values, longest in cases:
-        gradient = np.array(values)
+
+    def solve(gradient: np.ndarray, longest: float) -> tuple[np.ndarray, list[tuple[np.ndarray, str]], str]:
         length = float(np.linalg.norm(gradient))
-        call = f"clip({values}, {longest:g})"
-        with np.errstate(invalid="ignore", divide="ignore"):
-            result = answers.outcome("clip", clip, gradient.copy(), longest)
-        if length == 0 and np.isnan(np.asarray(result, dtype="float64")).any():
-            raise WrongAnswerError(f"`{call}` returns NaN: a gradient of length 0 has no direction; leave it.")
-        given = answers.array(f"the result of {call}", result, gradient.shape)
-        right = gradient * min(1.0, longest / length) if length else gradient
-        if np.allclose(given, right, atol=1e-6):
-            continue
-        reason = "that is not the same direction, at the length asked for."
         if length <= longest:
-            reason = f"a gradient of length {length:g} is short enough: it stays as it is."
-        elif np.allclose(given, np.clip(gradient, -longest, longest)):
-            reason = "each number was cut by itself, as `clipvalue` does: the direction has changed."
-        elif np.allclose(given, gradient):
-            reason = f"its length is {length:g} still."
-        elif np.allclose(given, gradient / length):
-            reason = "that has length 1; `longest` was asked for."
-        shown = [round(float(value), 4) for value in given]
-        raise WrongAnswerError(f"`{call}` returns {shown}: {reason}")
+            no_direction = "a gradient of length 0 has no direction; leave it."
+            enough = f"a gradient of length {length:g} is short enough: it stays as it is."
+            return gradient, [(np.full_like(gradient, np.nan), no_direction)], enough
+        mistakes = [
+            (
+                np.clip(gradient, -longest, longest),
+                "each number was cut by itself, as `clipvalue` does: the direction has changed.",
+            ),
+            (gradient, f"its length is {length:g} still."),
+            (gradient / length, "that has length 1; `longest` was asked for."),
+        ]
+        return gradient * longest / length, mistakes, "that is not the same direction, at the length asked for."
+
+    cases = [([3.0, -4.0], 1.0), ([0.3, 0.4], 1.0), ([6.0, 8.0, 0.0], 5.0), ([0.0, 0.0], 1.0)]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        answers.expect_results("clip", clip, cases, solve)
     return "the direction stays, the length is at most what was allowed."

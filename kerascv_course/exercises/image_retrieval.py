@@ -1,12 +1,11 @@
 """The exercises of the notebook 10_image_retrieval."""
 
-import math
 from typing import Any
 
 import numpy as np
 
 from kerascv_course.exercises import answers
-from kerascv_course.exercises.sheet import Sheet, WrongAnswerError
+from kerascv_course.exercises.sheet import Sheet
 
 sheet = Sheet("10_image_retrieval")
 summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
@@ -22,21 +21,14 @@ summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
 def precision(at_1: Any, at_3: Any, at_5: Any) -> str:
     """Compute precision at k by hand."""
     for k, answer, hits in ((1, at_1, 1), (3, at_3, 2), (5, at_5, 3)):
-        given = answers.number(f"at_{k}", answer)
-        if math.isclose(given, hits / k, abs_tol=0.005):
-            continue
         mistakes = {
             float(hits): f"those are the hits; divide by {k}.",
             100 * hits / k: "that is in percent; write it as a share of 1.",
             (k - hits) / k: "that is the share of misses.",
             hits / 5: f"only the first {k} count, not all five.",
         }
-        reason = next(
-            (text for wrong, text in mistakes.items() if math.isclose(given, wrong, abs_tol=0.5 / 100)), ""
-        )
-        raise WrongAnswerError(
-            f"`at_{k}` is {given:g}: {reason or f'count the cats among the first {k}, and divide by {k}.'}"
-        )
+        otherwise = f"count the cats among the first {k}, and divide by {k}."
+        answers.expect(f"at_{k}", answer, hits / k, mistakes, otherwise, tolerance=0.005)
     return "1, two thirds, three fifths."
 
 
@@ -50,24 +42,21 @@ def precision(at_1: Any, at_3: Any, at_5: Any) -> str:
 )
 def voting(vote: Any) -> str:
     """Let the nearest images vote, ties to the nearest."""
-    cases = [[7], [2, 5, 5], [3, 1, 1, 3], [4, 0, 0, 9, 4, 0], [8, 6, 2], [1, 9, 9, 1, 3]]
-    for labels in cases:
-        result = answers.outcome("vote", vote, np.array(labels))
-        given = answers.whole_number("the result of vote", result)
+
+    def solve(array: np.ndarray) -> tuple[int, dict[int, str], str]:
+        labels = array.tolist()
         counts = [labels.count(label) for label in labels]
         right = labels[int(np.argmax(counts))]
-        if given == right:
-            continue
-        best = {label for label, count in zip(labels, counts, strict=True) if count == max(counts)}
-        if given in best:
-            reason = f"{' and '.join(map(str, sorted(best)))} have equally many votes: {right} is nearer."
-        elif given == labels[0]:
-            reason = "that is the class of the nearest image alone."
-        elif given == max(counts):
-            reason = "that is how many votes the winner has, not its class."
-        else:
-            reason = f"most have class {right}."
-        raise WrongAnswerError(f"Of {labels} you have {given}: {reason}")
+        best = sorted({label for label, count in zip(labels, counts, strict=True) if count == max(counts)})
+        tied = f"{' and '.join(map(str, best))} have equally many votes: {right} is nearer."
+        mistakes = {
+            max(counts): "that is how many votes the winner has, not its class.",
+            labels[0]: "that is the class of the nearest image alone.",
+        }
+        return right, {**mistakes, **dict.fromkeys(best, tied)}, f"most have class {right}."
+
+    cases = [[7], [2, 5, 5], [3, 1, 1, 3], [4, 0, 0, 9, 4, 0], [8, 6, 2], [1, 9, 9, 1, 3]]
+    answers.expect_results("vote", vote, [[labels] for labels in cases], solve)
     return "the most frequent class, and of equal ones the nearest."
 
 
@@ -77,23 +66,17 @@ def voting(vote: Any) -> str:
 )
 def cost(seconds: Any, numbers: Any) -> str:
     """Estimate what the slide's loop costs."""
-    given = answers.number("seconds", seconds)
-    mistakes: dict[float, str] = {
+    times = {
         120_000: "those are milliseconds.",
         600: "there is one query for each of the 10,000 test images, not for each of the 50,000.",
         2: "those are minutes.",
     }
-    if not math.isclose(given, 120, rel_tol=0.01):
-        raise WrongAnswerError(f"`seconds` is {given:g}: {mistakes.get(given, '10,000 queries of 0.012 s each.')}")
-    values = answers.whole_number("numbers", numbers)
-    wrong = {
+    answers.expect("seconds", seconds, 120.0, times, "10,000 queries of 0.012 s each.", tolerance=0.01)
+    mistakes = {
         50_000: "each image has 84 of them.",
         84: "that is one image; it is compared with 50,000.",
         42_000_000_000: "that is for all 10,000 queries.",
         840_000: "the 50,000 training images are read, not the 10,000 queries.",
     }
-    if values != 4_200_000:
-        raise WrongAnswerError(
-            f"`numbers` is {values:,}: {wrong.get(values, '50,000 images with 84 numbers each.')}"
-        )
+    answers.expect("numbers", numbers, 4_200_000, mistakes, "50,000 images with 84 numbers each.")
     return "two minutes, and 4.2 million numbers for each query."

@@ -11,7 +11,6 @@ sheet = Sheet("08_inception_by_blocks")
 summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
 
 _WHOLE, _AFTER_MIXED5 = 21_802_784, 5_138_656
-_BLOCKS = [f"mixed{number}" for number in range(11)]
 
 
 @sheet.exercise(
@@ -24,29 +23,21 @@ _BLOCKS = [f"mixed{number}" for number in range(11)]
 )
 def five_blocks_less(last_block: Any, share_left: Any) -> str:
     """Find the cut that removes five blocks, and what it leaves."""
-    block = answers.choice("last_block", last_block, _BLOCKS)
-    reasons = {
+    blocks = {f"mixed{number}": f"after it come {10 - number} blocks." for number in range(11) if number != 5} | {
         "mixed6": "after mixed6 come four blocks: mixed7 to mixed10.",
         "mixed4": "after mixed4 come six blocks: mixed5 to mixed10.",
         "mixed10": "that is the whole network.",
     }
-    if block != "mixed5":
-        reason = reasons.get(block, f"after it come {10 - int(block[5:])} blocks.")
-        raise WrongAnswerError(f"`last_block` is {block!r}: {reason}")
-    share = answers.number("share_left", share_left)
+    answers.expect_choice("last_block", last_block, "mixed5", blocks)
     left = _AFTER_MIXED5 / _WHOLE
-    if abs(share - left) > 0.006:
-        if abs(share - 100 * left) < 0.6:
-            reason = "that are per cent. Write a share, from 0 to 1."
-        elif abs(share - (1 - left)) < 0.006:
-            reason = "that is the share that is gone."
-        elif abs(share - 1 / left) < 0.06:
-            reason = "divide the other way round."
-        elif abs(share - 6 / 11) < 0.006:
-            reason = "that is the share of the blocks. The later blocks are the larger ones: count weights."
-        else:
-            reason = "divide the weights up to the end of that block by those of the whole network."
-        raise WrongAnswerError(f"`share_left` is {share:g}: {reason}")
+    mistakes = {
+        100 * left: "that are per cent. Write a share, from 0 to 1.",
+        1 - left: "that is the share that is gone.",
+        1 / left: "divide the other way round.",
+        6 / 11: "that is the share of the blocks. The later blocks are the larger ones: count weights.",
+    }
+    otherwise = "divide the weights up to the end of that block by those of the whole network."
+    answers.expect("share_left", share_left, left, mistakes, otherwise, tolerance=0.02)
     return f"{_AFTER_MIXED5:,} of {_WHOLE:,} weights, {left:.1%}, in six of eleven blocks."
 
 
@@ -105,22 +96,22 @@ def trained_blocks(unfrozen: Any) -> str:
 def passes(plain: Any, cached: Any, views: Any) -> str:
     """Count how many images go through a frozen backbone."""
     images, epochs, per_image = 400, 50, 4
-    right = {"plain": images * epochs, "cached": images, "views": images * per_image}
-    mistakes = {
-        ("plain", images): "in each of the 50 epochs they go through it.",
-        ("cached", images * epochs): "that is so without a cache. Features that were kept are not computed again.",
-        ("cached", epochs): "count images, not epochs.",
-        ("cached", 0): "once they have to be computed.",
-        ("views", images): "each of the 4 views of an image has features of its own.",
-        ("views", images * epochs): "that would be a new view in each epoch. There are 4, and they are kept.",
-        ("views", images * epochs * per_image): "the 4 views are computed once, not in each epoch.",
-        ("views", images * (per_image + 1)): "training images themselves are none of the 4 views.",
+    plain_mistakes = {images: "in each of the 50 epochs they go through it."}
+    cached_mistakes = {
+        images * epochs: "that is so without a cache. Features that were kept are not computed again.",
+        epochs: "count images, not epochs.",
+        0: "once they have to be computed.",
     }
-    for (name, wanted), answer in zip(right.items(), (plain, cached, views), strict=True):
-        given = answers.whole_number(name, answer)
-        if given != wanted:
-            reason = mistakes.get((name, given), "multiply what is computed by how often it is.")
-            raise WrongAnswerError(f"`{name}` is {given:,}: {reason}")
+    views_mistakes = {
+        images: "each of the 4 views of an image has features of its own.",
+        images * epochs: "that would be a new view in each epoch. There are 4, and they are kept.",
+        images * epochs * per_image: "the 4 views are computed once, not in each epoch.",
+        images * (per_image + 1): "training images themselves are none of the 4 views.",
+    }
+    otherwise = "multiply what is computed by how often it is."
+    answers.expect("plain", plain, images * epochs, plain_mistakes, otherwise)
+    answers.expect("cached", cached, images, cached_mistakes, otherwise)
+    answers.expect("views", views, images * per_image, views_mistakes, otherwise)
     return "20,000, 400 and 1,600: the cache pays where there are more epochs than views."
 
 
@@ -141,34 +132,29 @@ def area_by_pairs(area: Any) -> str:
         ([0.5, 0.5], [0.5, 0.2]),
         (rng.uniform(0.2, 1, 30).round(1), rng.uniform(0, 0.8, 20).round(1)),
     ]
-    for positives, negatives in (tuple(map(np.asarray, case)) for case in cases):
-        given = answers.number("area(...)", answers.outcome("area", area, positives.copy(), negatives.copy()))
-        difference = positives[:, None] - negatives
-        above, ties = float(np.mean(difference > 0)), float(np.mean(difference == 0))
-        right = above + ties / 2
-        if abs(given - right) < 1e-6:
-            continue
-        half = ((positives > 0.5).sum() + (negatives <= 0.5).sum()) / (len(positives) + len(negatives))
-        if ties and abs(given - above) < 1e-6:
-            reason = "ties are missing: equal values count one half."
-        elif ties and abs(given - above - ties) < 1e-6:
-            reason = "ties count one half, not 1."
-        elif abs(given - (1 - right)) < 1e-6:
-            reason = "the wrong way round: a pair counts where the value of the *positive* image is larger."
-        elif abs(given - right * difference.size) < 1e-6:
-            reason = "that is the number of pairs. Divide by how many there are."
-        elif abs(given - float(half)) < 1e-6:
-            reason = "that is an accuracy with the threshold 0.5. The area needs no threshold."
-        elif abs(given - float(difference.mean())) < 1e-6:
-            reason = "that is the mean difference. Only the order of two values counts."
-        elif 0 <= given <= 1:
-            reason = f"it should be {right:.3f}."
-        else:
-            reason = "an area is from 0 to 1."
-        shown = (
-            ", ".join(f"{value:g}" for value in positives[:3]),
-            ", ".join(f"{value:g}" for value in negatives[:3]),
-        )
-        values = f"For positives {shown[0]} and negatives {shown[1]}" if len(positives) < 4 else "For 600 pairs"
-        raise WrongAnswerError(f"{values} your area is {given:.3f}: {reason}")
+    answers.expect_results("area", area, cases, count_pairs)
     return "the same as the area under the curve, without a curve."
+
+
+def count_pairs(positives: np.ndarray, negatives: np.ndarray) -> tuple[float, list[tuple[float, str]], str]:
+    """Return the area under the ROC curve, with what usual mistakes make of it."""
+    difference = positives[:, None] - negatives
+    above, ties = np.mean(difference > 0), np.mean(difference == 0)
+    right = float(above + ties / 2)
+    accuracy = (np.sum(positives > 0.5) + np.sum(negatives <= 0.5)) / (len(positives) + len(negatives))
+    return (
+        right,
+        [
+            (above, "ties are missing: a tie counts one half; yours count nothing."),
+            (above + ties, "ties count one half, not 1; yours count whole."),
+            (1 - right, "the wrong way round: that is the share of the pairs in the wrong order."),
+            (right * difference.size, "that is the number of pairs. Divide by how many there are."),
+            (np.sum(difference > 0), "that is a number of pairs, without ties. Divide by how many there are."),
+            (accuracy, "that is an accuracy with the threshold 0.5. The area needs no threshold."),
+            (
+                np.mean(difference),
+                "that is the mean difference. Count the pairs; how far they are apart is nothing.",
+            ),
+        ],
+        f"it should be {right:.3f}; an area is from 0 to 1.",
+    )

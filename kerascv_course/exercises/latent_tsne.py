@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from kerascv_course.exercises import answers
-from kerascv_course.exercises.sheet import Sheet, WrongAnswerError
+from kerascv_course.exercises.sheet import Sheet
 
 sheet = Sheet("09_latent_tsne")
 summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
@@ -24,29 +24,19 @@ def nearest_by_hand(nearest: Any) -> str:
     # One vector for each mistake: each of them finds another one.
     vectors = np.array([[0.0, 0, 3, 0], [1, 1, 1, 1], [9, 9, 9, 9], [-9, 2, 2, 3], [2.5, 0.5, 0, -0.5]])
     cases = [(vectors, np.zeros(4)), (vectors, np.array([8.0, 9, 9, 9])), (vectors + 5, np.full(4, 5.0))]
-    for given, query in cases:
-        result = answers.outcome("nearest", nearest, given.copy(), query.copy())
-        if np.size(result) == len(given):
-            raise WrongAnswerError("`nearest` returns a number for each vector: return the place of the smallest.")
+
+    def solve(given: np.ndarray, query: np.ndarray) -> tuple[int, list[tuple[Any, str]]]:
         differences = given - query
         l1 = np.abs(differences).mean(axis=1)
-        if np.size(result) != 1 or isinstance(result, str):
-            raise WrongAnswerError(f"`nearest` must return one place; it returned {answers.kind(result)}.")
-        place = answers.number("the result of nearest", result)
-        mistakes = {
-            float(l1.min()): "that is the smallest distance. Its place was asked for: `np.argmin`.",
-            float(np.argmax(l1)): "that is the farthest vector.",
-            float(
-                np.argmin(differences.mean(axis=1))
-            ): "without `np.abs` differences cancel out, and -9 is small.",
-            float(
-                np.argmin((differences**2).mean(axis=1))
-            ): "that is the nearest by squares (l2); l1 was asked for.",
-        }
-        right = int(np.argmin(l1))
-        if place != right:
-            reason = mistakes.get(place, "that is another vector.")
-            raise WrongAnswerError(f"The nearest is vector {right}; you have {place:g}: {reason}")
+        return int(l1.argmin()), [
+            (l1, "that is a number for each vector: return the place of the smallest."),
+            (l1.min(), "that is the smallest distance. Its place was asked for: `np.argmin`."),
+            (l1.argmax(), "that is the farthest vector."),
+            (differences.mean(axis=1).argmin(), "without `np.abs` differences cancel out, and -9 is small."),
+            ((differences**2).mean(axis=1).argmin(), "that is the nearest by squares (l2); l1 was asked for."),
+        ]
+
+    answers.expect_results("nearest", nearest, cases, solve)
     return "the smallest mean of absolute differences."
 
 
@@ -56,20 +46,18 @@ def nearest_by_hand(nearest: Any) -> str:
 )
 def latent_layer(layer: Any, length: Any) -> str:
     """Name the layer before the head."""
-    lengths = {"flatten": 400, "dense1": 120, "dense2": 84, "predictions": 10}
-    given = answers.choice("layer", layer, list(lengths))
     reasons = {
         "predictions": "that is the head itself: its outputs are the classes' probabilities.",
         "dense1": "there is one more layer between it and the head.",
         "flatten": "the dense layers after it belong to the features, too.",
     }
-    if given != "dense2":
-        raise WrongAnswerError(f"`layer` is {given!r}: {reasons[given]}")
-    size = answers.whole_number("length", length)
-    if size != 84:
-        wrong = next((name for name, value in lengths.items() if value == size), None)
-        reason = f"that is the output of {wrong}." if wrong else "it is the number of outputs of dense2."
-        raise WrongAnswerError(f"`length` is {size}: {reason}")
+    answers.expect_choice("layer", layer, "dense2", reasons)
+    mistakes = {
+        400: "that is the output of flatten.",
+        120: "that is the output of dense1.",
+        10: "that is the output of predictions.",
+    }
+    answers.expect("length", length, 84, mistakes, "it is the number of outputs of dense2.")
     return "dense2 is the last layer before the head; its 84 outputs are the latent vector."
 
 
@@ -82,13 +70,11 @@ def latent_layer(layer: Any, length: Any) -> str:
 )
 def reading(readable: Any) -> str:
     """Tell what a map of t-SNE may be read for."""
-    given = answers.chosen("readable", readable, "abcd")
-    if "b" in given:
-        raise WrongAnswerError("b: the third planted group was ten times as far. How far is it in the map?")
-    if "c" in given:
-        raise WrongAnswerError("c: the third planted group was five times as wide. How wide is it in the map?")
-    if "a" not in given:
-        raise WrongAnswerError("a is missing: neighbours are what t-SNE keeps, and trustworthiness says how well.")
-    if "d" not in given:
-        raise WrongAnswerError("d is missing: that images of a class lie together is a matter of neighbours, too.")
+    reasons = {
+        "a": "neighbours are what t-SNE keeps, and trustworthiness says how well.",
+        "b": "the third planted group was ten times as far. How far is it in the map?",
+        "c": "the third planted group was five times as wide. How wide is it in the map?",
+        "d": "that images of a class lie together is a matter of neighbours, too.",
+    }
+    answers.expect_set("readable", readable, "ad", reasons)
     return "neighbours can be read; distances between groups and their widths cannot."

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from kerascv_course.exercises import answers
-from kerascv_course.exercises.sheet import Sheet, WrongAnswerError
+from kerascv_course.exercises.sheet import Sheet
 
 sheet = Sheet("04_residual_learning")
 summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
@@ -28,9 +28,8 @@ def blocks_per_stage(blocks_per_stage: Any) -> str:
         8: "that is the network with 50 layers: 2 + 6 · 8.",
         10: "2 + 6 · 10 = 62 layers.",
     }
-    if given != 9:
-        reason = mistakes.get(given, f"with so many blocks it would have {2 + 6 * given} layers.")
-        raise WrongAnswerError(f"`blocks_per_stage` is {given}: {reason}")
+    otherwise = f"with so many blocks it would have {2 + 6 * given} layers."
+    answers.expect("blocks_per_stage", given, 9, mistakes, otherwise)
     return "9 blocks of two layers in three stages, and two layers more: 56."
 
 
@@ -44,31 +43,18 @@ def blocks_per_stage(blocks_per_stage: Any) -> str:
 )
 def he_deviation(deviation: Any) -> str:
     """Write He's standard deviation of the weights (He et al., 2015)."""
-    if callable(deviation) and _returns_none(deviation):
-        raise WrongAnswerError("`deviation` returns None still: put your formula in its place.")
-    for inputs in (9, 144, 27):
-        given = answers.number("the result of deviation", answers.outcome("deviation", deviation, inputs))
-        right = math.sqrt(2 / inputs)
-        mistakes = {
+
+    def solve(inputs: int) -> tuple[float, dict[float, str]]:
+        return math.sqrt(2 / inputs), {
             2 / inputs: "that is the variance. The standard deviation is its root.",
             math.sqrt(1 / inputs): "that is without the ReLU, which halves the mean square.",
             math.sqrt(inputs / 2): "the more values are added, the smaller each weight must be.",
             1 / inputs: "that is a variance, and without the ReLU.",
             math.sqrt(2) / inputs: "the root goes over the whole fraction.",
         }
-        if not math.isclose(given, right, rel_tol=1e-6):
-            reason = next((text for value, text in mistakes.items() if math.isclose(given, value)), None)
-            raise WrongAnswerError(
-                f"For {inputs} inputs it is {given:.4g}{f': {reason}' if reason else '. Not that.'}"
-            )
+
+    answers.expect_results("deviation", deviation, [(9,), (144,), (27,)], solve)
     return "the root of 2 / n."
-
-
-def _returns_none(function: Any) -> bool:
-    try:
-        return function(2) is None
-    except Exception:  # what is wrong with it, the check itself says
-        return False
 
 
 @sheet.exercise(
@@ -80,21 +66,13 @@ def _returns_none(function: Any) -> bool:
 )
 def identity(residual_value: Any, plain_nonzero: Any) -> str:
     """Say what weights pass the input on, with and without a shortcut (He et al.)."""
-    value = answers.number("residual_value", residual_value)
-    count = answers.choice("plain_nonzero", plain_nonzero, ["1", "C", "C²", "9C²"])
-    if value == 1:
-        raise WrongAnswerError(
-            "`residual_value` is 1: then the block adds a sum over all its neighbours to the input."
-        )
-    if value != 0:
-        raise WrongAnswerError(
-            f"`residual_value` is {value:g}: the block adds something to its input then. What must it add?"
-        )
+    mistakes = {1: "then the block adds a sum over all its neighbours to the input."}
+    otherwise = "the block adds something to its input then. What must it add?"
+    answers.expect("residual_value", residual_value, 0.0, mistakes, otherwise)
     reasons = {
         "1": "one weight other than zero passes on one map. There are C of them.",
         "C²": "C² ones would add all maps to each other.",
         "9C²": "with all of them each output would be a sum over neighbours and maps.",
     }
-    if count != "C":
-        raise WrongAnswerError(f"`residual_value` is right. `plain_nonzero` is {count}: {reasons[count]}")
+    answers.expect_choice("plain_nonzero", plain_nonzero, "C", reasons)
     return "a residual block starts near the identity, a plain one has to find it."

@@ -20,7 +20,6 @@ summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
 )
 def predictions(predictions: Any) -> str:
     """Count the predictions where only unsure images get all views."""
-    given = answers.whole_number("predictions", predictions)
     mistakes = {
         10_000: "that is without `sure_from`: all images get all views.",
         4_000: "the first of the ten views has been seen already: an unsure image gets ten in all, not eleven.",
@@ -29,10 +28,8 @@ def predictions(predictions: Any) -> str:
         1_000: "that is one view for each image.",
         3_007: "700 images get one view each, not 7 of them.",
     }
-    if given != 3_700:
-        raise WrongAnswerError(
-            f"`predictions` is {given:,}: {mistakes.get(given, 'count 700 and 300 images apart.')}"
-        )
+    otherwise = "count 700 and 300 images apart."
+    answers.expect("predictions", predictions, 3_700, mistakes, otherwise)
     return "700 images once, 300 images ten times: 3.7 predictions an image."
 
 
@@ -49,32 +46,26 @@ def averaged(averaged: Any) -> str:
     rng = np.random.default_rng(1)
     for views, images, classes in ((3, 5, 4), (7, 40, 3)):
         posteriors = rng.dirichlet(np.full(classes, 0.5), (views, images))
-        result = answers.outcome("averaged", averaged, posteriors)
-        if hasattr(result, "shape") and tuple(result.shape) == (images, classes):
+        result = answers.outcome("averaged", averaged, posteriors.copy())
+        shape = np.shape(result)
+        if shape == (images, classes):
             raise WrongAnswerError("`averaged` returns probabilities: name the class of each image with `argmax`.")
-        if hasattr(result, "shape") and tuple(result.shape) in ((views,), (views, classes), (classes,)):
-            raise WrongAnswerError(
-                f"`averaged` returns the shape {tuple(result.shape)} for {views} views of {images} images: "
-                "the mean goes over the views, which are the first axis."
-            )
-        given = answers.array("the result of averaged", result, (images,))
-        votes = np.stack([np.bincount(column, minlength=classes) for column in posteriors.argmax(axis=2).T])
-        right = posteriors.mean(axis=0).argmax(axis=1)
-        if np.array_equal(given, right):
-            continue
-        mistakes = {
-            "That is a vote: each view names a class, and how sure it is gets lost. Average first.": votes.argmax(
-                1
+        if shape in ((views,), (views, classes), (classes,)):
+            of_what = f"the shape {shape} for {views} views of {images} images"
+            raise WrongAnswerError(f"`averaged` returns {of_what}: the mean goes over the views, the first axis.")
+        mean, votes = posteriors.mean(axis=0), np.eye(classes)[posteriors.argmax(axis=2)].sum(axis=0)
+        mistakes = [
+            (
+                votes.argmax(1),
+                "that is a vote: each view names a class, and how sure it is gets lost. Average first.",
             ),
-            "That is the class of the first view alone.": posteriors[0].argmax(axis=1),
-            "That is the class that any one view is surest of, not the mean.": posteriors.max(axis=0).argmax(
-                axis=1
-            ),
-            "That is the geometric mean; the arithmetic one is asked for.": np.log(posteriors).mean(0).argmax(1),
-            "Those are the least probable classes.": posteriors.mean(axis=0).argmin(axis=1),
-        }
-        close = (text for text, wrong in mistakes.items() if np.array_equal(given, wrong))
-        raise WrongAnswerError(next(close, "Some classes are not those of the largest mean probability."))
+            (posteriors[0].argmax(axis=1), "that is the class of the first view alone."),
+            (posteriors.max(0).argmax(1), "that is the class that any one view is surest of, not the mean."),
+            (np.log(posteriors).mean(0).argmax(1), "that is the geometric mean; the arithmetic one is asked for."),
+            (mean.argmin(axis=1), "those are the least probable classes."),
+        ]
+        otherwise = "some classes are not those of the largest mean probability."
+        answers.expect(answers.called("averaged", posteriors), result, mean.argmax(axis=1), mistakes, otherwise)
     return "the mean over the views, then the largest class."
 
 
@@ -87,13 +78,9 @@ def averaged(averaged: Any) -> str:
 )
 def veto(arithmetic: Any, geometric: Any) -> str:
     """Compare the arithmetic and the geometric mean of three views."""
-    for name, given, right, reason in (
-        ("arithmetic", arithmetic, 0, "the sums are 0.9 + 0.9 + 0.001 = 1.801 and 0.1 + 0.1 + 0.999 = 1.199."),
-        ("geometric", geometric, 1, "the products are 0.9 · 0.9 · 0.001 = 0.0008 and 0.1 · 0.1 · 0.999 = 0.01."),
-    ):
-        value = answers.whole_number(name, given)
-        if value not in (0, 1):
-            raise WrongAnswerError(f"`{name}` is {value}; there are the classes 0 and 1.")
-        if value != right:
-            raise WrongAnswerError(f"`{name}` is {value}: {reason}")
+    neither = "there are the classes 0 and 1."
+    sums = "the sums are 0.9 + 0.9 + 0.001 = 1.801 and 0.1 + 0.1 + 0.999 = 1.199."
+    products = "the products are 0.9 · 0.9 · 0.001 = 0.0008 and 0.1 · 0.1 · 0.999 = 0.01."
+    answers.expect("arithmetic", arithmetic, 0, {1: sums}, neither)
+    answers.expect("geometric", geometric, 1, {0: products}, neither)
     return "in a product one view can veto a class, in a sum it cannot."

@@ -24,16 +24,13 @@ _FEATURES = 1280
 def head_size(ten_classes: Any, one_unit: Any) -> str:
     """Count the weights of two heads."""
     for name, answer, units in (("ten_classes", ten_classes, 10), ("one_unit", one_unit, 1)):
-        given = answers.whole_number(name, answer)
-        right = (_FEATURES + 1) * units
         mistakes = {
             _FEATURES * units: "the biases are missing, one for each unit.",
             _FEATURES * units + 1: "each unit has a bias of its own.",
             _FEATURES + units: "each unit has a weight for each feature: multiply.",
             (_FEATURES + 1) * 2: "that are two units.",
         }
-        if given != right:
-            raise WrongAnswerError(f"`{name}` is {given:,}: {mistakes.get(given, 'count weights and biases.')}")
+        answers.expect(name, answer, (_FEATURES + 1) * units, mistakes, "count weights and biases.")
     return "12,810 weights and 1,281: the backbone has more than two million."
 
 
@@ -92,8 +89,7 @@ def _small_backbone() -> keras.Model:
 )
 def backbone_arguments(arguments: Any) -> str:
     """Choose the arguments of a network of keras.applications."""
-    if not isinstance(arguments, dict):
-        raise WrongAnswerError(f"`arguments` must be a dictionary; it is {answers.kind(arguments)}.")
+    answers.dictionary("arguments", arguments)
     left_out = {
         "include_top": "Left out, `include_top` is True: the classifier of ImageNet's 1,000 classes stays.",
         "weights": "Left out, `weights` is 'imagenet': that is not random, and a download.",
@@ -102,22 +98,19 @@ def backbone_arguments(arguments: Any) -> str:
     for name, reason in left_out.items():
         if name not in arguments:
             raise WrongAnswerError(reason)
-    if arguments["include_top"] is not False:
-        raise WrongAnswerError(
-            f"`include_top` is {arguments['include_top']!r}: without the classifier it is False."
-        )
-    if arguments["weights"] is not None:
-        raise WrongAnswerError(
-            f"`weights` is {arguments['weights']!r}: for random ones it is None, without quotes."
-        )
-    if arguments["pooling"] in (None, "none"):
+    top, weights, pooling = (arguments[name] for name in left_out)
+    if top is not False:
+        raise WrongAnswerError(f"`include_top` is {top!r}: without the classifier it is False.")
+    if weights is not None:
+        raise WrongAnswerError(f"`weights` is {weights!r}: for random ones it is None, without quotes.")
+    if pooling in (None, "none"):
         raise WrongAnswerError(
             "Without pooling the model ends in maps. (And `'none'` in quotes is refused by Keras.)"
         )
-    if arguments["pooling"] == "max":
+    if pooling == "max":
         raise WrongAnswerError("`'max'` keeps the largest value of each map; the mean was asked for.")
-    if arguments["pooling"] != "avg":
-        raise WrongAnswerError(f"`pooling` is {arguments['pooling']!r}; Keras knows 'avg', 'max' and None.")
+    if pooling != "avg":
+        raise WrongAnswerError(f"`pooling` is {pooling!r}; Keras knows 'avg', 'max' and None.")
     model = answers.outcome("keras.applications.MobileNetV2", keras.applications.MobileNetV2, **arguments)
     if model.input_shape != (None, 96, 96, 3):
         raise WrongAnswerError(f"The model takes {model.input_shape[1:]}: leave `input_shape` as it was.")
@@ -136,20 +129,18 @@ def backbone_arguments(arguments: Any) -> str:
 )
 def binary_head(activation: Any, loss: Any) -> str:
     """Choose activation and loss of a single unit."""
-    known = ["sigmoid", "softmax", "relu", "linear", "tanh"]
-    given = answers.choice("activation", activation, known)
-    reasons = {
+    activations = {
         "softmax": "a softmax of one unit is always 1.",
         "relu": "it has no upper bound, so it is no probability.",
         "linear": "it has no bounds, so it is no probability.",
         "tanh": "it goes from -1 to 1; a probability goes from 0 to 1.",
     }
-    if given != "sigmoid":
-        raise WrongAnswerError(f"`activation` is {given!r}: {reasons[given]}")
-    losses = ["binary_crossentropy", "categorical_crossentropy", "sparse_categorical_crossentropy", "mse", "mae"]
-    chosen = answers.choice("loss", loss, losses)
-    if "categorical" in chosen:
-        raise WrongAnswerError(f"`loss` is {chosen!r}: it wants one output for each class.")
-    if chosen != "binary_crossentropy":
-        raise WrongAnswerError(f"`loss` is {chosen!r}: that is for numbers, not for probabilities.")
+    losses = {
+        "categorical_crossentropy": "it wants one output for each class.",
+        "sparse_categorical_crossentropy": "it wants one output for each class.",
+        "mse": "that is for numbers, not for probabilities.",
+        "mae": "that is for numbers, not for probabilities.",
+    }
+    answers.expect_choice("activation", activation, "sigmoid", activations)
+    answers.expect_choice("loss", loss, "binary_crossentropy", losses)
     return "a sigmoid, and the cross-entropy of two classes."

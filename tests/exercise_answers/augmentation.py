@@ -27,7 +27,7 @@ RIGHT = {
 UNTOUCHED = {
     "harmless": (lambda: (None,), "Put the names into a set"),
     "mix_two": (lambda: (lambda *parts: None,), "Put your own line in place of `return None`"),
-    "mirror_with_label": (lambda: (lambda image, c, r: (image[:, ::-1], c, r),), "The column stays where it was"),
+    "mirror_with_label": (lambda: (lambda image, c, r: (image[:, ::-1], c, r),), "the column stays where it was"),
     "old_units": (lambda: (None, None), "Put your numbers in place of None"),
 }
 
@@ -35,14 +35,15 @@ WRONG = {
     "harmless": [
         (lambda: ({"small shift", "brightness", "small rotation", "mirror"},), "a mirrored 2 is no 2"),
         (lambda: ({"small shift", "brightness", "small rotation", "half a turn"},), "makes a 9 out of a 6"),
-        (lambda: ({"small shift", "small rotation"},), '"brightness" is missing'),
-        (lambda: ({"brightness", "small rotation"},), '"small shift" is missing'),
-        (lambda: ("brightness",), "must be a set of names"),
-        (lambda: ({"shift"},), "must be"),
+        (lambda: ({"small shift", "small rotation"},), "brightness is missing"),
+        (lambda: ({"brightness", "small rotation"},), "small shift is missing"),
+        (lambda: ("brightness",), "small shift is missing"),
+        (lambda: ([1],), "must be a set of names"),
+        (lambda: ({"shift"},), "There is no shift: the names are half a turn, mirror"),
     ],
     "mix_two": [
         (lambda: (lambda a, x, b, y, s: ((1 - s) * a + s * b, s * x + (1 - s) * y),), "The shares are swapped"),
-        (lambda: (lambda a, x, b, y, s: (s * a + (1 - s) * b, x),), "that of image i alone"),
+        (lambda: (lambda a, x, b, y, s: (s * a + (1 - s) * b, x),), "that is the label of image i alone"),
         (lambda: (lambda a, x, b, y, s: (s * a + s * b, s * x + s * y),), "Both images get `share`"),
         (lambda: (lambda a, x, b, y, s: ((a + b) / 2, (x + y) / 2),), "That is the mean"),
         (lambda: (lambda a, x, b, y, s: (s * a + (1 - s) * b, (1 - s) * x + s * y),), "labels are swapped"),
@@ -51,9 +52,9 @@ WRONG = {
     ],
     "mirror_with_label": [
         (lambda: (lambda i, c, r: (i[:, ::-1], i.shape[1] - c, r),), "one too far"),
-        (lambda: (lambda i, c, r: (i[:, ::-1], c, i.shape[0] - 1 - r),), "The row was 5"),
+        (lambda: (lambda i, c, r: (i[:, ::-1], c, i.shape[0] - 1 - r),), "the row was 5"),
         (lambda: (lambda i, c, r: (i, i.shape[1] - 1 - c, r),), "not mirrored from left to right"),
-        (lambda: (lambda i, c, r: (i[:, ::-1], i.shape[0] - 1 - c, r),), "not to 5"),
+        (lambda: (lambda i, c, r: (i[:, ::-1], i.shape[0] - 1 - c, r),), "`column` is 5: in an image of 10 columns the eye moved from column 2 to 7"),
         (lambda: (lambda i, c, r: i[:, ::-1],), "must return three things"),
     ],
     "old_units": [

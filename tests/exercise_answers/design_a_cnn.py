@@ -59,7 +59,7 @@ WRONG = {
         (lambda: (lambda k, c: np.sqrt(2 / c),), "over the places of the kernel"),
         (lambda: (lambda k, c: np.sqrt(2 / (k * c)),), "kernel_size * kernel_size places"),
         (lambda: (lambda k, c: np.sqrt(2 / (k * k)),), "over the input maps, too"),
-        (lambda: (lambda k, c: 0.05,), "it is 0.0589"),
+        (lambda: (lambda k, c: 0.05,), "it must be 0.05893"),
         (lambda: (0.05,), "must be a function"),
     ],
     "what_moves": [
@@ -67,7 +67,7 @@ WRONG = {
         (lambda: ({"first bias", "dense bias"},), "it passes through zero kernels"),
         (lambda: ({"dense kernel", "dense bias"},), "what comes in from before"),
         (lambda: (set(),), "Something moves"),
-        (lambda: ({"bias"},), "must be"),
+        (lambda: ({"bias"},), "There is no bias: the names are first kernel"),
         (lambda: (3,), "must be a set of names"),
     ],
     "conclude": [

@@ -199,7 +199,7 @@ WRONG = {
         (lambda: ({**GOOD, "metrics": ["acuracy"]},), "Keras says `ValueError"),
         (lambda: ({**GOOD, "loss": "categorical_crossentropy"},), "Keras says `"),
         (lambda: ({**GOOD, "metric": ["accuracy"]},), "Keras says `TypeError"),
-        (lambda: (["accuracy"],), "must be a dictionary, not list"),
+        (lambda: (["accuracy"],), "must be a dictionary; it is list of 1"),
     ],
     "small_networks": [
         (lambda: (small_networks()[0],), "must be the list of trained networks"),

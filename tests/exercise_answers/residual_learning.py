@@ -16,7 +16,7 @@ RIGHT = {
 
 UNTOUCHED = {
     "blocks_per_stage": (lambda: (None,), "Put your number in place of None"),
-    "he_deviation": (lambda: (lambda inputs: None,), "put your formula in its place"),
+    "he_deviation": (lambda: (lambda inputs: None,), "Put your own line in place of `return None`"),
     "identity": (lambda: (None, None), "Set `residual_value` to a number"),
 }
 
@@ -35,7 +35,7 @@ WRONG = {
         (lambda: (0.1,), "must be a function"),
         (lambda: (lambda n: "0.1",), "is the string '0.1'"),
         (lambda: (lambda: 1,), "stops with `TypeError"),
-        (lambda: (lambda n: 7.0,), "For 9 inputs it is 7. Not that."),
+        (lambda: (lambda n: 7.0,), "`deviation(9)` is 7: it must be 0.4714"),
     ],
     "identity": [
         (lambda: (1, "C"), "the block adds a sum over all its neighbours"),

@@ -33,7 +33,7 @@ WRONG = {
             lambda: (lambda p: np.array([np.bincount(c, minlength=p.shape[2]).argmax() for c in p.argmax(2).T]),),
             "vote",
         ),
-        (lambda: (lambda p: np.zeros(p.shape[1]),), "Some classes are not"),
+        (lambda: (lambda p: np.zeros(p.shape[1]),), "some classes are not"),
     ],
     "veto": [
         (lambda: (1, 1), "the sums are"),
