@@ -10,7 +10,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from kerascv_course import load_digits
-from kerascv_course.exercises import lenet_cifar10
+from kerascv_course.exercises import answers, lenet_cifar10, networks
+from kerascv_course.exercises.sheet import WrongAnswerError
 
 SHEETS = sheets()
 EXERCISES = [(exercise, table) for sheet, table in SHEETS for exercise in sheet.exercises.values()]
@@ -118,19 +119,56 @@ ODD = {
 }
 
 
-@pytest.mark.parametrize("kind", ODD)
+READERS = {
+    "number": lambda answer: answers.expect("x", answer, 4, {5: "-"}, "-"),
+    "array": lambda answer: answers.expect("x", answer, np.eye(2), [(np.ones(3), "-")], "-"),
+    "choice": lambda answer: answers.expect_choice("x", answer, "same", {"valid": "-"}),
+    "set of letters": lambda answer: answers.expect_set("x", answer, "a", {"a": "-", "b": "-"}),
+    "set of names": lambda answer: answers.expect_set("x", answer, {"one"}, {"one": "-", "two": "-"}),
+    "function": lambda answer: answers.expect_results("x", answer, [(1,), ([1, 2],)], lambda x: (4, {})),
+    "result": lambda answer: answers.expect_results("x", lambda x: answer, [(1,), ([1, 2],)], lambda x: (4, {})),
+    "parts": lambda answer: answers.parts("x", answer, ["a", "b", "c"]),
+    "model": lambda answer: networks.predictions(
+        "x",
+        networks.model("x", answer, input_shape=(32, 32, 3), output_shape=(10,)),
+        np.zeros((2, 32, 32, 3)),
+        output_shape=(10,),
+    ),
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_an_odd_answer_of_any_kind_is_met_with_a_friendly_line(reader):
+    for kind, make in ODD.items():
+        with pytest.raises(WrongAnswerError) as caught:
+            READERS[reader](make())
+        assert "\n" not in str(caught.value), kind
+        assert len(str(caught.value)) < 400, kind
+
+
+FEW = ["text", "number", "grumpy object", "array of objects", "function that raises"]
+ALSO = {
+    "lenet_rgb": ["unbuilt model", "broken model", "NaN model", "model of 100 GB"],
+    "small_networks": ["list", "NaN models", "models of 100 GB"],
+    "residual_block": ["layer", "class"],
+    "compile_arguments": ["dictionary"],
+    "backbone_arguments": ["dictionary"],
+}
+
+
 @pytest.mark.parametrize(("exercise", "table"), EXERCISES, ids=lambda value: getattr(value, "name", ""))
-def test_an_odd_answer_is_met_with_a_friendly_line(exercise, table, kind):
-    right = table.RIGHT[exercise.name][0]() if exercise.name != "small_networks" else ([],)
-    for place in range(len(right)):
-        given = [*right[:place], ODD[kind](), *right[place + 1 :]]
-        feedback = exercise.check(*given)
-        assert feedback.kind == "wrong"
-        assert "could not be judged" not in feedback.text
-        assert "\n" not in feedback.text
-        assert len(feedback.text) < 400
+def test_each_exercise_meets_odd_answers_with_a_friendly_line(exercise, table):
+    right = table.RIGHT[exercise.name][0]()
+    for kind in FEW + ALSO.get(exercise.name, []):
+        for place in range(len(right)):
+            feedback = exercise.check(*right[:place], ODD[kind](), *right[place + 1 :])
+            assert feedback.kind == "wrong", kind
+            assert "could not be judged" not in feedback.text, kind
+            assert "\n" not in feedback.text, kind
+            assert len(feedback.text) < 400, kind
 
 
+@pytest.mark.slow
 def test_the_classifier_to_beat_reads_as_many_digits_as_the_exercise_says():
     digits = load_digits()
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))

@@ -166,7 +166,7 @@ def compile_arguments(compile_arguments: Any) -> str:
     guesses = ops.convert_to_numpy(network(images)).argsort(axis=1)
     labels = np.concatenate([guesses[:3, -1], guesses[3:, -2]])
     try:
-        network.compile(**compile_arguments)
+        network.compile(**{"run_eagerly": True, **compile_arguments})  # quicker for seven images
         figures = network.evaluate(images, labels, verbose=0, return_dict=True)
     except Exception as error:
         raise WrongAnswerError(

@@ -54,7 +54,10 @@ WRONG = {
         (lambda: (lambda i, c, r: (i[:, ::-1], i.shape[1] - c, r),), "one too far"),
         (lambda: (lambda i, c, r: (i[:, ::-1], c, i.shape[0] - 1 - r),), "the row was 5"),
         (lambda: (lambda i, c, r: (i, i.shape[1] - 1 - c, r),), "not mirrored from left to right"),
-        (lambda: (lambda i, c, r: (i[:, ::-1], i.shape[0] - 1 - c, r),), "`column` is 5: in an image of 10 columns the eye moved from column 2 to 7"),
+        (
+            lambda: (lambda i, c, r: (i[:, ::-1], i.shape[0] - 1 - c, r),),
+            "`column` is 5: in an image of 10 columns the eye moved from column 2 to 7",
+        ),
         (lambda: (lambda i, c, r: i[:, ::-1],), "must return three things"),
     ],
     "old_units": [
