@@ -19,7 +19,7 @@ from kerascv_course._tables import Layout, Table, safe_html
 from kerascv_course._validation import describe, input_error
 from kerascv_course.evaluation import calibration, classification_report, confident_mistakes, roc_curves
 from kerascv_course.evaluation import confusion_matrix as count_confusions
-from kerascv_course.evaluation.checks import check_decisions
+from kerascv_course.evaluation.decisions import read_decisions
 
 _FUNCTION = "write_report"
 _MOST_CLASSES = 24  # in a figure that is to be read on A4
@@ -174,7 +174,7 @@ def evaluation_section(
     """
     from kerascv_course import plotting
 
-    found = check_decisions("evaluation_section", labels, probabilities, class_names)
+    found = read_decisions("evaluation_section", labels, probabilities, class_names)
     if images is not None and (not hasattr(images, "__len__") or len(images) != len(found.truth)):
         rule = f"{len(found.truth)} images, one for each label"
         raise input_error("evaluation_section", "images", rule, images)

@@ -3,12 +3,13 @@
 from kerascv_course.evaluation.classes import (
     ClassificationReport,
     ClassResult,
+    Mistake,
+    Mistakes,
     classification_report,
+    confident_mistakes,
     confusion_matrix,
 )
-from kerascv_course.evaluation.mistakes import Mistake, Mistakes, confident_mistakes
-from kerascv_course.evaluation.reliability import Calibration, CalibrationBin, calibration
-from kerascv_course.evaluation.roc import RocCurve, roc_curves
+from kerascv_course.evaluation.curves import Calibration, CalibrationBin, RocCurve, calibration, roc_curves
 
 __all__ = [
     "Calibration",
