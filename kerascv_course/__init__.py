@@ -24,7 +24,6 @@ _MODULES = (
     "runtime",
     "training",
     "transfer",
-    "tuning",
 )
 
 _NAMES = {

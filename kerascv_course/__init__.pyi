@@ -13,7 +13,6 @@ from kerascv_course import report as report
 from kerascv_course import runtime as runtime
 from kerascv_course import training as training
 from kerascv_course import transfer as transfer
-from kerascv_course import tuning as tuning
 from kerascv_course.architecture import conv_output_size as conv_output_size
 from kerascv_course.architecture import layer_table as layer_table
 from kerascv_course.architecture import receptive_field as receptive_field

@@ -35,18 +35,16 @@ MAY_IMPORT = {
     "latent": BASE | CORE,
     "transfer": BASE | CORE | {"training", "latent", "explain"},
     "experiment": BASE | CORE | {"training"},
-    "tuning": BASE | CORE | {"training", "experiment"},
     "report": BASE | {"evaluation", "plotting"},
     "plotting": {"_validation", "architecture"},  # arrays and records in; only notebooks and report import it
     "notebooks": BASE,
     "exercises": BASE | CORE | {"notebooks"},  # of the notebooks only the marks of their sources
-    "cli": BASE | CORE | {"cli_search", "notebooks"},
-    "cli_search": {"cli"},
+    "cli": BASE | CORE | {"notebooks"},
 }
 # Libraries that one module alone may import.
 ONLY_IN = {"matplotlib": "plotting", "tensorflow": "runtime", "jax": "runtime", "torch": "runtime"}
 NOT_PUBLIC = ("keras.src", "tensorflow.python")
-MAY_PRINT = {"cli", "cli_search"}
+MAY_PRINT = {"cli"}
 
 
 def modules(package: Path) -> Iterator[tuple[str, Path]]:

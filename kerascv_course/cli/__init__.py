@@ -1,4 +1,4 @@
-"""The command line: `kerascv-course list | run | new-project | build | data | search | doctor`."""
+"""The command line: `kerascv-course list | run | new-project | build | data | doctor`."""
 
 import argparse
 import sys
@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from kerascv_course import __version__
 from kerascv_course.cli import build, data, doctor, new_project, run
 from kerascv_course.cli.status import INTERRUPTED, USAGE
-from kerascv_course.cli_search import add_search_command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,7 +41,6 @@ def _parser() -> argparse.ArgumentParser:
     run.add_commands(commands)
     build.add_command(commands)
     data.add_command(commands)
-    add_search_command(commands)
     new_project.add_command(commands)
     doctor.add_command(commands)
     return parser

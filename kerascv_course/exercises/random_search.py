@@ -1,5 +1,6 @@
 """The exercises of the notebook 13_random_search."""
 
+import itertools
 import math
 from typing import Any
 
@@ -11,7 +12,13 @@ from kerascv_course.exercises.sheet import Sheet, WrongAnswerError
 sheet = Sheet("13_random_search")
 summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
 
-_DRAWS = 800
+_SPACE: dict[str, list[Any]] = {
+    "optimizer": ["SGD", "RMSprop", "Adam", "Adagrad"],
+    "learning_rate": [0.003, 0.03, 0.3],
+    "activation": ["relu", "tanh"],
+    "momentum": [0.5, 0.95],
+}
+_WITH_MOMENTUM = ("SGD", "RMSprop")
 
 
 @sheet.exercise(
@@ -88,70 +95,72 @@ def size_of_space(grid_trials: Any, hours: Any) -> str:
 @sheet.exercise(
     to_do="Put your own lines in place of `return None`, run that cell, and then this one.",
     hints=[
-        "`rng.integers(len(choices))` is a place in a list of choices, each as likely as the others.",
-        "Make a dictionary of all names, and delete the momentum where it does not belong.",
-        'It does not belong where `trial["optimizer"]` is not in ("SGD", "RMSprop").',
+        '`hp.Choice("activation", ["relu", "tanh"])` draws one of the two and gives it a name.',
+        'The momentum is drawn where `trial["optimizer"] in ("SGD", "RMSprop")`, and only there.',
+        'KerasTuner learns that from `with hp.conditional_scope("optimizer", ["SGD", "RMSprop"]):` around it.',
     ],
 )
 def draw_trial(draw_trial: Any) -> str:
-    """Draw the values of a trial."""
-    space: dict[str, list[Any]] = {
-        "optimizer": ["SGD", "RMSprop", "Adam", "Adagrad"],
-        "learning_rate": [0.003, 0.03, 0.3],
-        "momentum": [0.5, 0.95],
-        "activation": ["relu", "tanh"],
-    }
-    rng = np.random.default_rng(0)
-    trials = [_drawn(draw_trial, space, rng) for _ in range(_DRAWS)]
-    if [_drawn(draw_trial, space, np.random.default_rng(7)) for _ in range(3)] != [
-        _drawn(draw_trial, space, np.random.default_rng(7)) for _ in range(3)
-    ]:
-        raise WrongAnswerError("Two generators with the same seed give different trials: draw from `rng` alone.")
-    if all(trial == trials[0] for trial in trials):
-        raise WrongAnswerError(f"All of {_DRAWS} calls return the same trial: draw with `rng`.")
-    seen = [{trial[name] for trial in trials} for name in ("learning_rate", "activation")]
-    pairs = {(trial["learning_rate"], trial["activation"]) for trial in trials}
-    if len(pairs) < len(seen[0]) * len(seen[1]):
-        raise WrongAnswerError("Rate and activation always come in the same pairs: draw anew for each name.")
-    for name, choices in space.items():
-        values = [trial[name] for trial in trials if name in trial]
-        counts = [values.count(choice) for choice in choices]
-        for choice, count in zip(choices, counts, strict=True):
-            if not count:
-                raise WrongAnswerError(
-                    f"In {_DRAWS} trials {name} is never {choice!r}. Does a range end too early?"
-                )
-            share = count / len(values)
-            if abs(share - 1 / len(choices)) > 0.13:
-                rule = f"each of {len(choices)} values should be as likely as the others"
-                raise WrongAnswerError(f"{name} is {choice!r} in {share:.0%} of the trials: {rule}.")
-    return "each name by itself, and the seed decides them all."
+    """Declare a space for KerasTuner and return the values of a trial."""
+    optimizers, rates, activations, momenta = _SPACE.values()
+    for optimizer, rate, activation, momentum in itertools.product(optimizers, rates, activations, momenta):
+        values = dict(zip(_SPACE, (optimizer, rate, activation, momentum), strict=True))
+        if optimizer not in _WITH_MOMENTUM:
+            del values["momentum"]
+        hp = _hyperparameters(values)
+        _check_trial(answers.outcome("draw_trial", draw_trial, hp), values)
+        _check_declared(hp, optimizer)
+    return "each name by itself, and the momentum only where there is one."
 
 
-def _drawn(draw: Any, space: dict[str, list[Any]], rng: np.random.Generator) -> dict[str, Any]:
-    """Return a trial that a student's function has drawn, in Python's own values."""
-    copy = {name: list(choices) for name, choices in space.items()}
-    trial = answers.outcome("draw_trial", draw, copy, rng)
-    if copy != space:
-        raise WrongAnswerError("`draw_trial` changes the space itself: the next trial would lack something.")
+def _hyperparameters(values: dict[str, Any]) -> Any:
+    """Return KerasTuner's `hp` for a trial with these values; it shows itself as `hp`."""
+    import keras_tuner  # of the extra `tuning`
+
+    class HyperParameters(keras_tuner.HyperParameters):  # type: ignore[misc]
+        def __repr__(self) -> str:
+            return "hp"
+
+    hp = HyperParameters()
+    hp.values = dict(values)
+    return hp
+
+
+def _check_trial(trial: Any, values: dict[str, Any]) -> None:
+    """Raise where a trial is not the dictionary of what has been drawn."""
     if not isinstance(trial, dict):
         raise WrongAnswerError(f"`draw_trial` must return a dictionary; it returned {answers.kind(trial)}.")
-    unknown = [name for name in trial if not isinstance(name, str) or name not in space]
-    if unknown:
-        raise WrongAnswerError("The trial has a name that is not in the space.")
-    missing = [name for name in space if name not in trial and name != "momentum"]
-    if missing:
-        raise WrongAnswerError(f"The trial has no {missing[0]}: draw a value for each name.")
-    plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in trial.items()}
-    for name, value in plain.items():
-        if not isinstance(value, str | int | float) or value not in space[name]:
-            raise WrongAnswerError(f"{name} must be one of {space[name]}; it is {answers.kind(value)}.")
-    has_momentum = plain["optimizer"] in ("SGD", "RMSprop")
-    if has_momentum and "momentum" not in plain:
-        raise WrongAnswerError(f"{plain['optimizer']} has a momentum, but the trial has none.")
-    if not has_momentum and "momentum" in plain:
-        raise WrongAnswerError(f"{plain['optimizer']} has no momentum, but the trial has one: leave it out.")
-    return plain
+    optimizer = values["optimizer"]
+    if "momentum" in trial and "momentum" not in values:
+        raise WrongAnswerError(f"{optimizer} has no momentum, but the trial has one: leave it out.")
+    if "momentum" in values and "momentum" not in trial:
+        raise WrongAnswerError(f"{optimizer} has a momentum, but the trial has none.")
+    if missing := values.keys() - trial.keys():
+        raise WrongAnswerError(f"The trial has no {min(missing)}: draw a value for each name.")
+    if trial.keys() - values.keys():
+        raise WrongAnswerError("The trial has a name that the task does not have.")
+    for name, value in values.items():
+        if trial[name] != value:
+            rule = f"it must be what `hp.Choice` returns for it, which is {value!r} here"
+            raise WrongAnswerError(f"{name} is {trial[name]!r}: {rule}.")
+
+
+def _check_declared(hp: Any, optimizer: str) -> None:
+    """Raise where KerasTuner would draw something else than the task says."""
+    declared = {entry.name: getattr(entry, "values", None) for entry in hp.space}
+    if unknown := declared.keys() - _SPACE.keys():
+        raise WrongAnswerError(f"There is no {min(unknown)!r}: the names are {', '.join(_SPACE)}.")
+    for name, choices in _SPACE.items():
+        if name not in declared:
+            if name != "momentum" or optimizer in _WITH_MOMENTUM:
+                raise WrongAnswerError(f"KerasTuner does not know {name}: draw it with `hp.Choice`.")
+        elif declared[name] is None or sorted(declared[name]) != sorted(choices):
+            raise WrongAnswerError(f"{name} must be a choice of {', '.join(map(str, choices))}, each once.")
+    for other in _SPACE["optimizer"] if "momentum" in declared else ():
+        hp.values = {"optimizer": other}
+        if hp.is_active("momentum") and other not in _WITH_MOMENTUM:
+            rule = 'put `with hp.conditional_scope("optimizer", ["SGD", "RMSprop"]):` around its line'
+            raise WrongAnswerError(f"KerasTuner would draw a momentum for {other}, too: {rule}.")
 
 
 @sheet.exercise(

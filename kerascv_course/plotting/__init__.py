@@ -18,7 +18,7 @@ The user's global settings (`matplotlib.rcParams`) are left alone.
 from kerascv_course.plotting.classic import plot_keypoints, plot_visual_words, plot_word_histogram
 from kerascv_course.plotting.curves import plot_confusion_matrix, plot_history
 from kerascv_course.plotting.evaluation import plot_calibration_curve, plot_roc_curves, plot_unfreeze_sweep
-from kerascv_course.plotting.experiments import plot_experiment, plot_search
+from kerascv_course.plotting.experiments import plot_experiment
 from kerascv_course.plotting.heatmaps import plot_heatmaps
 from kerascv_course.plotting.images import plot_feature_maps, plot_filters, plot_image_table, plot_images
 from kerascv_course.plotting.interactive_map import InteractiveMap, plot_interactive_map
@@ -50,7 +50,6 @@ __all__ = [
     "plot_retrieval",
     "plot_roc_curves",
     "plot_schedule",
-    "plot_search",
     "plot_unfreeze_sweep",
     "plot_visual_words",
     "plot_word_histogram",

@@ -11,7 +11,12 @@
 # %%
 import importlib.util
 import json
+import os
+import socket
+import subprocess
+import sys
 import tempfile
+import time
 from functools import partial
 from pathlib import Path
 
@@ -25,12 +30,12 @@ from kerascv_course import plotting, runtime
 from kerascv_course.datasets import load, split_validation
 from kerascv_course.exercises import random_search as ex
 from kerascv_course.experiment import compare, verdict
-from kerascv_course.tuning import COURSE_SPACE, make_optimizer, random_search
 
 device = runtime.setup(seed=0)
 print(device)
 if importlib.util.find_spec("keras_tuner") is None:
     raise ImportError('This notebook needs KerasTuner: pip install "kerascv_course[tuning]", then start it again.')
+import keras_tuner
 
 # %% [markdown]
 # ## Knobs
@@ -71,26 +76,11 @@ first_of_each = [int(np.flatnonzero(train[1] == label)[0]) for label in range(10
 plotting.plot_images(train[0][first_of_each], titles=data.class_names, columns=10, caption=f"Data: {data.name}")
 
 # %% [markdown]
-# ## The space
-#
-# A space says which values each name may have. Not every optimizer has a momentum; for one that has none it is
-# left out, and what would differ in the momentum alone counts once.
-
-# %%
-for name, values in COURSE_SPACE.items():
-    print(f"{name:14s}", ", ".join(map(str, values)))
-
-with_momentum = {"SGD", "RMSprop"}
-pairs = sum(len(COURSE_SPACE["momentum"]) if name in with_momentum else 1 for name in COURSE_SPACE["optimizer"])
-different = pairs * len(COURSE_SPACE["learning_rate"]) * len(COURSE_SPACE["activation"])
-print(f"\n{pairs} optimizers with momenta, times rates, times activations: {different} different trials")
-
-# %% [markdown]
 # ## Why at random?
 #
 # A **grid** tries all combinations of chosen values: 16 trials are 4 values for each of two names, but only 2 for
-# each of four. If one name alone matters, most of the grid's trials repeat each other. **Random** trials all
-# differ in each name that has enough values.
+# each of four. If one name alone matters, most trials of the grid repeat each other. **Random** trials all differ
+# in each name that has enough values.
 #
 # And it is known what they promise. One trial misses the best 5 % of all draws with probability 0.95. So $n$
 # trials hit them at least once with
@@ -125,18 +115,15 @@ print(f"{knobs['trials']} trials hit the best 5 % with probability {hit:.0%}")
 plt.show()
 
 # %% [markdown]
-# The search below is a little better than the formula: it draws no trial twice.
-#
 # ## What a trial builds
 #
-# A function takes the values that were drawn and returns a compiled model. The activation goes into every layer
-# but the last; `make_optimizer` makes the optimizer.
+# A plain function makes a small CNN with the chosen values. The activation goes into every layer but the last. Not
+# every optimizer has a momentum: for one that has none, `momentum` is not given.
 
 
 # %%
-def build(values):
-    """Build and compile a small CNN with the values of a trial."""
-    activation = values["activation"]
+def make_model(optimizer, learning_rate, activation, momentum=None):
+    """Build and compile a small CNN."""
     model = keras.Sequential([keras.Input(data.input_shape), layers.Rescaling(1 / 127.5, offset=-1)])
     model.add(layers.AveragePooling2D(32 // knobs["side"]))
     for factor in (1, 2):
@@ -145,97 +132,198 @@ def build(values):
     model.add(layers.Flatten())
     model.add(layers.Dense(8 * knobs["filters"], activation=activation))
     model.add(layers.Dense(10, activation="softmax"))
-    model.compile(make_optimizer(values), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    options = {} if momentum is None else {"momentum": momentum}
+    optimizer = getattr(keras.optimizers, optimizer)(learning_rate=learning_rate, **options)
+    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 
 
 COURSE_BEST = {"optimizer": "SGD", "learning_rate": 0.001, "momentum": 0.9, "activation": "relu"}
-build(COURSE_BEST).summary()
+make_model(**COURSE_BEST).summary()
+
+# %% [markdown]
+# ## The space, and one trial
+#
+# KerasTuner asks a `HyperModel` for two things. `build(hp)` draws the values and builds the model: `hp.Choice`
+# takes one of a list, each as likely as the others. `fit` trains it. All trials have the same seed, the same
+# training images, the same held-out images, the same epochs and the same batch size: only the drawn values differ.
+#
+# The momentum belongs to SGD and RMSprop alone. `hp.conditional_scope` says so: for the other three optimizers it
+# is not drawn, and trials that would differ in the momentum alone count once.
+
+# %%
+OPTIMIZERS = ["SGD", "RMSprop", "Adam", "Adadelta", "Adagrad"]
+WITH_MOMENTUM = ["SGD", "RMSprop"]
+
+
+class CourseSearch(keras_tuner.HyperModel):
+    """The space of the course, and the training of a trial."""
+
+    def build(self, hp):
+        """Draw the values, and build the model."""
+        keras.utils.set_random_seed(1)  # the same start for the weights of each trial
+        values = {
+            "optimizer": hp.Choice("optimizer", OPTIMIZERS),
+            "learning_rate": hp.Choice("learning_rate", [0.001, 0.01, 0.1, 0.2]),
+            "activation": hp.Choice("activation", ["elu", "relu", "tanh"]),
+        }
+        with hp.conditional_scope("optimizer", WITH_MOMENTUM):
+            if values["optimizer"] in WITH_MOMENTUM:
+                values["momentum"] = hp.Choice("momentum", [0.6, 0.8, 0.9])
+        return make_model(**values)
+
+    def fit(self, hp, model, *args, **kwargs):
+        """Train the model; what `search` was given arrives here."""
+        keras.utils.set_random_seed(1)  # the same order of the images
+        options = kwargs | {"epochs": knobs["epochs"], "batch_size": knobs["batch"], "verbose": 0}
+        return model.fit(*args, **options)
+
+
+hp = keras_tuner.HyperParameters()
+CourseSearch().build(hp)  # now `hp` knows the space
+for entry in hp.space:
+    print(f"{entry.name:14s}", ", ".join(map(str, entry.values)))
+print(f"\n(2 optimizers x 3 momenta + 3 optimizers) x 4 rates x 3 activations = {(2 * 3 + 3) * 4 * 3} trials")
 
 # %% [markdown]
 # ## A search that may be stopped
 #
-# A search takes hours; a notebook is closed, a computer restarts. Each trial's result is therefore written to a
-# folder as soon as it is there. We press "stop" ourselves, in the middle: `build` raises what the stop button
-# raises.
+# A search takes hours. A notebook is closed, a computer restarts. So KerasTuner writes its state into a folder
+# after each trial. With `overwrite=False` a search with the same folder goes on from there.
+#
+# One thing it does not protect: it writes over its own files. Whoever kills it in that moment leaves half a file
+# behind, and then it does not start again. That is rare, but a night's work hangs on it. So we keep a copy of its
+# records after each trial. The copy gets its name only when it is complete, so it is never half written.
 
 # %%
 folder = Path(tempfile.mkdtemp())  # name a folder of your own: then the search survives this notebook
-built = []
+project, kept = folder / "search", folder / "kept.json"
 
 
-def build_and_stop(values, at=None):
-    """Build a model and note it; interrupt where `at` models have been built."""
-    built.append(values)
-    if len(built) == at:
-        raise KeyboardInterrupt
-    return build(values)
+class KeptSearch(keras_tuner.RandomSearch):
+    """KerasTuner's random search, and a copy of its records after each trial."""
+
+    def on_trial_end(self, trial):
+        super().on_trial_end(trial)
+        records = {str(path.relative_to(project)): path.read_text() for path in project.rglob("*.json")}
+        new = kept.with_suffix(".new")
+        new.write_text(json.dumps(records))
+        new.replace(kept)  # in one step
 
 
-def search(build):
-    """Run what is missing of the search, and return all of it."""
-    return random_search(build, train, validation_data=held_out, folder=folder, space=COURSE_SPACE,
-                         max_trials=knobs["trials"], epochs=knobs["epochs"], batch_size=knobs["batch"],
-                         seed=0, verbose=0)  # fmt: skip
+def go_back():
+    """Go back to the end of the last trial: what was written after it may be half a file."""
+    for path in project.rglob("*.json"):
+        path.unlink()
+    records = json.loads(kept.read_text()) if kept.exists() else {}
+    for name, text in records.items():
+        (project / name).write_text(text)
 
 
-def finished():
-    """Return for each trial that has a result when it was written."""
-    return {path.name: path.stat().st_mtime_ns for path in sorted(folder.glob("trial-*.json"))}
+def search(hypermodel):
+    """Run what is missing of the search, and return KerasTuner's tuner."""
+    go_back()
+    tuner = KeptSearch(hypermodel, objective="val_accuracy", max_trials=knobs["trials"], seed=1,
+                       max_consecutive_failed_trials=knobs["trials"], directory=folder, project_name="search",
+                       overwrite=False)  # fmt: skip
+    tuner.search(*train, validation_data=held_out)
+    return tuner
+
+
+# %% [markdown]
+# We press "stop" ourselves, in the middle of a trial.
+
+
+# %%
+class StoppedSearch(CourseSearch):
+    """The same search, but it is stopped."""
+
+    trained = 0
+
+    def fit(self, hp, model, *args, **kwargs):
+        """Train the model, or raise what the stop button raises."""
+        if self.trained == knobs["stop"]:
+            raise KeyboardInterrupt
+        self.trained += 1
+        return super().fit(hp, model, *args, **kwargs)
+
+
+def trained_at():
+    """Return when the weights of each trial were written."""
+    return {path.parent.name: path.stat().st_mtime_ns for path in project.glob("trial_*/checkpoint.weights.h5")}
 
 
 try:
-    # One model more than trials: the first is built only to see whether the folder holds this very search.
-    search(partial(build_and_stop, at=knobs["stop"] + 2))
+    search(StoppedSearch())
 except KeyboardInterrupt:
-    before = finished()
-    print(f"stopped in trial number {knobs['stop']}, counted from 0; finished by then: {len(before)}")
+    before = trained_at()
+    print(f"stopped; finished trials: {len(before)}")
 
 # %% [markdown]
-# The same call again. The trial that was interrupted starts anew, and no finished one is trained twice.
+# The same search again. The trial that was interrupted starts anew, with the same values. The finished ones are
+# not trained again: the files of their weights are the old ones.
 
 # %%
-built.clear()
-results = search(build_and_stop)
-after = finished()
+tuner = search(CourseSearch())
+after = trained_at()
 untouched = sum(after[name] == written for name, written in before.items())
-print(f"trained now: {len(built) - 1}; taken from the folder: {untouched}; together: {len(after)} trials")
-values = [json.dumps(row.values, sort_keys=True) for row in results.rows]
-print(f"different trials: {len(set(values))} of {len(values)}")
+print(f"\ntrained now: {len(after) - untouched}; trained before: {untouched}; together: {len(after)} trials")
 
 # %% [markdown]
-# Trial number $n$ depends on the space, the seed and $n$ alone. So more trials may be asked for later, too: the
-# first ones stay what they are.
+# KerasTuner draws one trial after the other from the seed, and none twice. So you may ask for more trials later:
+# the first ones stay what they are. If you change the network, the data or the epochs, name another folder.
 #
 # ## What the search found
 
 # %%
-display(results)
-done = [row for row in results.rows if not row.error]
-best = results.best.values
+trials = [trial for trial in tuner.oracle.get_best_trials(knobs["trials"]) if trial.status == "COMPLETED"]
+best = trials[0]
+accuracies = np.array([trial.score for trial in trials])
+print(f"{where}; one seed; epochs: {knobs['epochs']}, of which the best counts")
+print(f"{'place':>5s}  {'accuracy':8s}  {'epoch':5s}  values")
+for place, trial in enumerate(trials, start=1):
+    if place <= 10 or place > len(trials) - 3:
+        values = ", ".join(f"{name} {value}" for name, value in trial.hyperparameters.values.items())
+        print(f"{place:5d}  {trial.score:8.1%}  {trial.best_step + 1:5d}  {values}")
 chance = max(np.mean(held_out[1] == label) for label in range(10))
-print(f"{where}; one seed, epochs: {knobs['epochs']}, of which the best counts. {device}")
-print(f"At the level of chance ({chance:.0%} and 5 points more): "
-      f"{sum(row.val_accuracy < chance + 0.05 for row in done)} of {len(done)} trials")  # fmt: skip
-plotting.plot_search(results, caption=f"{where}; {len(results.rows)} trials, one seed")
+lost = np.sum(accuracies < chance + 0.05)
+print(f"at the level of chance ({chance:.0%} and 5 points more): {lost} of {len(trials)} trials")
+print(f"failed: {knobs['trials'] - len(trials)}")
+
+# %%
+figure, axes = plt.subplots(1, 4, figsize=(9, 3.4), layout="constrained", sharey=True)
+names = ["optimizer", "learning_rate", "momentum", "activation"]
+for axis, name in zip(axes, names, strict=True):
+    drawn = [trial.hyperparameters.values.get(name) for trial in trials]
+    choices = sorted({value for value in drawn if value is not None})
+    shifts = np.linspace(-0.25, 0.25, len(trials))  # dots of one value stand beside each other
+    for trial, value, shift in reversed(list(zip(trials, drawn, shifts, strict=True))):
+        if value is not None:
+            marker, color, size = ("*", "#D55E00", 14) if trial is best else ("o", "#0072B2", 5)
+            axis.plot(choices.index(value) + shift, trial.score, marker, color=color, markersize=size)
+    axis.set_xticks(range(len(choices)), choices, rotation=60 if name == "optimizer" else 0)
+    axis.set(xlabel=name.replace("_", " "), xlim=(-0.5, len(choices) - 0.5))
+    axis.grid(alpha=0.3, axis="y")
+axes[0].set_ylabel("accuracy on held-out images")
+figure.suptitle(f"{data.name}; {len(trials)} trials, one seed; star: the best trial", fontsize=9)
+plt.show()
 
 # %% [markdown]
 # Which name matters? For each name we take the share of the spread among the trials that goes with its values,
 # and beside it the share that values without any effect would have by chance: with few trials that is not little.
 
 # %%
-accuracies = np.array([row.val_accuracy for row in done])
 spread = max(np.sum((accuracies - accuracies.mean()) ** 2), 1e-12)
-for name in COURSE_SPACE:
-    values = np.array([str(row.values.get(name, "none")) for row in done])
-    groups = [accuracies[values == value] for value in np.unique(values)]
+for name in names:
+    drawn = np.array([str(trial.hyperparameters.values.get(name, "none")) for trial in trials])
+    groups = [accuracies[drawn == value] for value in np.unique(drawn)]
     between = sum(len(group) * (group.mean() - accuracies.mean()) ** 2 for group in groups)
-    by_chance = (len(groups) - 1) / max(len(done) - 1, 1)
+    by_chance = (len(groups) - 1) / max(len(trials) - 1, 1)
     print(f"{name:14s} goes with {between / spread:4.0%} of the spread; by chance {by_chance:4.0%}")
 
 # %% [markdown]
-# The values do not act alone. A rate that is right for Adam is far too small for Adadelta, and 0.2 that suits
-# Adagrad may ruin RMSprop. To draw all names together is how a search sees such pairs.
+# The values do not act alone. Optimizers scale their steps in different ways, so each has a range of rates of its
+# own. A search that draws all names together sees such pairs.
 #
 # ## The winner's curse
 #
@@ -250,33 +338,32 @@ def named(values):
     return " ".join(str(value) for value in values.values())
 
 
-top = done[: knobs["repeated"]]
-seeds = range(1, 1 + knobs["seeds"])
-again = compare({named(row.values): partial(build, row.values) for row in top}, train, validation_data=held_out,
-                epochs=knobs["epochs"], batch_size=knobs["batch"], seeds=seeds, verbose=0)  # fmt: skip
+top = trials[: knobs["repeated"]]
+drawn = [trial.hyperparameters.values for trial in top]
+variants = {named(values): partial(make_model, **values) for values in drawn}
+seeds = range(101, 101 + knobs["seeds"])
+again = compare(variants, train, validation_data=held_out, epochs=knobs["epochs"], batch_size=knobs["batch"],
+                seeds=seeds, verbose=0)  # fmt: skip
 
-repeated = {
-    row.trial: [max(run.history["val_accuracy"]) for run in again.runs
-                if run.variant == named(row.values) and not run.error]
-    for row in top
-}  # fmt: skip
-print(f"{'place in the search':42s}search   again   change   seeds")
-for place, row in enumerate(top, start=1):
-    mean = np.mean(repeated[row.trial]) if repeated[row.trial] else np.nan
-    shown = ", ".join(f"{value:.1%}" for value in repeated[row.trial])
-    change = 100 * (mean - row.val_accuracy)
-    print(f"{place}. {named(row.values):39s}{row.val_accuracy:6.1%}  {mean:6.1%}   {change:+6.1f}   {shown}")
+repeated = [
+    [max(run.history["val_accuracy"]) for run in again.runs if run.variant == variant and not run.error]
+    for variant in variants
+]
+print(f"{'place in the search':34s}search   again   change   seeds")
+for place, (variant, trial, found) in enumerate(zip(variants, top, repeated, strict=True), start=1):
+    mean = np.mean(found) if found else np.nan
+    shown = ", ".join(f"{value:.1%}" for value in found)
+    print(f"{place}. {variant:31s}{trial.score:6.1%}  {mean:6.1%}   {100 * (mean - trial.score):+6.1f}   {shown}")
 
 # %%
 figure, axis = plt.subplots(figsize=(7.5, 1.4 + 0.5 * len(top)), layout="constrained")
-for place, row in enumerate(top):
+for place, (trial, found) in enumerate(zip(top, repeated, strict=True)):
     label = (None, None, None) if place else ("in the search", "other seeds", "their mean")
-    found = repeated[row.trial]
-    axis.plot(row.val_accuracy, place, "*", color="#D55E00", markersize=14, label=label[0])
+    axis.plot(trial.score, place, "*", color="#D55E00", markersize=14, label=label[0])
     axis.plot(found, [place + 0.15] * len(found), "o", color="#0072B2", alpha=0.7, label=label[1])
     axis.plot(np.mean(found) if found else np.nan, place + 0.15, "|", color="#0072B2", markersize=20,
               markeredgewidth=2, label=label[2])  # fmt: skip
-axis.set_yticks(range(len(top)), [f"{place}. {named(row.values)}" for place, row in enumerate(top, start=1)])
+axis.set_yticks(range(len(top)), [f"{place}. {variant}" for place, variant in enumerate(variants, start=1)])
 axis.set(ylim=(len(top) - 0.4, -0.6), xlabel="accuracy on held-out images")
 axis.set_title(f"{data.name}; epochs: {knobs['epochs']}", fontsize=9)
 axis.grid(alpha=0.3, axis="x")
@@ -293,15 +380,15 @@ plt.show()
 # trials are measured on the same images, so part of that cancels between them, but not from the figure itself.
 
 # %%
-luck = np.random.default_rng(0).normal(size=(10_000, len(done))).max(axis=1).mean()
-first = results.best.val_accuracy
+luck = np.random.default_rng(0).normal(size=(10_000, len(accuracies))).max(axis=1).mean()
+first = best.score
 sampling = np.sqrt(first * (1 - first) / len(held_out[0]))
-variances = [np.var(found, ddof=1) for found in repeated.values() if len(found) > 1]
+variances = [np.var(found, ddof=1) for found in repeated if len(found) > 1]
 if variances:
     sigma = np.sqrt(np.mean(variances))
     print(f"one trial varies with the seed by {100 * sigma:.1f} points (deviation)")
-    print(f"the first of {len(done)} equally good trials would look {luck * 100 * sigma:.1f} points too good")
-    lead = 100 * (top[0].val_accuracy - top[1].val_accuracy) if len(top) > 1 else 0
+    print(f"the first of {len(trials)} equally good trials would look {luck * 100 * sigma:.1f} points too good")
+    lead = 100 * (trials[0].score - trials[1].score)
     print(f"the winner's lead over the second: {lead:.1f} points")
 else:
     print("One seed says nothing about the spread.")
@@ -320,10 +407,11 @@ print(f"{len(held_out[0]):,} held-out images measure {first:.1%} to about {100 *
 # the accuracy of the last epoch, since to pick the best one would be another choice by luck.
 
 # %%
+ours = best.hyperparameters.values
 print("the course's best:", named(COURSE_BEST))
-print("our search's best:", named(best) + (" (the same)" if best == COURSE_BEST else ""))
-finalists = {"the course's": partial(build, COURSE_BEST), "our search's": partial(build, best)}
-final_seeds = range(10, 10 + knobs["final_seeds"])
+print("our search's best:", named(ours) + (" (the same)" if ours == COURSE_BEST else ""))
+finalists = {"the course's": partial(make_model, **COURSE_BEST), "our search's": partial(make_model, **ours)}
+final_seeds = range(201, 201 + knobs["final_seeds"])
 final = compare(finalists, train, validation_data=test, epochs=knobs["final_epochs"], batch_size=knobs["batch"],
                 seeds=final_seeds, verbose=0)  # fmt: skip
 display(final)
@@ -342,50 +430,108 @@ print(f"the course's best is better than what we found: {conclusion.conclusion.u
 # ## The same search in two processes, or on two machines
 #
 # Trials do not need each other, so several processes can share them. KerasTuner has a *chief* that hands out the
-# trials, and *workers* that run them. The search becomes a script, `my_search.py`:
+# trials, and *workers* that run them. Nothing is written for that: all of them run the same script. Three
+# variables of the environment say who is who.
 #
-# ```python
-# import keras
-# from keras import layers
-#
-# from kerascv_course import load_digits
-# from kerascv_course.tuning import make_optimizer, random_search
-#
-#
-# def build(values):
-#     model = keras.Sequential([keras.Input((32, 32, 1)), layers.Rescaling(1 / 255), layers.Flatten()])
-#     model.add(layers.Dense(32, values["activation"]))
-#     model.add(layers.Dense(10, "softmax"))
-#     model.compile(make_optimizer(values), "sparse_categorical_crossentropy", metrics=["accuracy"])
-#     return model
-#
-#
-# results = random_search(build, load_digits(), folder="my_search", max_trials=20, epochs=5)
-# print(results)
-# ```
-#
-# One command, in a terminal, starts the chief and two workers on this machine:
-#
-# ```
-# kerascv-course search my_search.py --workers 2
-# ```
-#
-# Every process runs the script up to the search; what follows it is done once, by the chief. A worker that dies is
-# started again and repeats its interrupted trial; the results of all others stay. The values of each trial are the
-# same as in one process. Two workers on two processor cores gain less than one would hope, since one training
-# already uses both; two machines or two GPUs are what it is made for. There you start the script yourself, on
-# each, with KerasTuner's settings in the environment, and a folder that all of them see:
-#
-# | setting | chief | workers |
+# | variable | chief | workers |
 # |---|---|---|
 # | `KERASTUNER_TUNER_ID` | `chief` | `tuner0`, `tuner1`, ... |
 # | `KERASTUNER_ORACLE_IP` | its own address | the chief's address |
-# | `KERASTUNER_ORACLE_PORT` | a free port, such as 8000 | the same |
+# | `KERASTUNER_ORACLE_PORT` | a free port | the same |
+#
+# The script is complete: it loads its data and knows its space. Started without the variables, it is a search in
+# one process.
+
+# %%
+# %%writefile {folder}/my_search.py
+import keras
+import keras_tuner
+
+from kerascv_course.datasets import load_digits, split_validation
+
+digits = load_digits(image_size=8)
+train, held_out = split_validation(digits.x_train, digits.y_train, 0.2)
+
+
+class MySearch(keras_tuner.HyperModel):
+    def build(self, hp):
+        keras.utils.set_random_seed(1)
+        units = hp.Choice("units", [8, 16, 32, 64])
+        rate = hp.Float("learning_rate", 1e-4, 1e-1, sampling="log")
+        model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Rescaling(1 / 255), keras.layers.Flatten()])
+        model.add(keras.layers.Dense(units, activation="relu"))
+        model.add(keras.layers.Dense(10, activation="softmax"))
+        model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
+        return model
+
+    def fit(self, hp, model, *args, **kwargs):
+        print("trial:", hp.values, flush=True)
+        return model.fit(*args, epochs=5, batch_size=32, **kwargs)
+
+
+where = {"directory": "my_search", "project_name": "digits"}
+tuner = keras_tuner.RandomSearch(MySearch(), "val_accuracy", max_trials=6, seed=1, overwrite=False, **where)
+tuner.search(*train, validation_data=held_out, verbose=0)
+
+# %% [markdown]
+# The next cell starts the chief and two workers on this machine, and waits for the workers. What a process prints
+# goes into a file of its own.
+
+
+# %%
+with socket.socket() as probe:
+    probe.bind(("127.0.0.1", 0))  # port 0: the system names a free one
+    port = probe.getsockname()[1]
+settings = {
+    "KERASTUNER_ORACLE_IP": "127.0.0.1",
+    "KERASTUNER_ORACLE_PORT": str(port),
+    "no_grpc_proxy": "127.0.0.1",  # a proxy for the web must not take the requests to the chief
+    "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # the processes share one GPU
+}
+
+
+def start(name):
+    """Start the script as the chief or as a worker."""
+    environment = {**os.environ, **settings, "KERASTUNER_TUNER_ID": name}
+    with open(folder / f"{name}.log", "w") as log:
+        return subprocess.Popen(
+            [sys.executable, "my_search.py"], cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT
+        )
+
+
+workers = ["tuner0", "tuner1"]
+processes = {name: start(name) for name in ["chief", *workers]}
+try:
+    while processes["chief"].poll() is None and any(processes[name].poll() is None for name in workers):
+        time.sleep(0.5)
+finally:  # also after the stop button
+    for process in processes.values():
+        process.terminate()
+        process.wait()
+
+done = 0
+for path in sorted(folder.glob("my_search/digits/trial_*/trial.json")):
+    trial = json.loads(path.read_text())
+    if trial["status"] == "COMPLETED":
+        done += 1
+        print(f"trial {trial['trial_id']}: {trial['score']:.1%}", trial["hyperparameters"]["values"])
+for name in workers:
+    print(f"{name} ran", (folder / f"{name}.log").read_text().count("trial:"), "trials")
+if done < 6:
+    print(f"Only {done} of 6 trials are done. Run this cell again: it goes on. The processes said:")
+    for name in processes:
+        print(f"--- {name}", *(folder / f"{name}.log").read_text().splitlines()[-5:], sep="\n")
+
+# %% [markdown]
+# A worker that dies takes one trial with it; the next start of the same search repeats it. Two workers on two
+# processor cores gain less than one would hope, since one training already uses both. Two machines or two GPUs are
+# what it is made for: there you start the script on each, with the three variables and a folder that all of them
+# see.
 #
 # ## What we saw
 #
 # - Few random trials find *something good*: how many are needed does not depend on how many names there are.
-# - A search can be stopped at any time, and goes on without doing anything twice.
+# - A search can be stopped at any time: it goes on from its folder, and trains no finished trial twice.
 # - The winner's own figure is too good, on average. What is reported comes from new seeds and images that have
 #   decided nothing.
 # - Whether the course's best is the best here is printed above, with its interval.
@@ -435,19 +581,24 @@ ex.size_of_space.check(grid_trials, hours)
 # trials, 5 hours. 59 random ones take two.
 
 # %% tags=["exercise"]
-# ### Draw a trial
+# ### A space for KerasTuner
 #
-# `space` is a dictionary from names to lists of values, and `rng` a generator of NumPy. Return a dictionary with a
-# value for each name, each value as likely as the others. For an optimizer other than "SGD" and "RMSprop" leave
-# "momentum" out.
+# Return a dictionary with a value for each name, drawn with `hp.Choice`: "optimizer" ("SGD", "RMSprop", "Adam" or
+# "Adagrad"), "learning_rate" (0.003, 0.03 or 0.3), "activation" ("relu" or "tanh") and "momentum" (0.5 or 0.95).
+# For an optimizer other than SGD and RMSprop the dictionary has no momentum, and KerasTuner draws none.
 
 
-def draw_trial(space, rng):
+def draw_trial(hp):
     # student: return None
     # solution
-    trial = {name: choices[rng.integers(len(choices))] for name, choices in space.items()}
-    if trial["optimizer"] not in ("SGD", "RMSprop"):
-        del trial["momentum"]
+    trial = {
+        "optimizer": hp.Choice("optimizer", ["SGD", "RMSprop", "Adam", "Adagrad"]),
+        "learning_rate": hp.Choice("learning_rate", [0.003, 0.03, 0.3]),
+        "activation": hp.Choice("activation", ["relu", "tanh"]),
+    }
+    with hp.conditional_scope("optimizer", ["SGD", "RMSprop"]):
+        if trial["optimizer"] in ("SGD", "RMSprop"):
+            trial["momentum"] = hp.Choice("momentum", [0.5, 0.95])
     return trial
     # end solution
 
@@ -455,8 +606,8 @@ def draw_trial(space, rng):
 ex.draw_trial.check(draw_trial)
 
 # %% [markdown] tags=["solution"]
-# The generator's upper end is excluded, so the length of the list is the right one. Draw from `rng` alone: then
-# the seed decides the trials, and a search can be repeated.
+# The `if` leaves the momentum out of the dictionary. The scope tells KerasTuner that it does not belong to Adam or
+# Adagrad: without it, Adam with momentum 0.5 and Adam with 0.95 would be two trials, and one of them is wasted.
 
 # %% tags=["exercise"]
 # ### What to report
@@ -489,8 +640,8 @@ ex.what_to_report.check(report)
 #   Does the course's best hold there?
 
 # %% tags=["summary"]
-print(f"Data: {where} ({data.source}); trials: {len(results.rows)}, epochs: {knobs['epochs']}")
-print(f"Found: {named(best)}, {first:.1%} in the search (held-out images, one seed)")
+print(f"Data: {where} ({data.source}); trials: {len(trials)}, epochs: {knobs['epochs']}")
+print(f"Found: {named(ours)}, {first:.1%} in the search (held-out images, one seed)")
 for row in final.rows:
     deviation = "" if row.accuracy_std is None else f" ± {100 * row.accuracy_std:.1f}"
     text = "failed" if row.accuracy is None else f"{100 * row.accuracy:.1f}{deviation} %"

@@ -1,7 +1,6 @@
 """Answers to the exercises of 13_random_search."""
 
 import math
-import random
 
 import numpy as np
 
@@ -13,35 +12,28 @@ def by_counting(share, confidence):
     return trials
 
 
-def drawn(space, rng, place=lambda rng, choices: rng.integers(len(choices)), with_momentum=("SGD", "RMSprop")):
-    trial = {name: choices[place(rng, choices)] for name, choices in space.items()}
-    if trial["optimizer"] not in with_momentum:
-        del trial["momentum"]
+OPTIMIZERS, RATES, WITH_MOMENTUM = ["SGD", "RMSprop", "Adam", "Adagrad"], [0.003, 0.03, 0.3], ["SGD", "RMSprop"]
+
+
+def drawn(hp, rates=RATES, scope=WITH_MOMENTUM, with_momentum=WITH_MOMENTUM, rate="learning_rate"):
+    trial = {"optimizer": hp.Choice("optimizer", OPTIMIZERS), rate: hp.Choice(rate, rates)}
+    trial["activation"] = hp.Choice("activation", ["tanh", "relu"])
+    with hp.conditional_scope("optimizer", scope):
+        if trial["optimizer"] in with_momentum:
+            trial["momentum"] = hp.Choice("momentum", [0.95, 0.5])
     return trial
 
 
-def by_choice(space, rng):
-    trial = {}
-    for name in ("activation", "optimizer", "learning_rate"):
-        trial[name] = rng.choice(space[name])
-    if trial["optimizer"] in ("SGD", "RMSprop"):
-        trial["momentum"] = rng.choice(space["momentum"])
-    return trial
+def by_parent(hp):
+    trial = {"optimizer": hp.Choice("optimizer", OPTIMIZERS), "learning_rate": hp.Choice("learning_rate", RATES)}
+    trial["activation"] = hp.Choice("activation", ["relu", "tanh"])
+    momentum = hp.Choice("momentum", [0.5, 0.95], parent_name="optimizer", parent_values=WITH_MOMENTUM)
+    return trial if momentum is None else {**trial, "momentum": momentum}
 
 
-def from_one_number(space, rng):
-    number = rng.random()
-    return drawn(space, rng, lambda rng, choices: int(number * len(choices)))
-
-
-def impoverished(space, rng):
-    trial = drawn(space, rng)
-    space.pop("momentum")
-    return trial
-
-
-def uneven(rng, choices):
-    return int(rng.random() ** 2 * len(choices))
+def with_any_rate(hp):
+    hp.Float("learning_rate", 0.003, 0.3)
+    return {**drawn(hp), "learning_rate": hp.get("learning_rate")}
 
 
 def chosen(searched, tested):
@@ -60,7 +52,7 @@ RIGHT = {
         lambda: (by_counting,),
     ],
     "size_of_space": [lambda: (150, 5), lambda: (np.int64(150), 5.0)],
-    "draw_trial": [lambda: (drawn,), lambda: (by_choice,)],
+    "draw_trial": [lambda: (drawn,), lambda: (by_parent,)],
     "what_to_report": [
         lambda: (chosen,),
         lambda: (lambda searched, tested: [int(np.argsort(searched)[-1]), np.mean(tested, 1)[searched.argmax()]],),
@@ -70,7 +62,7 @@ RIGHT = {
 UNTOUCHED = {
     "trials_needed": (lambda: (lambda share, confidence: None,), "Put your own line in place of `return None`"),
     "size_of_space": (lambda: (None, None), "Put your numbers in place of None"),
-    "draw_trial": (lambda: (lambda space, rng: None,), "Put your own line in place of `return None`"),
+    "draw_trial": (lambda: (lambda hp: None,), "Put your own line in place of `return None`"),
     "what_to_report": (lambda: (lambda searched, tested: None,), "Put your own line in place of `return None`"),
 }
 
@@ -95,22 +87,20 @@ WRONG = {
         (lambda: (150, 2), "150 trials of 2 minutes"),
     ],
     "draw_trial": [
-        (lambda: (lambda space, rng: by_choice(space, np.random.default_rng(0)),), "return the same trial"),
-        (lambda: (lambda space, rng: by_choice(space, np.random.default_rng()),), "from `rng` alone"),
-        (lambda: (lambda space, rng: drawn(space, rng, lambda rng, choices: random.randrange(len(choices))),),
-         "from `rng` alone"),
-        (lambda: (lambda space, rng: drawn(space, rng, with_momentum=["SGD", "RMSprop", "Adam", "Adagrad"]),),
-         "has no momentum"),
-        (lambda: (lambda space, rng: drawn(space, rng, with_momentum=[]),), "has a momentum"),
-        (lambda: (lambda space, rng: drawn(space, rng, lambda rng, c: rng.integers(len(c) - 1)),), "is never"),
-        (lambda: (lambda space, rng: drawn(space, rng, uneven),), "as likely as the others"),
-        (lambda: (from_one_number,), "in the same pairs"),
-        (lambda: (lambda space, rng: {"optimizer": "SGD", "momentum": 0.5},), "has no learning_rate"),
-        (lambda: (lambda space, rng: {"rate": 0.1},), "not in the space"),
-        (lambda: (lambda space, rng: {**drawn(space, rng), "learning_rate": 0.1},), "must be one of"),
-        (lambda: (lambda space, rng: list(drawn(space, rng).values()),), "must return a dictionary"),
-        (lambda: (impoverished,), "changes the space itself"),
-        (lambda: (lambda space, rng: drawn(space, rng)["rate"],), "stops with `KeyError"),
+        (lambda: (lambda hp: drawn(hp, scope=OPTIMIZERS),), "KerasTuner would draw a momentum for Adam, too"),
+        (lambda: (lambda hp: drawn(hp, with_momentum=OPTIMIZERS),), "Adam has no momentum"),
+        (lambda: (lambda hp: drawn(hp, scope=["SGD"], with_momentum=["SGD"]),), "RMSprop has a momentum"),
+        (lambda: (lambda hp: drawn(hp, rates=RATES[:2]),), "must be a choice of 0.003, 0.03, 0.3, each once"),
+        (lambda: (lambda hp: drawn(hp, rates=[*RATES, 0.3]),), "must be a choice of 0.003, 0.03, 0.3, each once"),
+        (lambda: (lambda hp: {**drawn(hp), "activation": "relu"},), "activation is 'relu'"),
+        (lambda: (lambda hp: {**hp.values},), "KerasTuner does not know optimizer"),
+        (lambda: (lambda hp: drawn(hp, rate="rate"),), "has no learning_rate"),
+        (lambda: (lambda hp: {**drawn(hp), "units": 3},), "a name that the task does not have"),
+        (lambda: (lambda hp: drawn(hp) if hp.Choice("units", [1, 2]) else None,), "There is no 'units'"),
+        (lambda: (with_any_rate,), "must be a choice of 0.003, 0.03, 0.3"),
+        (lambda: (lambda hp: list(drawn(hp).values()),), "must return a dictionary"),
+        (lambda: (lambda hp: drawn(hp)["rate"],), "`draw_trial(hp)` stops with `KeyError"),
+        (lambda: (3,), "must be a function"),
     ],
     "what_to_report": [
         (lambda: (lambda searched, tested: (np.argmax(searched), np.max(searched)),), "the winner's luck"),
