@@ -31,27 +31,26 @@ _WITH_MOMENTUM = ("SGD", "RMSprop")
 )
 def trials_needed(trials_needed: Any) -> str:
     """Count the random trials that hit the best with a given probability."""
-    # In the first case each mistake gives a number of its own.
-    for share, confidence in ((0.1, 0.8), (0.05, 0.95), (0.01, 0.99), (0.5, 0.5), (0.5, 0.75)):
-        call = f"trials_needed({share}, {confidence})"
-        given = answers.number(call, answers.outcome("trials_needed", trials_needed, share, confidence))
+
+    def solve(share: float, confidence: float) -> tuple[int, list[tuple[float, str]], str]:
         exact = math.log(1 - confidence) / math.log(1 - share)
         right = math.ceil(exact)
-        if given == right:
-            continue
         swapped = math.log(confidence) / math.log(1 - share)
+        all_miss = "the probability that all trials *miss* is 1 - confidence."
         mistakes = [
             (exact, "trials are whole: round up."),
             (right - 1, "with one trial fewer the probability is not reached: round up, not down."),
             (right + 1, "that is one more than is needed."),
             (confidence / share, "probabilities of several trials do not add up: two may hit."),
             (1 / share, "so many trials hit once on average; that is less than the confidence."),
-            (swapped, "the probability that all trials *miss* is 1 - confidence."),
-            (math.ceil(swapped), "the probability that all trials *miss* is 1 - confidence."),
+            (swapped, all_miss),
+            (math.ceil(swapped), all_miss),
         ]
-        fitting = (said for value, said in mistakes if math.isclose(given, value, rel_tol=1e-6))
-        reason = next(fitting, f"{right} are needed: (1 - {share}) ** {right} is at most {1 - confidence:.2g}.")
-        raise WrongAnswerError(f"`{call}` returns {given:.6g}: {reason}")
+        return right, mistakes, f"{right} are needed: (1 - {share}) ** {right} is at most {1 - confidence:.2g}."
+
+    # In the first case each mistake gives a number of its own.
+    cases = [(0.1, 0.8), (0.05, 0.95), (0.01, 0.99), (0.5, 0.5), (0.5, 0.75)]
+    answers.expect_results("trials_needed", trials_needed, cases, solve, tolerance=1e-6)
     return "59 for the best twentieth with 95 %, whatever the number of names."
 
 
@@ -65,8 +64,7 @@ def trials_needed(trials_needed: Any) -> str:
 )
 def size_of_space(grid_trials: Any, hours: Any) -> str:
     """Count the trials of a grid and the hours that it takes."""
-    given = answers.whole_number("grid_trials", grid_trials)
-    mistakes = {
+    trials = {
         240: "Adam has no momentum: its four trials are one and the same.",
         60: "SGD with another momentum is another trial.",
         120: "SGD has 4 momenta, and Adam is one more: 5 kinds of steps, not 4.",
@@ -76,19 +74,9 @@ def size_of_space(grid_trials: Any, hours: Any) -> str:
         30: "there are 5 rates.",
         50: "there are 3 activations.",
     }
-    if given != 150:
-        raise WrongAnswerError(
-            f"`grid_trials` is {given:,}: {mistakes.get(given, 'count the steps first: SGD has 4, and Adam 1.')}"
-        )
-    time = answers.number("hours", hours)
-    if not math.isclose(time, 5):
-        units = {
-            300: "that is in minutes.",
-            18_000: "that is in seconds.",
-            75: "2 minutes each, not half an hour.",
-        }
-        reason = units.get(round(time), "150 trials of 2 minutes each.")
-        raise WrongAnswerError(f"`hours` is {time:g}: {reason}")
+    units = {300: "that is in minutes.", 18_000: "that is in seconds.", 75: "2 minutes each, not half an hour."}
+    answers.expect("grid_trials", grid_trials, 150, trials, "count the steps first: SGD has 4, and Adam 1.")
+    answers.expect("hours", hours, 5.0, units, "150 trials of 2 minutes each.")
     return "150 trials, 5 hours; one more name with 4 values would make it 20."
 
 
@@ -117,7 +105,7 @@ def _hyperparameters(values: dict[str, Any]) -> Any:
     """Return KerasTuner's `hp` for a trial with these values; it shows itself as `hp`."""
     import keras_tuner  # of the extra `tuning`
 
-    class HyperParameters(keras_tuner.HyperParameters):  # type: ignore[misc]
+    class HyperParameters(keras_tuner.HyperParameters):
         def __repr__(self) -> str:
             return "hp"
 
@@ -147,14 +135,14 @@ def _check_trial(trial: Any, values: dict[str, Any]) -> None:
 
 def _check_declared(hp: Any, optimizer: str) -> None:
     """Raise where KerasTuner would draw something else than the task says."""
-    declared = {entry.name: getattr(entry, "values", None) for entry in hp.space}
+    declared = {entry.name: getattr(entry, "values", ()) for entry in hp.space}
     if unknown := declared.keys() - _SPACE.keys():
         raise WrongAnswerError(f"There is no {min(unknown)!r}: the names are {', '.join(_SPACE)}.")
     for name, choices in _SPACE.items():
         if name not in declared:
             if name != "momentum" or optimizer in _WITH_MOMENTUM:
                 raise WrongAnswerError(f"KerasTuner does not know {name}: draw it with `hp.Choice`.")
-        elif declared[name] is None or sorted(declared[name]) != sorted(choices):
+        elif sorted(declared[name]) != sorted(choices):
             raise WrongAnswerError(f"{name} must be a choice of {', '.join(map(str, choices))}, each once.")
     for other in _SPACE["optimizer"] if "momentum" in declared else ():
         hp.values = {"optimizer": other}
@@ -181,26 +169,17 @@ def what_to_report(report: Any) -> str:
             raise WrongAnswerError(
                 f"`report` must return a place and an accuracy; it returned {answers.kind(result)}."
             )
-        place = answers.whole_number("the place", result[0])
-        right = int(np.argmax(searched))
-        if place != right:
-            by_test = {int(np.argmax(tested.mean(axis=1))), int(np.argmax(tested.max(axis=1)))}
-            reason = (
-                "chosen by the test images, whose figure would then be a winner's, too."
-                if place in by_test
-                else "the search's first is chosen."
-            )
-            raise WrongAnswerError(f"The place is {place}, not {right}: {reason}")
-        given = answers.number("the accuracy", result[1])
-        if not math.isclose(given, float(tested[right].mean()), rel_tol=1e-6):
-            mistakes = [
-                (searched[right], "that is the search's own figure, which has had the winner's luck."),
-                (tested[right].max(), "the best seed is luck: take the mean of all."),
-                (tested.mean(), "that is the mean of all trials; take the row of the chosen one."),
-                (tested.mean(axis=1).max(), "that is another trial's mean."),
-                ((searched[right] + tested[right].mean()) / 2, "leave the search's own figure out."),
-            ]
-            fitting = (said for value, said in mistakes if math.isclose(given, value, rel_tol=1e-6))
-            reason = next(fitting, f"the mean of `tested[{right}]` is {tested[right].mean():g}.")
-            raise WrongAnswerError(f"The accuracy is {given:g}: {reason}")
+        right, means = int(np.argmax(searched)), tested.mean(axis=1)
+        spent = "chosen by the test images, whose figure would then be a winner's, too."
+        by_test = {int(np.argmax(means)): spent, int(np.argmax(tested.max(axis=1))): spent}
+        answers.expect("the place", result[0], right, by_test, f"the search's first is {right}.")
+        mistakes = [
+            (searched[right], "that is the search's own figure, which has had the winner's luck."),
+            (tested[right].max(), "the best seed is luck: take the mean of all."),
+            (tested.mean(), "that is the mean of all trials; take the row of the chosen one."),
+            (means.max(), "that is another trial's mean."),
+            ((searched[right] + means[right]) / 2, "leave the search's own figure out."),
+        ]
+        it_is = f"the mean of `tested[{right}]` is {means[right]:g}."
+        answers.expect("the accuracy", result[1], float(means[right]), mistakes, it_is)
     return "held-out images choose, test images report."
