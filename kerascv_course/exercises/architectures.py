@@ -21,7 +21,6 @@ _TOO_MUCH = {
 
 
 @sheet.exercise(
-    to_do="Put your number in place of None, run that cell, and then this one.",
     hints=[
         "The pooling leaves 512 maps of 7 x 7 values, one after the other in a vector.",
         "Each of the 4,096 units has a weight for each of the 7 · 7 · 512 values, and a bias.",
@@ -45,7 +44,6 @@ def first_dense_layer(fc1_parameters: Any) -> str:
 
 
 @sheet.exercise(
-    to_do="Put your two numbers in place of None, run that cell, and then this one.",
     hints=[
         "Output size without padding: (I - K) / S, rounded down, plus 1.",
         "(224 - 11) / 4 = 53.25: the kernel starts at 0, 4, ..., 212.",
@@ -70,7 +68,6 @@ def alexnet_sides(side_conv1: Any, side_pool1: Any) -> str:
 
 
 @sheet.exercise(
-    to_do="Put your number in place of None, run that cell, and then this one.",
     hints=[
         "Write the MACs of both layers with n maps in between.",
         "32 · 32 · 200 · n for the 1 x 1, and 32 · 32 · 25 · n · 32 for the 5 x 5.",

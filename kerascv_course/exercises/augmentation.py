@@ -35,7 +35,6 @@ def harmless(harmless: Any) -> str:
 
 
 @sheet.exercise(
-    to_do="Replace the line with `return None` by your own, run that cell, and then this one.",
     hints=[
         "Both the image and the label are mixed, with the same share.",
         "The second image gets what is left of 1.",
@@ -106,7 +105,6 @@ def mirror_with_label(mirror_with_label: Any) -> str:
 
 
 @sheet.exercise(
-    to_do="Put your numbers in place of None, run that cell, and then this one.",
     hints=[
         "`pipeline` counts rotation in turns: what share of a full turn are 30 degrees?",
         "A shift range below 1 is a share of the side in both.",

@@ -12,7 +12,6 @@ summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
 
 
 @sheet.exercise(
-    to_do="Put your own lines in place of `return None`, run that cell, and then this one.",
     hints=[
         "`descriptors[:, None] - words[None]` subtracts every word from every descriptor: shape (n, k, d).",
         "The length of the differences, `np.linalg.norm(..., axis=2)`, and `argmin(axis=1)` of that: the words.",
@@ -48,7 +47,6 @@ def counting(count_words: Any) -> str:
 
 
 @sheet.exercise(
-    to_do="Put your own line in place of `return None`, run that cell, and then this one.",
     hints=[
         "For each bin the smaller of the two counts is what both have.",
         "`np.minimum(a, b)` takes the smaller one of each pair.",
@@ -77,7 +75,6 @@ def sharing(intersection: Any) -> str:
 
 
 @sheet.exercise(
-    to_do="Put your numbers in place of None, run that cell, and then this one.",
     hints=[
         "A pyramid of 3 levels has 1 + 4 + 16 cells, one of 2 levels 1 + 4; each cell has its own vector.",
         "In a cell: a histogram has a number for each word, VLAD as many as a descriptor for each word.",

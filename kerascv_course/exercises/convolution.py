@@ -16,7 +16,6 @@ LOPSIDED = np.array([[1, 2, 0], [0, 3, 0], [0, 0, 4]], "float32")
 
 
 @sheet.exercise(
-    to_do="Put your two numbers in place of None, run that cell, and then this one.",
     hints=[
         "A filter has one kernel for each input map, and one bias.",
         "Weights: kernel height x kernel width x input maps x filters. Biases: as many as filters.",
@@ -132,7 +131,6 @@ def cheaper_design(cheaper: Any, saved: Any) -> str:
 
 
 @sheet.exercise(
-    to_do="Put your number in place of None, run that cell, and then this one.",
     hints=[
         "Start with 1 pixel. Each layer adds (K - 1) steps.",
         "A step is as wide as the product of the strides of the layers before it.",

@@ -13,7 +13,6 @@ summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
 
 
 @sheet.exercise(
-    to_do="Put your numbers in place of None, run that cell, and then this one.",
     hints=[
         "A filter has a weight for each place of the kernel and each input map, and one bias.",
         "5 * 5 * 64 weights and a bias, for each of 64 filters; and the same for 3x3, twice.",
@@ -39,7 +38,6 @@ def two_for_one(one_5x5: Any, two_3x3: Any) -> str:
 
 
 @sheet.exercise(
-    to_do="Put your own lines in place of `return None`, run that cell, and then this one.",
     hints=[
         "The variance is 2 divided by the number of products that an output adds up.",
         "Those are kernel_size * kernel_size * channels.",
@@ -86,7 +84,6 @@ def what_moves(moves: Any) -> str:
 
 
 @sheet.exercise(
-    to_do="Put your own lines in place of `return None`, run that cell, and then this one.",
     hints=[
         "The interval is the mean of the differences, plus and minus t times their standard error.",
         "The standard error is np.std(differences, ddof=1) / np.sqrt(len(differences)).",
@@ -129,7 +126,6 @@ def conclude(conclude: Any) -> str:
 
 
 @sheet.exercise(
-    to_do="Put your own lines in place of `return None`, run that cell, and then this one.",
     hints=[
         "`np.linalg.norm(gradient)` is the length.",
         "A gradient that is short enough stays as it is.",

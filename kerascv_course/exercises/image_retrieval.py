@@ -12,7 +12,6 @@ summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
 
 
 @sheet.exercise(
-    to_do="Put your three numbers in place of None, run that cell, and then this one.",
     hints=[
         "Precision at k is the share of the first k images that have the class of the query.",
         "Among the first three there are two cats.",
@@ -33,7 +32,6 @@ def precision(at_1: Any, at_3: Any, at_5: Any) -> str:
 
 
 @sheet.exercise(
-    to_do="Put your own lines in place of `return None`, run that cell, and then this one.",
     hints=[
         "Count how often each class occurs.",
         "Of the classes with the most votes take the one that occurs first in `labels`.",
@@ -61,7 +59,6 @@ def voting(vote: Any) -> str:
 
 
 @sheet.exercise(
-    to_do="Put your two numbers in place of None, run that cell, and then this one.",
     hints=["A millisecond is a thousandth of a second.", "Each image is read whole, for every query."],
 )
 def cost(seconds: Any, numbers: Any) -> str:

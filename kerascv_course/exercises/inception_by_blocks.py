@@ -14,7 +14,6 @@ _WHOLE, _AFTER_MIXED5 = 21_802_784, 5_138_656
 
 
 @sheet.exercise(
-    to_do="Put the name and the share in place of None, run that cell, and then this one.",
     hints=[
         "The blocks are counted from mixed0, so the last of the eleven is mixed10.",
         "Without the last one mixed9 is the end, without the last two mixed8.",
@@ -42,7 +41,6 @@ def five_blocks_less(last_block: Any, share_left: Any) -> str:
 
 
 @sheet.exercise(
-    to_do="Put your lines in place of `return None`, run that cell, and then this one.",
     hints=[
         "A list is cut with `names[:3]` and `names[3:]`.",
         "What is `names[-3:]`? And what is `names[-0:]`?",
@@ -86,7 +84,6 @@ def trained_blocks(unfrozen: Any) -> str:
 
 
 @sheet.exercise(
-    to_do="Put your three numbers in place of None, run that cell, and then this one.",
     hints=[
         "Without a cache every image goes through the whole network in every epoch.",
         "The features of an image that is not changed are the same in every epoch.",
@@ -116,7 +113,6 @@ def passes(plain: Any, cached: Any, views: Any) -> str:
 
 
 @sheet.exercise(
-    to_do="Put your lines in place of `return None`, run that cell, and then this one.",
     hints=[
         "Compare each value of `positives` with each value of `negatives`.",
         "`positives[:, None] - negatives` holds the differences of all pairs.",

@@ -12,7 +12,6 @@ summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
 
 
 @sheet.exercise(
-    to_do="Put your own line in place of `return None`, run that cell, and then this one.",
     hints=[
         "`vectors - query` subtracts the query from each row.",
         "Take the absolute values, and their mean along each row: `axis=1`.",
@@ -41,7 +40,6 @@ def nearest_by_hand(nearest: Any) -> str:
 
 
 @sheet.exercise(
-    to_do="Put a name and a number in place of None, run that cell, and then this one.",
     hints=["The head is the layer that gives the classes.", "The latent vector is what the head takes."],
 )
 def latent_layer(layer: Any, length: Any) -> str:

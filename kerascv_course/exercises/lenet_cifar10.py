@@ -20,7 +20,6 @@ TO_BEAT = 344  # right answers of a logistic regression on the 1,024 pixels, of 
 
 
 @sheet.exercise(
-    to_do="Put your number in place of None, run that cell, and then this one.",
     hints=[
         "Follow the side: a 5 x 5 convolution without padding takes 4 pixels, a pooling halves.",
         "48, 44, 22, 18, 9. How many maps are there after the second pooling?",
@@ -47,7 +46,6 @@ def dense1_parameters(dense1_parameters: Any) -> str:
 
 
 @sheet.exercise(
-    to_do="Put your number in place of None, run that cell, and then this one.",
     hints=[
         "A weight is used once for each position of its kernel. How many positions are there?",
         "The second convolution reads maps of 14 x 14 values, and its kernel of 5 x 5 is not padded.",

@@ -11,7 +11,6 @@ summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
 
 
 @sheet.exercise(
-    to_do="Put your number in place of None, run that cell, and then this one.",
     hints=[
         "Take away the first convolution and the dense layer. What is left is shared by three stages.",
         "Each block has two layers: 56 = 2 + 3 · 2 · n.",
@@ -34,7 +33,6 @@ def blocks_per_stage(blocks_per_stage: Any) -> str:
 
 
 @sheet.exercise(
-    to_do="Put your formula in place of None, run that cell, and then this one.",
     hints=[
         "A sum of n products has n times the variance of one of them.",
         "The ReLU halves the mean square, so the variance of the weights must be 2 / n.",

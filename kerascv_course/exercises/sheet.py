@@ -11,6 +11,7 @@ from kerascv_course import __version__
 from kerascv_course.notebooks.marks import solution_of
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
+_TO_DO = "Put your answer in place of None, run that cell, and then this one."
 _COLOURS = {"right": "#2e7d32", "wrong": "#c77700", "to do": "#1565c0", "hint": "#6a4fb3", "text": "#757575"}
 
 
@@ -156,15 +157,15 @@ class Sheet:
         self.exercises: dict[str, Exercise] = {}
         self.withheld = False
 
-    def exercise(self, *, to_do: str, hints: Sequence[str]) -> Callable[[Callable[..., str]], Exercise]:
+    def exercise(self, *, hints: Sequence[str], to_do: str = _TO_DO) -> Callable[[Callable[..., str]], Exercise]:
         """Make an exercise of a function that judges an answer.
 
         The function is named as the exercise. It takes the answers, returns what is said after "Right", and raises
         `WrongAnswerError` with what is wrong.
 
         Args:
-            to_do: What is said while an answer is `None`.
             hints: From the vague to the plain; one at least.
+            to_do: What is said while an answer is `None`, if it needs its own words.
 
         Returns:
             The decorator.

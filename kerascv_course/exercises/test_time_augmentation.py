@@ -12,7 +12,6 @@ summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
 
 
 @sheet.exercise(
-    to_do="Put your number in place of None, run that cell, and then this one.",
     hints=[
         "Every image gets the first view. How many get the others?",
         "700 images get one view, 300 get ten.",
@@ -34,7 +33,6 @@ def predictions(predictions: Any) -> str:
 
 
 @sheet.exercise(
-    to_do="Replace the line with `return None` by your own, run that cell, and then this one.",
     hints=[
         "First the mean over the views, then the largest of the classes.",
         "The views are the first axis, number 0. After the mean the shape is (images, classes).",

@@ -13,7 +13,6 @@ summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
 
 
 @sheet.exercise(
-    to_do="Put your own lines in place of `return None`, run that cell, and then this one.",
     hints=[
         "The peak is reached at step `top = rising * total`.",
         "Up to there the share `step / top` of the way from `start` to `peak` is done.",
@@ -56,7 +55,6 @@ def _one_cycle(step: int, total: int, start: float, peak: float, rising: float) 
 
 
 @sheet.exercise(
-    to_do="Put your numbers in place of None, run that cell, and then this one.",
     hints=[
         "A plain filter has a 3x3 kernel for each map that comes in, and there are 256 filters.",
         "A depthwise convolution has one 3x3 kernel for each map that comes in, and no more.",
@@ -86,7 +84,6 @@ def depthwise_saves(plain_weights: Any, depthwise_weights: Any) -> str:
 
 
 @sheet.exercise(
-    to_do="Put your own line in place of `return None`, run that cell, and then this one.",
     hints=[
         "Variance is the mean of the squares less the square of the mean.",
         "The mean stays. How large is a square that is kept, and how often is one kept?",
@@ -113,7 +110,6 @@ def variance_with_dropout(variance_with_dropout: Any) -> str:
 
 
 @sheet.exercise(
-    to_do="Put your own lines in place of `return None`, run that cell, and then this one.",
     hints=[
         "`inside[:, None] - outside[None, :]` holds the difference of each pair.",
         "Count the pairs above 0, and half of those at 0.",
@@ -128,7 +124,6 @@ def area_by_counting(auc: Any) -> str:
 
 
 @sheet.exercise(
-    to_do="Put your own lines in place of `return None`, run that cell, and then this one.",
     hints=[
         "Each map has one weight: the mean of its gradient over height and width.",
         "`maps @ weights` adds the weighted maps at each place.",

@@ -15,7 +15,6 @@ _FEATURES = 1280
 
 
 @sheet.exercise(
-    to_do="Put your two numbers in place of None, run that cell, and then this one.",
     hints=[
         "A dense layer has a weight for each pair of input and output, and a bias for each output.",
         "1,280 features and one output: 1,280 weights and one bias.",
@@ -35,7 +34,6 @@ def head_size(ten_classes: Any, one_unit: Any) -> str:
 
 
 @sheet.exercise(
-    to_do="Put your loop in place of `return None`, run that cell, and then this one.",
     hints=[
         "Go through `backbone.layers` and set `layer.trainable` of each.",
         "Remember whether the layer of that name has come by.",
@@ -120,7 +118,6 @@ def backbone_arguments(arguments: Any) -> str:
 
 
 @sheet.exercise(
-    to_do="Put the two names in place of None, run that cell, and then this one.",
     hints=[
         "One number must say how probable class 1 is: from 0 to 1.",
         "The softmax of a single number is 1, whatever it is.",

@@ -12,9 +12,9 @@ RIGHT = {
 }
 
 UNTOUCHED = {
-    "first_dense_layer": (lambda: (None,), "Put your number in place of None"),
-    "alexnet_sides": (lambda: (None, None), "Put your two numbers in place of None"),
-    "reduction": (lambda: (None,), "Put your number in place of None"),
+    "first_dense_layer": (lambda: (None,), "Put your answer in place of None"),
+    "alexnet_sides": (lambda: (None, None), "Put your answer in place of None"),
+    "reduction": (lambda: (None,), "Put your answer in place of None"),
     "residual_block": (lambda: (of_the_slide,), "The shortcut is larger than what it is added to"),
     "for_a_phone": (lambda: (None, None), "Set `choice` to the name of a network"),
 }

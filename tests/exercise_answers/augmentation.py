@@ -28,7 +28,7 @@ UNTOUCHED = {
     "harmless": (lambda: (None,), "Put the names into a set"),
     "mix_two": (lambda: (lambda *parts: None,), "Put your own line in place of `return None`"),
     "mirror_with_label": (lambda: (lambda image, c, r: (image[:, ::-1], c, r),), "the column stays where it was"),
-    "old_units": (lambda: (None, None), "Put your numbers in place of None"),
+    "old_units": (lambda: (None, None), "Put your answer in place of None"),
 }
 
 WRONG = {

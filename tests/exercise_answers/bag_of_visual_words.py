@@ -36,7 +36,7 @@ RIGHT = {
 UNTOUCHED = {
     "counting": (lambda: (lambda descriptors, words: None,), "Put your own line in place of `return None`"),
     "sharing": (lambda: (lambda a, b: None,), "Put your own line in place of `return None`"),
-    "lengths": (lambda: (None, None, None), "Put your numbers in place of None"),
+    "lengths": (lambda: (None, None, None), "Put your answer in place of None"),
     "leaks": (lambda: (None,), "Put a set such as"),
 }
 

@@ -25,11 +25,11 @@ RIGHT = {
 }
 
 UNTOUCHED = {
-    "count_parameters": (lambda: (None, None), "Put your two numbers in place of None"),
+    "count_parameters": (lambda: (None, None), "Put your answer in place of None"),
     "output_size": (lambda: (ceiling,), "it rounds up still, as the slides do"),
     "flipped_kernel": (lambda: (None,), "Put an array made from `lopsided` in place of None"),
     "cheaper_design": (lambda: (None, None), 'Set `cheaper` to "one 5 x 5" or "two 3 x 3"'),
-    "stem_field": (lambda: (None,), "Put your number in place of None"),
+    "stem_field": (lambda: (None,), "Put your answer in place of None"),
 }
 
 WRONG = {
@@ -45,7 +45,7 @@ WRONG = {
         (lambda: (1168, 152), "`parameters_first` is 1,168: count kernel height"),
         (lambda: (152, (1, 168)), "write 1168 without it"),
         (lambda: ("152", 1168), "write the number without quotes"),
-        (lambda: (152, None), "Put your two numbers in place of None"),
+        (lambda: (152, None), "Put your answer in place of None"),
     ],
     "output_size": [
         (lambda: (rounded,), "`output_size(6, 3, stride=2, padding=0, dilation=1)` is 3: it rounds up still"),

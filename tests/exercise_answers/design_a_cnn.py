@@ -34,7 +34,7 @@ RIGHT = {
 }
 
 UNTOUCHED = {
-    "two_for_one": (lambda: (None, None), "Put your numbers in place of None"),
+    "two_for_one": (lambda: (None, None), "Put your answer in place of None"),
     "he_deviation": (lambda: (lambda kernel_size, channels: None,), "Put your own line in place of `return None`"),
     "what_moves": (lambda: (None,), "Put a set such as"),
     "conclude": (lambda: (lambda differences, t: None,), "Put your own line in place of `return None`"),

@@ -17,9 +17,9 @@ RIGHT = {
 }
 
 UNTOUCHED = {
-    "precision": (lambda: (None, None, None), "Put your three numbers in place of None"),
+    "precision": (lambda: (None, None, None), "Put your answer in place of None"),
     "voting": (lambda: (lambda labels: None,), "Put your own line in place of `return None`"),
-    "cost": (lambda: (None, None), "Put your two numbers in place of None"),
+    "cost": (lambda: (None, None), "Put your answer in place of None"),
 }
 
 WRONG = {

@@ -64,9 +64,9 @@ RIGHT = {
 }
 
 UNTOUCHED = {
-    "five_blocks_less": (lambda: (None, None), "Put the name and the share in place of None"),
+    "five_blocks_less": (lambda: (None, None), "Put your answer in place of None"),
     "trained_blocks": (lambda: (lambda names, count, start: None,), "Put your own line in place of `return None`"),
-    "passes": (lambda: (None, None, None), "Put your three numbers in place of None"),
+    "passes": (lambda: (None, None, None), "Put your answer in place of None"),
     "area_by_pairs": (lambda: (lambda positives, negatives: None,), "Put your own line in place of `return None`"),
 }
 

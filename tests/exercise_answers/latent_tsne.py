@@ -13,7 +13,7 @@ RIGHT = {
 
 UNTOUCHED = {
     "nearest_by_hand": (lambda: (lambda vectors, query: None,), "Put your own line in place of `return None`"),
-    "latent_layer": (lambda: (None, None), "Put a name and a number in place of None"),
+    "latent_layer": (lambda: (None, None), "Put your answer in place of None"),
     "reading": (lambda: (None,), "Put a set such as"),
 }
 

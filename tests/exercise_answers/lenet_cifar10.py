@@ -135,8 +135,8 @@ RIGHT = {
 }
 
 UNTOUCHED = {
-    "dense1_parameters": (lambda: (None,), "Put your number in place of None"),
-    "weight_sharing": (lambda: (None,), "Put your number in place of None"),
+    "dense1_parameters": (lambda: (None,), "Put your answer in place of None"),
+    "weight_sharing": (lambda: (None,), "Put your answer in place of None"),
     "lenet_rgb": (lambda: (None,), "Put your model in place of None"),
     "compile_arguments": (
         lambda: ({**GOOD, "metrics": "accuracy"},),

@@ -15,7 +15,7 @@ RIGHT = {
 }
 
 UNTOUCHED = {
-    "blocks_per_stage": (lambda: (None,), "Put your number in place of None"),
+    "blocks_per_stage": (lambda: (None,), "Put your answer in place of None"),
     "he_deviation": (lambda: (lambda inputs: None,), "Put your own line in place of `return None`"),
     "identity": (lambda: (None, None), "Set `residual_value` to a number"),
 }

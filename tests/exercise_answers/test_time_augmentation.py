@@ -12,7 +12,7 @@ RIGHT = {
 }
 
 UNTOUCHED = {
-    "predictions": (lambda: (None,), "Put your number in place of None"),
+    "predictions": (lambda: (None,), "Put your answer in place of None"),
     "averaged": (lambda: (lambda posteriors: None,), "Put your own line in place of `return None`"),
     "veto": (lambda: (None, None), "Put a class, 0 or 1"),
 }

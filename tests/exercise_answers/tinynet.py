@@ -55,7 +55,7 @@ RIGHT = {
 
 UNTOUCHED = {
     "one_cycle_by_hand": (lambda: (lambda *a: None,), "Put your own line in place of `return None`"),
-    "depthwise_saves": (lambda: (None, None), "Put your numbers in place of None"),
+    "depthwise_saves": (lambda: (None, None), "Put your answer in place of None"),
     "variance_with_dropout": (lambda: (lambda x, p: None,), "Put your own line in place of `return None`"),
     "area_by_counting": (lambda: (lambda a, b: None,), "Put your own line in place of `return None`"),
     "grad_cam_by_hand": (lambda: (lambda a, b: None,), "Put your own line in place of `return None`"),

@@ -57,10 +57,10 @@ RIGHT = {
 }
 
 UNTOUCHED = {
-    "head_size": (lambda: (None, None), "Put your two numbers in place of None"),
+    "head_size": (lambda: (None, None), "Put your answer in place of None"),
     "freezing": (lambda: (lambda backbone, first_trained: None,), "Put your own line in place of `return None`"),
     "backbone_arguments": (lambda: (None,), "Put a dictionary of arguments in place of None"),
-    "binary_head": (lambda: (None, None), "Put the two names in place of None"),
+    "binary_head": (lambda: (None, None), "Put your answer in place of None"),
 }
 
 WRONG = {
