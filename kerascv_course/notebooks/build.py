@@ -27,20 +27,18 @@ def generated_files(folder: Path) -> dict[Path, tuple[Source, nbformat.NotebookN
         FileNotFoundError: If the folder holds no source.
         ValueError: If a source breaks a rule of the format.
     """
-    pyproject = folder.parent / "pyproject.toml"
-    repository = repository_address(pyproject) if pyproject.exists() else ""
-    sources = list_sources(folder / "source")
+    repository, sources = _repository(folder), list_sources(folder / "source")
     students = {folder / f"{s.name}.ipynb": (s, student_notebook(s, repository=repository)) for s in sources}
-    solved = {
-        folder / "solutions" / f"{s.name}.ipynb": (s, solved_notebook(s, repository=repository)) for s in sources
-    }
+    pages = folder / "solutions"
+    solved = {pages / f"{s.name}.ipynb": (s, solved_notebook(s, repository=repository)) for s in sources}
     return students | solved
 
 
 def stale_files(folder: Path) -> list[Path]:
     """Return the generated files that are missing, differ from their source, or have none any more.
 
-    Cells, tags and the stable metadata are compared; outputs and what editors add are not.
+    The lesson's cells and their tags are compared, and the metadata of the students' notebooks. The badge, the
+    first cell, outputs and what editors add are not.
 
     Args:
         folder: The repository's `notebooks` folder.
@@ -55,7 +53,7 @@ def stale_files(folder: Path) -> list[Path]:
 
 
 def write_files(folder: Path) -> list[Path]:
-    """Write the generated notebooks; solved ones whose code has not changed keep their outputs.
+    """Write the generated notebooks; solved ones keep their outputs unless the code of the lesson has changed.
 
     Args:
         folder: The repository's `notebooks` folder.
@@ -67,7 +65,7 @@ def write_files(folder: Path) -> list[Path]:
     for path, (_, notebook) in generated_files(folder).items():
         if path.parent.name == "solutions":
             executed = _read(path)
-            if executed is not None and _code(executed) == _code(notebook):
+            if executed is not None:
                 _copy_outputs(executed, notebook)
             if not any(cell.get("outputs") for cell in notebook.cells):
                 without_outputs.append(path)
@@ -84,21 +82,13 @@ def write_without_solutions(folder: Path, target: Path) -> list[Path]:
 
     Returns:
         The notebooks written.
-
-    Raises:
-        FileNotFoundError: If `folder` holds no source.
-        ValueError: If a source breaks a rule of the format.
-        OSError: If `target` cannot be written.
     """
-    pyproject = folder.parent / "pyproject.toml"
-    repository = repository_address(pyproject) if pyproject.exists() else ""
-    notebooks = {
-        target / f"{source.name}.ipynb": student_notebook(source, repository=repository, solutions=False)
-        for source in list_sources(folder / "source")
-    }
-    for path, notebook in notebooks.items():
-        write_notebook(notebook, path)
-    return list(notebooks)
+    repository = _repository(folder)
+    paths = []
+    for source in list_sources(folder / "source"):
+        paths.append(target / f"{source.name}.ipynb")
+        write_notebook(student_notebook(source, repository=repository, solutions=False), paths[-1])
+    return paths
 
 
 def write_notebook(notebook: nbformat.NotebookNode, path: Path) -> None:
@@ -107,9 +97,19 @@ def write_notebook(notebook: nbformat.NotebookNode, path: Path) -> None:
     path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8", newline="\n")
 
 
+def _repository(folder: Path) -> str:
+    pyproject = folder.parent / "pyproject.toml"
+    return repository_address(pyproject) if pyproject.exists() else ""
+
+
 def _is_current(path: Path, expected: nbformat.NotebookNode) -> bool:
     present = _read(path)
-    return present is not None and _stable(present) == _stable(expected)
+    if present is None:
+        return False
+    is_page = path.parent.name == "solutions"
+    fields = () if is_page else ("accelerator", "colab", "title")
+    same_metadata = all(present.metadata.get(name) == expected.metadata[name] for name in fields)
+    return same_metadata and _lesson(present) == _lesson(expected)
 
 
 def _read(path: Path) -> nbformat.NotebookNode | None:
@@ -120,16 +120,17 @@ def _read(path: Path) -> nbformat.NotebookNode | None:
         return None
 
 
-def _stable(notebook: nbformat.NotebookNode) -> object:
+def _lesson(notebook: nbformat.NotebookNode) -> list[tuple[str, str, list[str]]]:
+    """Return the cells behind the badge and the first code cell, which installs the package."""
     cells = [(cell.cell_type, cell.source, cell.metadata.get("tags", [])) for cell in notebook.cells]
-    return cells, {name: notebook.metadata.get(name) for name in ("accelerator", "colab", "title")}
-
-
-def _code(notebook: nbformat.NotebookNode) -> list[str]:
-    return [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    kinds = [kind for kind, *_ in cells]
+    return cells[kinds.index("code") + 1 :] if "code" in kinds else cells
 
 
 def _copy_outputs(executed: nbformat.NotebookNode, notebook: nbformat.NotebookNode) -> None:
-    ran = (cell for cell in executed.cells if cell.cell_type == "code")
-    for cell, other in zip((c for c in notebook.cells if c.cell_type == "code"), ran, strict=True):
-        cell.outputs, cell.execution_count = other.outputs, other.execution_count
+    """Take over the outputs where the code of the lesson is the same."""
+    old, new = ([source for kind, source, _ in _lesson(one) if kind == "code"] for one in (executed, notebook))
+    if old == new:
+        ran, blank = ([cell for cell in one.cells if cell.cell_type == "code"] for one in (executed, notebook))
+        for cell, other in zip(blank, ran, strict=True):
+            cell.outputs, cell.execution_count = other.outputs, other.execution_count
