@@ -1,46 +1,51 @@
-"""`kerascv-course data`: what it prints, and its exit statuses."""
+"""`kerascv-course data`: what it prints, where files come, and its exit statuses."""
 
-import functools
 import hashlib
-import os
 import subprocess
-import sys
 import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from kerascv_course import cli
-from kerascv_course.datasets import catalogue
-from kerascv_course.datasets.bundle import make_bundle
-from kerascv_course.datasets.catalogue import RemoteFile
-from kerascv_course.datasets.download import Patience
-from kerascv_course.datasets.serve import BundleServer
+from kerascv_course.cli import data
+from kerascv_course.datasets import fetching, weights
+from kerascv_course.datasets.fetching import RemoteFile
 
 CONTENT = hashlib.shake_128(b"data").digest(50_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
+NET = hashlib.shake_128(b"net").digest(10_000)
+NET_SHA256 = hashlib.sha256(NET).hexdigest()
 
 
 @pytest.fixture(autouse=True)
 def folder(monkeypatch, tmp_path):
-    """A bare machine on which a small file, which does not exist at its official address, stands for CIFAR-10."""
-    remote = RemoteFile("cifar10", "a small set", "data.bin", "http://127.0.0.1:9/data.bin", len(CONTENT), SHA256)
-    monkeypatch.setitem(catalogue.REMOTE_FILES, "cifar10", remote)
-    quick = functools.partial(catalogue.download, patience=Patience(tries=1))
-    monkeypatch.setattr(catalogue, "download", quick)
+    """A bare machine without network on which two small files stand for CIFAR-10 and for weights."""
+    address = "http://127.0.0.1:9/data.bin"
+    archive = RemoteFile(
+        "a small set", "data.bin", (address,), ("datasets/data.bin",), f"sha256:{SHA256}", len(CONTENT)
+    )
+    net = RemoteFile("a small net", "models/net.h5", (address,), ("models/net.h5",))
+    monkeypatch.setattr(weights, "WEIGHTS", {"net": net})
+    monkeypatch.setattr(data, "_files", lambda: {"cifar10": archive, "net": net})
+    monkeypatch.setattr(fetching, "_TRIES", 1)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.delenv("KERASCV_COURSE_DATA", raising=False)
     monkeypatch.delenv("KERASCV_COURSE_MIRRORS", raising=False)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
-    monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
+def put(path, content=CONTENT):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
 @pytest.fixture
-def at_hand(folder, monkeypatch):
-    (folder / "data").mkdir()
-    (folder / "data" / "data.bin").write_bytes(CONTENT)
-    monkeypatch.setenv("KERASCV_COURSE_DATA", str(folder / "data"))
-    return folder / "data" / "data.bin"
+def downloads(own_cache_folder):
+    return own_cache_folder / "downloads"
 
 
 def run(capsys, *words):
@@ -51,25 +56,25 @@ def run(capsys, *words):
 
 
 @pytest.mark.smoke
-def test_list_says_what_is_known_and_how_to_get_it(capsys):
+def test_list_says_what_is_known_and_how_to_get_it(capsys, downloads):
     assert run(capsys, "list") == (
         0,
+        f"Downloads folder: {downloads}\n"
         "cifar10: a small set\n"
-        "  data.bin, 0.1 MB, from http://127.0.0.1:9/data.bin\n"
-        "  The file is not at hand: kerascv-course data fetch cifar10\n"
-        "weights in Keras' cache: none; from a mirror: kerascv-course data fetch weights\n",
+        "  not at hand: kerascv-course data fetch cifar10\n"
+        "net: a small net\n"
+        "  not at hand: kerascv-course data fetch net\n",
         "",
     )
 
 
-def test_list_says_where_the_files_are(capsys, at_hand, folder):
-    weights = folder / "keras" / "models" / "net.weights.h5"
-    weights.parent.mkdir(parents=True)
-    weights.write_bytes(bytes(1_200_000))
+def test_list_says_where_the_files_are(capsys, folder, downloads):
+    archive, net = put(downloads / "data.bin"), put(folder / "keras" / "models" / "net.h5", bytes(1_200_000))
+    own = put(folder / "keras" / "models" / "own.weights.h5", bytes(2_500_000))
     status, out, _ = run(capsys, "list")
     assert status == 0
-    assert f"  At hand: {at_hand}\n" in out
-    assert f"weights in Keras' cache: \n  {weights}, 1.2 MB\n" in out
+    assert f"a small set\n  {archive}, 0.1 MB\nnet: a small net\n  {net}, 1.2 MB\n" in out
+    assert out.endswith(f"Other weights:\n  {own}, 2.5 MB\n")
 
 
 def test_list_knows_other_forms_of_cifar10(capsys, folder, monkeypatch):
@@ -87,123 +92,109 @@ def test_list_says_that_the_data_folder_does_not_exist(capsys, monkeypatch):
     assert "`KERASCV_COURSE_DATA` of `find_cifar10` must be an existing folder" in out
 
 
+class Quiet(SimpleHTTPRequestHandler):
+    """What `python -m http.server` runs, without its log."""
+
+    def log_message(self, *args):
+        pass
+
+
 @pytest.mark.smoke
-def test_fetch_bundle_and_serve_work_together(capsys, at_hand, folder, monkeypatch, own_cache_folder):
-    status, out, _ = run(capsys, "bundle", "to give")
-    assert status == 0
-    assert "0.1 MB  data.bin" in out
-    assert "kerascv-course data serve" in out
-    with BundleServer("to give", host="127.0.0.1", port=0) as server:
+def test_a_class_fetches_from_the_folder_of_one_who_has_the_files(capsys, downloads, folder, monkeypatch):
+    put(downloads / "data.bin")
+    put(downloads / "models" / "net.h5", NET)
+    assert run(capsys, "list", "--checksums")[0] == 0
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=downloads)) as server:
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        monkeypatch.delenv("KERASCV_COURSE_DATA")  # the student's machine
-        monkeypatch.setenv("KERASCV_COURSE_MIRRORS", server.address)
-        status, out, err = run(capsys, "fetch", "cifar10")
+        monkeypatch.setenv("KERASCV_COURSE_CACHE", str(folder / "student"))
+        monkeypatch.setenv("KERASCV_COURSE_MIRRORS", f"http://127.0.0.1:{server.server_address[1]}")
+        status, out, err = run(capsys, "fetch")
         server.shutdown()
-    path = own_cache_folder / "downloads" / "data.bin"
-    assert (status, out) == (0, f"Complete, with the right checksum: {path}\n")
-    assert err.endswith("cifar10: 100% of 0.1 MB\n")
-    assert run(capsys, "fetch", "cifar10") == (0, f"At hand already, with the right checksum: {path}\n", "")
-    assert run(capsys, "verify") == (0, f"right  {path}\n", "")
+    archive, net = (
+        folder / "student" / "downloads" / "data.bin",
+        folder / "student" / "downloads" / "models" / "net.h5",
+    )
+    assert (status, out) == (
+        0,
+        f"Complete, compared with the published checksum: {archive}\n"
+        f"Complete, compared with the SHA256SUMS of the mirror: {net}\n",
+    )
+    assert "data.bin: 100%" in err
+    assert archive.read_bytes() == CONTENT
+    assert net.read_bytes() == (folder / "keras" / "models" / "net.h5").read_bytes() == NET
+    assert run(capsys, "fetch", "net") == (0, f"At hand already: {net}\n", "")
 
 
-def test_fetch_weights_brings_those_of_the_mirror_into_keras_cache(capsys, at_hand, folder, monkeypatch):
-    (folder / "keras" / "models").mkdir(parents=True)
-    (folder / "keras" / "models" / "net.h5").write_bytes(CONTENT[:1000])
-    make_bundle("to give")
-    with BundleServer("to give", host="127.0.0.1", port=0) as server:
-        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        monkeypatch.setenv("KERAS_HOME", str(folder / "student"))
-        monkeypatch.setenv("KERASCV_COURSE_MIRRORS", server.address)
-        status, out, err = run(capsys, "fetch", "weights")
-        server.shutdown()
-    path = folder / "student" / "models" / "net.h5"
-    assert (status, out) == (0, f"Complete, with the checksum of the mirror's list: {path}\n")
-    assert err.endswith("net.h5: 100% of 0.0 MB\n")
-    assert path.read_bytes() == CONTENT[:1000]
+def test_fetch_copies_what_is_right_elsewhere_on_the_machine(capsys, folder, downloads):
+    copy = put(folder / "keras" / "datasets" / "data.bin")
+    assert run(capsys, "fetch", "cifar10") == (0, f"Copied from {copy}: {downloads / 'data.bin'}\n", "")
+    assert (downloads / "data.bin").read_bytes() == CONTENT
 
 
-def test_fetch_that_fails_says_why_and_what_to_do_by_hand(capsys):
-    status, out, err = run(capsys, "fetch", "cifar10")
+def test_fetch_that_fails_says_why_and_what_to_do_by_hand(capsys, folder, downloads):
+    put(folder / "keras" / "datasets" / "data.bin", b"damaged")
+    status, out, err = run(capsys, "fetch")
     assert (status, out) == (1, "")
-    assert "http://127.0.0.1:9/data.bin: " in err
-    assert "By hand: get data.bin on another network" in err
+    assert "data.bin could not be downloaded. http://127.0.0.1:9/data.bin: " in err
+    assert "By hand: get this file on another network" in err
     assert "Traceback" not in err
 
 
-def test_verify_names_what_is_damaged(capsys, at_hand):
-    at_hand.write_bytes(bytes(len(CONTENT)))
-    assert run(capsys, "verify") == (1, f"WRONG  {at_hand}: delete it and fetch it again\n", "")
+def test_checksums_are_those_of_sha256sum_and_leave_out_what_is_not_known(capsys, downloads):
+    put(downloads / "data.bin")
+    put(downloads / "models" / "net.h5", NET)
+    put(downloads / "mine.txt")
+    status, out, _ = run(capsys, "list", "--checksums")
+    assert status == 0
+    assert out.endswith(f"2 checksums: {downloads / 'SHA256SUMS'}\n")
+    assert (downloads / "SHA256SUMS").read_bytes() == f"{SHA256}  data.bin\n{NET_SHA256}  models/net.h5\n".encode()
+    try:
+        subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=downloads, check=True)
+    except FileNotFoundError:
+        pytest.skip("needs the program sha256sum")
+
+
+@pytest.mark.parametrize(("content", "message"), [(b"damaged", "is damaged: delete it"), (None, "is empty")])
+def test_no_checksums_are_written_of_a_damaged_file_or_of_nothing(capsys, downloads, content, message):
+    if content:
+        put(downloads / "data.bin", content)
+    status, _, err = run(capsys, "list", "--checksums")
+    assert status == 1
+    assert message in err
+    assert not (downloads / "SHA256SUMS").exists()
+
+
+def test_verify_names_what_is_right_damaged_or_unchecked(capsys, folder, downloads):
+    right, net = put(downloads / "data.bin"), put(downloads / "models" / "net.h5", NET)
+    assert run(capsys, "verify") == (0, f"right      {right}\nunchecked  {net}: no checksum is known\n", "")
+    run(capsys, "list", "--checksums")
+    assert run(capsys, "verify") == (0, f"right      {right}\nright      {net}\n", "")
+    wrong = put(folder / "keras" / "models" / "net.h5", CONTENT)
+    out = f"right      {right}\nWRONG      {wrong}: delete it and fetch it again\nright      {net}\n"
+    assert run(capsys, "verify") == (1, out, "")
 
 
 def test_verify_of_nothing_says_so(capsys):
     assert run(capsys, "verify") == (0, "No data file is at hand: kerascv-course data list\n", "")
 
 
-def test_verify_of_a_bundle_compares_every_file(capsys, at_hand, folder):
-    make_bundle(folder / "bundle")
-    status, out, _ = run(capsys, "verify", "bundle")
-    assert status == 0
-    assert out.endswith("data.bin\nAll checksums are right.\n")
-    (folder / "bundle" / "data.bin").write_bytes(b"")
-    status, _, err = run(capsys, "verify", "bundle")
-    assert status == 2
-    assert "data.bin has another checksum" in err
-
-
 @pytest.mark.parametrize(
-    ("words", "status", "message"),
+    ("words", "setting", "message"),
     [
-        (["fetch", "cifar11"], 2, "`name` of `fetch` must be 'cifar10'. Received: name='cifar11'."),
-        (["fetch", ""], 2, "`name` of `fetch`"),
-        (["fetch", "weights"], 2, "`KERASCV_COURSE_MIRRORS` of `fetch` must be the address of a mirror"),
-        (["verify", "nowhere"], 1, "`folder` of `read_bundle` must be an existing folder"),
-        (["verify", "."], 1, "It holds no SHA256SUMS. `kerascv-course data bundle DIR` fills a folder."),
-        (["bundle", "new"], 1, "neither a data file nor weights are at hand"),
-        (["bundle", ""], 2, "`folder` of `make_bundle`"),
-        (["serve", "nowhere"], 1, "`folder` of `read_bundle` must be an existing folder"),
-        (["serve", ".", "--port", "70000"], 2, "`port` of `BundleServer` must be an integer from 0 to 65535"),
+        (["fetch", "cifar11"], "", "`NAME` of `data fetch` must be 'cifar10' or 'net'. Received: NAME='cifar11'."),
+        (["fetch", "cifar10", ""], "", "`NAME` of `data fetch`"),
+        (["fetch"], "192.168.1.20:8000", "`KERASCV_COURSE_MIRRORS` of `fetch` must be addresses of folders"),
     ],
 )
-def test_wrong_use_is_one_line_and_a_status(capsys, words, status, message):
-    found, out, err = run(capsys, *words)
-    assert found == status
+def test_wrong_use_is_one_line_and_status_2(capsys, monkeypatch, words, setting, message):
+    monkeypatch.setenv("KERASCV_COURSE_MIRRORS", setting)
+    status, out, err = run(capsys, *words)
+    assert (status, out) == (2, "")
     assert message in err
-    assert out == ""
     assert len(err.splitlines()) == 1
 
 
-@pytest.mark.parametrize(
-    "words", [[], ["delete"], ["fetch"], ["bundle"], ["serve"], ["serve", ".", "--port", "x"]]
-)
+@pytest.mark.parametrize("words", [[], ["delete"], ["bundle", "new"], ["verify", "x"]])
 def test_words_that_do_not_parse_exit_with_2(capsys, words):
     with pytest.raises(SystemExit, match="2"):
         cli.main(["data", *words])
-
-
-def test_a_mirror_that_is_no_address_is_wrong_use(capsys, monkeypatch):
-    monkeypatch.setenv("KERASCV_COURSE_MIRRORS", "192.168.1.20:8000")
-    status, _, err = run(capsys, "fetch", "cifar10")
-    assert status == 2
-    assert "`KERASCV_COURSE_MIRRORS` of `fetch` must be addresses of folders" in err
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C cannot be sent to one process there")
-def test_serve_prints_the_setting_and_stops_quietly_at_ctrl_c(at_hand, folder):
-    import signal
-
-    make_bundle(folder / "bundle")
-    # Where the tests run in the background, their children are born deaf to Ctrl-C.
-    listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-    command = [sys.executable, "-c", f"{listen}; from kerascv_course.cli import main; raise SystemExit(main())"]
-    command += ["data", "serve", "bundle", "--host", "127.0.0.1", "--port", "0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    lines = []
-    while not lines or "Stop with Ctrl-C" not in lines[-1]:
-        lines.append(process.stdout.readline())
-        assert lines[-1], process.stderr.read()
-    assert any(line.startswith("    KERASCV_COURSE_MIRRORS=http://127.0.0.1:") for line in lines)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
-    assert out.strip() == "Stopped."
-    assert err == ""
-    assert process.returncode == 0

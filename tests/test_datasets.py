@@ -21,12 +21,13 @@ from kerascv_course.datasets import (
     ImageDataset,
     cache,
     cache_folder,
-    catalogue,
+    cifar10,
     find_cifar10,
     load_cifar10,
     load_digits,
 )
 from kerascv_course.datasets.cache import cached_arrays
+from kerascv_course.datasets.fetching import Fetched
 
 REAL_DATA = os.environ.get("KERASCV_COURSE_DATA")
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -42,7 +43,7 @@ def bare_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
     monkeypatch.delenv("KERASCV_COURSE_DATA", raising=False)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras_home"))
-    monkeypatch.setattr(catalogue, "download", no_network)
+    monkeypatch.setattr(cifar10, "fetch", no_network)
 
 
 def random_images(seed, count):
@@ -466,31 +467,28 @@ def test_course_data_may_be_the_class_folders_themselves(tmp_path, monkeypatch):
     assert find_cifar10() == tmp_path / "my_cifar"
 
 
-def test_archive_is_downloaded_only_where_nothing_is_at_hand(tmp_path, monkeypatch, own_cache_folder, capsys):
+def test_archive_is_downloaded_only_where_nothing_is_at_hand(tmp_path, monkeypatch, own_cache_folder):
     arrays = write_archive(tmp_path / "official" / "cifar-10-python.tar.gz", tmp_path)
-    calls = []
+    target = own_cache_folder / "downloads" / "cifar-10-python.tar.gz"
+    asked = []
 
-    def download(addresses, target, *, size, sha256, show):
-        calls.append(addresses)
+    def fetch(file):
+        asked.append(file)
         target.parent.mkdir()
         shutil.copyfile(tmp_path / "official" / "cifar-10-python.tar.gz", target)
-        show(size, size)
-        return target
+        return Fetched(target, "a mirror", "a checksum")
 
-    monkeypatch.setattr(catalogue, "download", download)
+    monkeypatch.setattr(cifar10, "fetch", fetch)
     write_class_folders(tmp_path / "cifar10")
     load_cifar10(tmp_path)
-    assert calls == []
+    assert asked == []
     data = load_cifar10()
-    assert calls == [["https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"]]
+    assert asked == [cifar10.CIFAR10]
     assert_holds(data, arrays)
-    assert data.source == f"the archive {own_cache_folder / 'downloads' / 'cifar-10-python.tar.gz'}"
-    shown = capsys.readouterr()
-    assert shown.err.strip() == "CIFAR-10: 100% of 170.5 MB"
-    assert shown.out == ""
-    assert find_cifar10() == own_cache_folder / "downloads" / "cifar-10-python.tar.gz"
+    assert data.source == f"the archive {target}"
+    assert find_cifar10() == target
     assert_holds(load_cifar10(), arrays)
-    assert len(calls) == 1
+    assert len(asked) == 1
 
 
 def test_archive_placed_by_hand_among_the_downloads_is_found_after_keras_cache(tmp_path, own_cache_folder):
@@ -498,17 +496,6 @@ def test_archive_placed_by_hand_among_the_downloads_is_found_after_keras_cache(t
     assert_holds(load_cifar10(), by_hand)
     in_keras_cache = write_batches(tmp_path / "keras_home" / "datasets" / "cifar-10-batches-py", seed=2)
     assert_holds(load_cifar10(), in_keras_cache)
-
-
-def test_failed_download_says_how_to_place_the_file_by_hand(monkeypatch):
-    def download(*args, **options):
-        raise ConnectionError("cifar-10-python.tar.gz could not be downloaded. timed out.")
-
-    monkeypatch.setattr(catalogue, "download", download)
-    with pytest.raises(
-        ConnectionError, match=r"timed out.*By hand.*cifar-10-python\.tar\.gz.*KERASCV_COURSE_DATA"
-    ):
-        load_cifar10()
 
 
 # The cached array file

@@ -25,12 +25,12 @@ def patches():
 
 @pytest.fixture
 def no_cifar10(monkeypatch, tmp_path):
-    def no_network():
+    def no_network(file):
         raise AssertionError("the download was called")
 
     monkeypatch.delenv("KERASCV_COURSE_DATA", raising=False)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras_home"))
-    monkeypatch.setattr(cifar10, "_download", no_network)
+    monkeypatch.setattr(cifar10, "fetch", no_network)
 
 
 # The patches

@@ -1,17 +1,15 @@
-"""`kerascv-course data list | fetch | verify | bundle | serve`: the data files."""
+"""`kerascv-course data list | fetch | verify`: the data files and the weights of two backbones."""
 
 import argparse
-import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kerascv_course.cli.status import FAILED, OK, USAGE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from kerascv_course.datasets.bundle import BundleFile
+    from kerascv_course.datasets.fetching import RemoteFile
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -20,168 +18,139 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     Args:
         commands: What `add_subparsers` of the main parser returned.
     """
-    data = commands.add_parser("data", help="the data files: fetch them once, check them, hand them to a class")
+    data = commands.add_parser("data", help="the data files: fetch them once, check them, share them with a class")
     actions = data.add_subparsers(required=True, metavar="ACTION")
 
-    actions.add_parser("list", help="what is known, where it is, how large").set_defaults(command=_list)
+    list_ = actions.add_parser("list", help="what is known, and where it is")
+    list_.add_argument("--checksums", action="store_true", help="also write SHA256SUMS into the downloads folder")
+    list_.set_defaults(command=_list)
 
-    fetch = actions.add_parser("fetch", help="download a file, or go on with a download that broke off")
-    fetch.add_argument("name", metavar="NAME", help="cifar10; or weights: all that a mirror has, for Keras")
+    fetch = actions.add_parser("fetch", help="bring files into the downloads folder; goes on where it broke off")
+    fetch.add_argument("names", nargs="*", metavar="NAME", help="as `data list` shows it (default: all)")
     fetch.set_defaults(command=_fetch)
 
     verify = actions.add_parser("verify", help="compare what is at hand with its checksums")
-    verify.add_argument("folder", nargs="?", metavar="DIR", help="a bundle (default: the files of this machine)")
     verify.set_defaults(command=_verify)
 
-    bundle = actions.add_parser("bundle", help="copy data files, weights and checksums into one folder")
-    bundle.add_argument("folder", metavar="DIR", help="where to; it is made if need be")
-    bundle.set_defaults(command=_bundle)
 
-    serve = actions.add_parser("serve", help="serve a bundle to a class on the local network, read-only")
-    serve.add_argument("folder", metavar="DIR", help="a folder that `data bundle` filled, or a copy of it")
-    serve.add_argument("--host", default="0.0.0.0", help="the address to listen at (default: all of this machine)")
-    serve.add_argument("--port", type=int, default=8000, help="(default: 8000; 0 takes a free one)")
-    serve.set_defaults(command=_serve)
+def _files() -> "dict[str, RemoteFile]":
+    from kerascv_course.datasets.cifar10 import CIFAR10
+    from kerascv_course.datasets.weights import WEIGHTS
 
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB"
+    return {"cifar10": CIFAR10, **WEIGHTS}
 
 
 def _list(options: argparse.Namespace) -> int:
-    from kerascv_course.datasets import find_cifar10
-    from kerascv_course.datasets.bundle import WEIGHT_FOLDER, find_weights
-    from kerascv_course.datasets.catalogue import REMOTE_FILES, find_copies
+    from kerascv_course.datasets.fetching import downloads_folder, find_copies
+    from kerascv_course.datasets.weights import find_weights
 
-    for name, remote in REMOTE_FILES.items():
-        print(f"{name}: {remote.title}\n  {remote.file_name}, {_megabytes(remote.size)}, from {remote.address}")
-        path = next(find_copies(name), None)
-        if path is not None:
-            print(f"  At hand: {path}")
-            continue
-        print(f"  The file is not at hand: kerascv-course data fetch {name}")
-        try:
-            other = find_cifar10() if name == "cifar10" else None
-        except FileNotFoundError as error:
-            print(f"  {error}")
-        else:
-            if other is not None:
-                print(f"  At hand in another form, which `load_cifar10` reads: {other}")
-    weights = find_weights()
-    print(
-        f"weights in Keras' cache: {'' if weights else 'none; from a mirror: kerascv-course data fetch weights'}"
-    )
-    for path in weights:
-        print(f"  {path}, {_megabytes(path.stat().st_size)}")
-    setting = os.environ.get("KERASCV_COURSE_DATA")
-    for path in sorted(Path(setting).expanduser().glob(f"{WEIGHT_FOLDER}/*.h5")) if setting else ():
-        print(f"weights in KERASCV_COURSE_DATA: {path}, {_megabytes(path.stat().st_size)}")
+    print(f"Downloads folder: {downloads_folder()}")
+    shown: list[Path] = []
+    for name, file in _files().items():
+        copies = find_copies(file)
+        shown += copies
+        print(f"{name}: {file.title}", *(map(_sized, copies) if copies else _missing(name)), sep="\n  ")
+    if others := [path for path in find_weights() if path not in shown]:
+        print("Other weights:", *map(_sized, others), sep="\n  ")
+    return _write_checksums() if options.checksums else OK
+
+
+def _sized(path: Path) -> str:
+    return f"{path}, {path.stat().st_size / 1e6:,.1f} MB"
+
+
+def _missing(name: str) -> Iterator[str]:
+    from kerascv_course.datasets import find_cifar10
+
+    try:
+        if name == "cifar10" and (other := find_cifar10()) is not None:
+            yield f"at hand in another form, which `load_cifar10` reads: {other}"
+    except FileNotFoundError as error:
+        yield str(error)
+    yield f"not at hand: kerascv-course data fetch {name}"
+
+
+def _write_checksums() -> int:
+    """Write the checksums of the files in the downloads folder as sha256sum does, unless one is damaged."""
+    import pooch
+
+    from kerascv_course.datasets.fetching import CHECKSUMS, downloads_folder, is_right
+
+    lines = []
+    for file in _files().values():
+        path = downloads_folder() / file.path
+        if path.is_file() and file.checksum and not is_right(path, file.checksum):
+            print(f"{path} is damaged: delete it and fetch it again. No checksums were written.", file=sys.stderr)
+            return FAILED
+        if path.is_file():
+            lines.append(f"{pooch.file_hash(str(path))}  {file.path}\n")
+    if not lines:
+        print("The downloads folder is empty: kerascv-course data fetch", file=sys.stderr)
+        return FAILED
+    target = downloads_folder() / CHECKSUMS
+    target.write_text("".join(lines), encoding="ascii", newline="\n")
+    print(f"{len(lines)} checksums: {target}")
     return OK
 
 
 def _fetch(options: argparse.Namespace) -> int:
-    from kerascv_course.datasets.catalogue import REMOTE_FILES, ProgressBar, fetch, find_copies, is_right
+    from kerascv_course._validation import check_choice
 
+    files = _files()
     try:
-        if options.name == "weights":
-            return _fetch_weights()
-        if options.name in REMOTE_FILES:
-            for path in find_copies(options.name):
-                if is_right(options.name, path):
-                    print(f"At hand already, with the right checksum: {path}")
-                    return OK
-        with ProgressBar(options.name) as bar:
-            path = fetch(options.name, show=bar)
+        for name in options.names:
+            check_choice("data fetch", "NAME", name, files)
+        for name in options.names or files:
+            print(_bring(files[name]), flush=True)
     except (OSError, ValueError) as error:
-        return _report(error)
-    print(f"Complete, with the right checksum: {path}")
+        print(error, file=sys.stderr)
+        return USAGE if isinstance(error, ValueError) else FAILED
     return OK
 
 
-def _fetch_weights() -> int:
-    from kerascv_course.datasets.bundle import fetch_weights, list_mirrored_weights
-    from kerascv_course.datasets.catalogue import ProgressBar
+def _bring(file: "RemoteFile") -> str:
+    """Bring a file into the downloads folder: a copy on this machine that is right, or else from the network."""
+    from kerascv_course.datasets.fetching import downloads_folder, fetch, find_copies, is_right
+    from kerascv_course.datasets.weights import WEIGHTS, fetch_weights, place_copy
 
-    for weights in list_mirrored_weights():
-        with ProgressBar(weights.file_name) as bar:
-            path = fetch_weights(weights, show=bar)
-        print(f"Complete, with the checksum of the mirror's list: {path}")
-    return OK
+    target = downloads_folder() / file.path
+    if not target.is_file():
+        for copy in find_copies(file) if file.checksum else ():
+            if is_right(copy, file.checksum):
+                place_copy(copy, target)
+                return f"Copied from {copy}: {target}"
+    fetched = fetch_weights(file) if file in WEIGHTS.values() else fetch(file)
+    if fetched.is_new:
+        checked = (
+            f"compared with {fetched.checked}" if fetched.checked else "UNCHECKED: nobody states its checksum"
+        )
+        return f"Complete, {checked}: {target}"
+    return f"At hand already: {target}"
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from kerascv_course.datasets.bundle import read_bundle
-    from kerascv_course.datasets.catalogue import REMOTE_FILES, find_copies, is_right
-
-    if options.folder is not None:
-        try:
-            _print_files(read_bundle(options.folder))
-        except (OSError, ValueError) as error:
-            return _report(error)
-        print("All checksums are right.")
-        return OK
-    copies = [(name, path) for name in REMOTE_FILES for path in find_copies(name)]
-    wrong = 0
-    for name, path in copies:
-        is_good = is_right(name, path)
-        wrong += not is_good
-        print(f"{'right' if is_good else 'WRONG'}  {path}{'' if is_good else ': delete it and fetch it again'}")
-    if not copies:
-        print("No data file is at hand: kerascv-course data list")
-    return FAILED if wrong else OK
-
-
-def _bundle(options: argparse.Namespace) -> int:
-    from kerascv_course.datasets.bundle import make_bundle
-
-    try:
-        files = make_bundle(options.folder)
-    except (OSError, ValueError) as error:
-        return _report(error)
-    folder = Path(options.folder).expanduser().absolute()
-    _print_files(files)
-    print(
-        f"\nIn {folder}, with checksums.\n"
-        f"Serve it on the local network:  kerascv-course data serve {options.folder}\n"
-        f"Or copy it, set KERASCV_COURSE_DATA to the copy, and put the files of its folder models,\n"
-        "if there is one, into the folder .keras/models of the home folder."
+    from kerascv_course.datasets.fetching import (
+        CHECKSUMS,
+        downloads_folder,
+        find_copies,
+        is_right,
+        listed_checksum,
     )
-    return OK
 
-
-def _serve(options: argparse.Namespace) -> int:
-    from kerascv_course.datasets.bundle import WEIGHT_FOLDER
-    from kerascv_course.datasets.serve import BundleServer
-
-    try:
-        server = BundleServer(options.folder, host=options.host, port=options.port, show=_print_now)
-    except (OSError, ValueError) as error:
-        return _report(error)
-    with server:
-        try:
-            _print_files(list(server.files.values()))
-            has_weights = any(name.startswith(f"{WEIGHT_FOLDER}/") for name in server.files)
-            weights = " (weights: `kerascv-course data fetch weights`)" if has_weights else ""
-            _print_now(
-                "\nStudents set this environment variable, then run a notebook or "
-                f"`kerascv-course data fetch cifar10`{weights}:\n\n"
-                f"    KERASCV_COURSE_MIRRORS={server.address}\n\nStop with Ctrl-C."
-            )
-            server.serve_forever()
-        except KeyboardInterrupt:
-            print("\nStopped.")
-    return OK
-
-
-def _print_files(files: "Sequence[BundleFile]") -> None:
-    for file in files:
-        print(f"{_megabytes(file.size):>12}  {file.name}")
-
-
-def _print_now(text: str) -> None:
-    print(text, flush=True)
-
-
-def _report(error: Exception) -> int:
-    print(error, file=sys.stderr)
-    return USAGE if isinstance(error, ValueError) else FAILED
+    sums = downloads_folder() / CHECKSUMS
+    listed = sums.read_text("utf-8", "replace") if sums.is_file() else ""
+    status, found = OK, False
+    for file in _files().values():
+        checksum = file.checksum or listed_checksum(listed, file)
+        for path in find_copies(file):
+            found = True
+            if not checksum:
+                print(f"unchecked  {path}: no checksum is known")
+            elif is_right(path, checksum):
+                print(f"right      {path}")
+            else:
+                print(f"WRONG      {path}: delete it and fetch it again")
+                status = FAILED
+    if not found:
+        print("No data file is at hand: kerascv-course data list")
+    return status

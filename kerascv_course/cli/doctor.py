@@ -138,12 +138,12 @@ def _cifar10() -> Finding:
 
 
 def _weights() -> Finding:
-    from kerascv_course.datasets.bundle import find_weights
+    from kerascv_course.datasets.weights import find_weights
 
     files = [path.name for path in find_weights()]
     advice = (
         "Without them the notebooks on transfer learning first train a network themselves, and say so. "
-        "`kerascv-course data fetch weights` gets those that somebody serves; otherwise Keras downloads them."
+        "`kerascv-course data fetch` gets them."
     )
     return Finding("Pre-trained weights", ", ".join(files) or "none", "" if files else advice)
 

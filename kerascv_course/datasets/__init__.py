@@ -2,7 +2,6 @@
 
 from kerascv_course.datasets.aerial import AerialImages, load_aerial
 from kerascv_course.datasets.cache import cache_folder
-from kerascv_course.datasets.catalogue import ProgressBar, downloads_folder, fetch
 from kerascv_course.datasets.cifar10 import find_cifar10, load_cifar10
 from kerascv_course.datasets.digits import load_digits
 from kerascv_course.datasets.faces import load_faces
@@ -22,12 +21,9 @@ __all__ = [
     "Duplicate",
     "ImageDataset",
     "ImagePipeline",
-    "ProgressBar",
     "cache_folder",
     "colour_baseline",
-    "downloads_folder",
     "duplicates_across",
-    "fetch",
     "find_backbone_weights",
     "find_cifar10",
     "image_folder_pipeline",

