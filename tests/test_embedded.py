@@ -200,7 +200,7 @@ def test_copy_in_the_repository_is_what_the_script_makes(patches, tmp_path):
         (lambda: load("digits", fallback="patch"), ValueError, r"`fallback` of `load` .*fallback='patch'"),
         (lambda: load_faces(7), ValueError, r"`image_size` of `load_faces` .* from 8 to 512.*image_size=7"),
         (lambda: load_faces(513), ValueError, r"`image_size` of `load_faces` .*image_size=513"),
-        (lambda: load_faces(25.0), TypeError, r"`image_size` of `load_faces` .* whole number"),
+        (lambda: load_faces(25.0), TypeError, r"`image_size` of `load_faces` .* an integer"),
         (lambda: colour_baseline("patches"), TypeError, r"`data` of `colour_baseline` must be an ImageDataset"),
         (
             lambda: colour_baseline(two_colours(y_train=np.zeros(8, int))),
