@@ -74,9 +74,7 @@ def test_half_a_pixel_is_the_mean_of_two_neighbours(fill_mode):
     row = np.array([0, 10, 30, 70], "float32").reshape(1, 1, 4, 1)
     half = np.array([[1, 0, 0.5, 0, 1, 0, 0, 0]], "float32")
     border = {"reflect": 70, "nearest": 70, "constant": 35}[fill_mode]
-    for engine in ("keras", "opencv"):
-        moved = array(warp(row, half, fill_mode=fill_mode, engine=engine)).ravel()
-        np.testing.assert_allclose(moved, [5, 20, 50, border], atol=1e-3)
+    np.testing.assert_allclose(array(warp(row, half, fill_mode=fill_mode)).ravel(), [5, 20, 50, border], atol=1e-3)
 
 
 @pytest.mark.parametrize("quarters", [1, 2, 3])
@@ -178,13 +176,15 @@ def test_the_draws_fill_their_ranges_evenly():
 @pytest.mark.parametrize("fill_mode", ["reflect", "nearest", "constant"])
 def test_both_engines_agree_to_one_grey_level_on_photographs(fill_mode):
     cv2 = pytest.importorskip("cv2")
-    images = photographs(40)
-    matrices = RandomAffine(**EVERYTHING).matrices(40, (32, 32), seed=2)
-    fast = warp(images, matrices, fill_mode=fill_mode, engine="opencv")
-    assert fast.dtype == np.uint8
-    off = np.abs(array(warp(images, matrices, fill_mode=fill_mode)) - fast)
+    layer = RandomAffine(**EVERYTHING, fill_mode=fill_mode)
+    fast, slow = (
+        np.concatenate(list(AffineBatches(photographs(40), None, layer, engine=engine, seed=2)))
+        for engine in (None, "keras")
+    )
+    assert fast.dtype == slow.dtype == np.uint8
+    off = np.abs(slow.astype(int) - fast)
     if int(cv2.__version__.split(".")[0]) >= 5:
-        assert off.max() <= 0.51  # nothing but the rounding to whole grey levels
+        assert off.max() <= 1
     else:  # it looks places up to 1/32 of a pixel, which shows at edges
         assert off.mean() <= 0.5
         assert off.max() <= 255 / 32
@@ -463,7 +463,7 @@ def mirror_invariant_classifier() -> keras.Model:
 def test_on_a_model_that_is_blind_to_mirroring_nothing_changes(mean):
     model, images = mirror_invariant_classifier(), rgb(5)
     answer = test_time_augmentation(model, images, mean=mean)
-    np.testing.assert_allclose(answer.posterior, model.predict(images, verbose=0), atol=1e-6)
+    np.testing.assert_allclose(answer.probabilities, model.predict(images, verbose=0), atol=1e-6)
     np.testing.assert_allclose(answer.spread, 0, atol=1e-6)
 
 
@@ -472,11 +472,11 @@ def test_flip_averages_the_image_and_its_mirror_image_by_hand(batch_size):
     model, images = small_classifier(), rgb(5)
     pair = np.stack([model.predict(images, verbose=0), model.predict(images[:, :, ::-1], verbose=0)])
     answer = test_time_augmentation(model, images, batch_size=batch_size)
-    np.testing.assert_allclose(answer.posterior, pair.mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(answer.probabilities, pair.mean(axis=0), atol=1e-6)
     named = pair.mean(axis=0).argmax(axis=1)
     np.testing.assert_array_equal(answer.classes, named)
     np.testing.assert_allclose(answer.spread, pair[:, np.arange(5), named].std(axis=0), atol=1e-6)
-    geometric = test_time_augmentation(model, images, mean="geometric").posterior
+    geometric = test_time_augmentation(model, images, mean="geometric").probabilities
     product = np.sqrt(pair[0] * pair[1])
     np.testing.assert_allclose(geometric, product / product.sum(axis=1, keepdims=True), atol=1e-6)
 
@@ -488,7 +488,7 @@ def test_ten_crops_are_centre_and_corners_with_their_mirror_images():
     ]
     views = [model.predict(view, verbose=0) for crop in crops for view in (crop, crop[:, :, ::-1])]
     answer = test_time_augmentation(model, images, views="ten_crops")
-    np.testing.assert_allclose(answer.posterior, np.mean(views, axis=0), atol=1e-6)
+    np.testing.assert_allclose(answer.probabilities, np.mean(views, axis=0), atol=1e-6)
     assert answer.views.tolist() == [10, 10, 10]
 
 
@@ -499,7 +499,7 @@ def test_views_are_spent_where_the_model_is_unsure_alone():
     answer = test_time_augmentation(model, images, sure_from=bound, views=pipeline(rotation=0.1, seed=0), count=5)
     sure = first.max(axis=1) >= bound
     assert answer.views.tolist() == np.where(sure, 1, 5).tolist()
-    np.testing.assert_allclose(answer.posterior[sure], first[sure], atol=1e-6)
+    np.testing.assert_allclose(answer.probabilities[sure], first[sure], atol=1e-6)
     assert (answer.spread[sure] == 0).all()
     assert (answer.spread[~sure] > 0).all()
 
@@ -508,7 +508,67 @@ def test_random_views_are_the_image_itself_and_what_the_function_makes_of_it():
     model, images = small_classifier(), rgb(4)
     answer = test_time_augmentation(model, images, views=lambda batch: 255.0 - batch, count=3)
     expected = (model.predict(images, verbose=0) + 2 * model.predict(255 - images, verbose=0)) / 3
-    np.testing.assert_allclose(answer.posterior, expected, atol=1e-6)
+    np.testing.assert_allclose(answer.probabilities, expected, atol=1e-6)
+
+
+def ending_in(*last: keras.layers.Layer) -> keras.Model:
+    keras.utils.set_random_seed(0)
+    return keras.Sequential([keras.Input((8, 8, 3)), layers.Rescaling(1 / 255), layers.Flatten(), *last])
+
+
+@pytest.mark.parametrize("mean", ["arithmetic", "geometric"])
+def test_one_sigmoid_unit_answers_as_a_softmax_of_two_classes(mean):
+    one, two = ending_in(layers.Dense(1, "sigmoid")), ending_in(layers.Dense(2, "softmax"))
+    kernel, bias = one.layers[-1].get_weights()
+    two.layers[-1].set_weights([np.concatenate([0 * kernel, kernel], axis=1), np.concatenate([[0], bias])])
+    images = rgb(20)
+    found, expected = (test_time_augmentation(model, images, mean=mean) for model in (one, two))
+    np.testing.assert_allclose(found.probabilities, expected.probabilities[:, 1:], atol=1e-6)
+    np.testing.assert_array_equal(found.classes, expected.classes)
+    np.testing.assert_allclose(found.spread, expected.spread, atol=1e-6)
+
+
+def test_several_labels_are_averaged_each_by_itself():
+    model, images = ending_in(layers.Dense(3, activation=lambda x: 1 / (1 + ops.exp(-x)))), rgb(9)
+    pair = np.stack([model.predict(images, verbose=0), model.predict(images[:, :, ::-1], verbose=0)])
+    answer = test_time_augmentation(model, images)
+    np.testing.assert_allclose(answer.probabilities, pair.mean(axis=0), atol=1e-6)
+    np.testing.assert_array_equal(answer.classes, pair.mean(axis=0) >= 0.5)
+    np.testing.assert_allclose(answer.spread, pair.std(axis=0).max(axis=1), atol=1e-6)
+
+
+class Subclassed(keras.Model):
+    """A classifier without a graph, never called yet."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = ending_in(layers.Dense(3))
+
+    def call(self, images):
+        return ops.softmax(self.inner(images))
+
+
+def test_a_subclassed_model_is_asked_too():
+    model, images = Subclassed(), rgb(3)
+    answer = test_time_augmentation(model, images.tolist(), views=lambda batch: batch)
+    np.testing.assert_allclose(answer.probabilities, model.predict(images, verbose=0), atol=1e-6)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_all_of_it_works_in_mixed_precision(policy):
+    keras.config.set_dtype_policy(policy)
+    try:
+        images, labels = rgb(6), np.eye(3)[np.arange(6) % 3]
+        for mix in (mixup(0.5, seed=0), cutmix(seed=0)):
+            mixed, shares = mix(images, labels)
+            assert keras.backend.standardize_dtype(mixed.dtype) == "float32"
+            np.testing.assert_allclose(array(ops.sum(shares, axis=1)), 1, atol=1e-5)
+        model = ending_in(layers.Dense(3, "softmax"))
+        answer = test_time_augmentation(model, images)
+        np.testing.assert_allclose(answer.probabilities.sum(axis=1), 1, atol=1e-2)
+        assert label_preserved(model, images, {"same": lambda x: x}, repeats=1)[0].preserved == 1
+    finally:
+        keras.config.set_dtype_policy("float32")
 
 
 # Labels that are preserved
@@ -571,8 +631,12 @@ def bad_cases():
         (lambda: RandomAffine().matrices(1, 8), ValueError, ["`image_size` of `matrices`", "(height, width)"]),
         (lambda: warp(image[0], eight), ValueError, ["`images` of `warp`", "(8, 8, 3)"]),
         (lambda: warp(image, eight[:1]), ValueError, ["`matrices` of `warp`", "(2, 8)"]),
-        (lambda: warp(image, eight, engine="cv"), ValueError, ["`engine` of `warp`", "'opencv'", "'cv'"]),
-        (lambda: warp(image.astype(int), eight, engine="opencv"), TypeError, ["`images` of `warp`", "int64"]),
+        (lambda: AffineBatches(image, None, RandomAffine(), engine="cv"), ValueError, ["`engine`", "'opencv'"]),
+        (
+            lambda: AffineBatches(image[..., [0] * 5], None, RandomAffine(), engine="opencv"),
+            ValueError,
+            ["`engine` of `AffineBatches`", "more than 4 channels"],
+        ),
         (lambda: AffineBatches(image[:0], None, RandomAffine()), ValueError, ["`images` of `AffineBatches`"]),
         (lambda: AffineBatches(image, np.arange(3), RandomAffine()), ValueError, ["`labels`", "2 labels"]),
         (lambda: AffineBatches(image, None, layers.RandomFlip()), TypeError, ["`layer`", "RandomAffine"]),
@@ -593,16 +657,16 @@ def bad_cases():
         (lambda: mixup()(image, labels[:1]), ValueError, ["`labels` of `mixup`", "as many as the 2"]),
         (lambda: mixup()(image[0], labels), ValueError, ["`images` of `mixup`", "a batch"]),
         (lambda: cutmix()(image[:0], labels[:0]), ValueError, ["`images` of `cutmix`", "not empty"]),
-        (lambda: augment_by_class({"cat": RandomAffine()}), TypeError, ["`changes`", "whole number"]),
+        (lambda: augment_by_class({"cat": RandomAffine()}), TypeError, ["`changes`", "an integer"]),
         (lambda: augment_by_class({0: 3}), TypeError, ["`changes`", "a mapping"]),
-        (lambda: augment_by_class({0: RandomAffine()})(image, labels), ValueError, ["`labels`", "(images,)"]),
+        (lambda: augment_by_class({0: RandomAffine()})(image, image), ValueError, ["`labels`", "(images,)"]),
         (lambda: balanced_indices([]), ValueError, ["`labels` of `balanced_indices`"]),
-        (lambda: balanced_indices([0.5, 1]), TypeError, ["`labels`", "whole"]),
+        (lambda: balanced_indices([0.5, 1]), TypeError, ["`labels`", "integers"]),
         (lambda: balanced_indices([0, 1], per_class=0), ValueError, ["`per_class`"]),
         (lambda: test_time_augmentation("model", image), TypeError, ["`model` of `test_time_augmentation`"]),
         (lambda: test_time_augmentation(no_softmax, image + 1), ValueError, ["`model`", "probabilities"]),
-        (lambda: test_time_augmentation(model, image[0]), ValueError, ["`images`", "a batch"]),
-        (lambda: test_time_augmentation(model, image[:0]), ValueError, ["`images`", "not empty"]),
+        (lambda: test_time_augmentation(model, image[0]), ValueError, ["`images`", "`[None]`"]),
+        (lambda: test_time_augmentation(model, image[:0]), ValueError, ["`images`", "one or more"]),
         (lambda: test_time_augmentation(model, image[:, :7]), ValueError, ["`images`", "(8, 8, 3)"]),
         (lambda: test_time_augmentation(model, image[:, :7], views="ten_crops"), ValueError, ["at least"]),
         (lambda: test_time_augmentation(model, image * np.nan), ValueError, ["`images`", "finite"]),
@@ -612,32 +676,23 @@ def bad_cases():
         (lambda: test_time_augmentation(model, image, sure_from=50), ValueError, ["`sure_from`", "from 0 to 1"]),
         (lambda: label_preserved(no_softmax, image + 1, {}), ValueError, ["`model` of `label_preserved`"]),
         (lambda: label_preserved(model, image, [RandomAffine()]), TypeError, ["`transformations`", "a mapping"]),
-        (lambda: label_preserved(model, image, {}, labels=[1]), ValueError, ["`labels`", "2 numbers"]),
+        (lambda: label_preserved(model, image, {}, labels=[1]), ValueError, ["`labels`", "each of the 2 images"]),
         (lambda: label_preserved(model, image, {"cut": lambda x: x[:, 1:]}), ValueError, ["'cut'", "(2, 7"]),
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("number", range(60))
-def test_bad_input_names_the_argument_and_the_rule(number):
-    call, error, words = bad_cases()[number]
-    with pytest.raises(error) as caught:
-        call()
-    for word in words:
-        assert word in str(caught.value)
+def test_bad_input_names_the_argument_and_the_rule():
+    for number, (call, error, words) in enumerate(bad_cases()):
+        with pytest.raises(error) as caught:
+            call()
+        assert all(word in str(caught.value) for word in words), (number, caught.value)
 
 
-def test_all_bad_cases_are_tried():
-    assert len(bad_cases()) == 60
-
-
-def test_without_opencv_the_error_says_how_to_get_it(monkeypatch):
+def test_without_opencv_keras_is_taken_or_the_error_says_how_to_get_it(monkeypatch):
     import sys
 
     monkeypatch.setitem(sys.modules, "cv2", None)
     images = np.zeros((1, 4, 4, 1), "uint8")
-    for call in (
-        lambda: AffineBatches(images, None, RandomAffine()),
-        lambda: warp(images, np.zeros((1, 8)), engine="opencv"),
-    ):
-        with pytest.raises(ImportError, match=r'kerascv_course\[fast\].*engine="keras"'):
-            call()
+    assert AffineBatches(images, None, RandomAffine()).engine == "keras"
+    with pytest.raises(ImportError, match=r'kerascv_course\[fast\].*engine="keras"'):
+        AffineBatches(images, None, RandomAffine(), engine="opencv")

@@ -1,20 +1,17 @@
 """Flip, shift, rotate, zoom and shear as one matrix for each image, so that each is interpolated once.
 
 A chain of Keras' layers resamples the image in each of them: that takes time, and each time blurs a little. Affine
-maps can be multiplied instead. Two engines apply the product: `keras.ops.image.affine_transform`, on any backend,
-and OpenCV, on NumPy arrays.
+maps can be multiplied instead. `keras.ops.image.affine_transform` applies the product here; `batches` has a faster
+way for arrays.
 """
 
-import os
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from kerascv_course._validation import check_choice, check_int, check_number, input_error
+from kerascv_course._validation import check_choice, check_int, check_number, check_seed, input_error
 
 Strength = float | tuple[float, float]
 
@@ -85,7 +82,7 @@ class RandomAffine(keras.layers.Layer):
         check_choice(function, "fill_mode", fill_mode, FILL_MODES)
         self.fill_mode = fill_mode
         self.fill_value = check_number(function, "fill_value", fill_value)
-        self.seed = None if seed is None else check_int(function, "seed", seed, 0)
+        self.seed = check_seed(function, "seed", seed)
         super().__init__(**kwargs)
         self.random = keras.random.SeedGenerator(self.seed)
 
@@ -101,7 +98,7 @@ class RandomAffine(keras.layers.Layer):
         size = [side if isinstance(side, int) else ops.cast(side, "float32") for side in (height, width)]
         draws = keras.random.uniform((_DRAWS, count), 0.0, 1.0, "float32", seed=self.random)
         matrices = self._product(size, draws, ops)
-        return _warp_with_keras(images, matrices, self.fill_mode, self.fill_value)
+        return _warp(images, matrices, self.fill_mode, self.fill_value)
 
     def matrices(self, count: int, image_size: tuple[int, int], *, seed: int = 0) -> np.ndarray:
         """Draw maps without applying them, for `warp`, or to move the labels of a regression with the image.
@@ -116,7 +113,7 @@ class RandomAffine(keras.layers.Layer):
             and row y is found at column `a0 x + a1 y + a2` and row `b0 x + b1 y + b2` of the image.
 
         Raises:
-            TypeError: If a number is not whole.
+            TypeError: If a number is no integer.
             ValueError: If a number is too small, or `image_size` is no pair.
 
         Example:
@@ -176,26 +173,20 @@ class RandomAffine(keras.layers.Layer):
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
-def warp(
-    images: Any, matrices: Any, *, fill_mode: str = "reflect", fill_value: float = 0.0, engine: str = "keras"
-) -> Any:
+def warp(images: Any, matrices: Any, *, fill_mode: str = "reflect", fill_value: float = 0.0) -> Any:
     """Move the pixels of each image as its matrix says, with one bilinear interpolation.
 
     Args:
-        images: Batch (images, height, width, channels); for OpenCV a NumPy array of `uint8` or `float32`.
+        images: Batch (images, height, width, channels).
         matrices: Array (images, 8), as `RandomAffine.matrices` returns it.
         fill_mode: What is seen beyond the border: "reflect", "nearest", or "constant" for `fill_value`.
         fill_value: The value there, in the range of the images.
-        engine: "keras" on any backend; or "opencv", several times as fast on a CPU, where OpenCV is installed.
 
     Returns:
-        The moved images: from "keras" a `float32` tensor, from "opencv" an array of the dtype of `images`.
-        OpenCV 4 looks places up to 1/32 of a pixel: at edges it may be some grey levels off, OpenCV 5 is not.
+        The moved images, a tensor of `float32`.
 
     Raises:
-        TypeError: If the images for OpenCV are no array of these dtypes.
         ValueError: If shapes do not fit, or an option is not known.
-        ImportError: If OpenCV is asked for and not installed.
 
     Example:
         >>> image = np.array([[[[0], [10], [20], [30]]]], "uint8")  # a row of four pixels
@@ -203,63 +194,20 @@ def warp(
         >>> ops.convert_to_numpy(warp(image, half_a_pixel)).ravel().tolist()
         [5.0, 15.0, 25.0, 30.0]
     """
-    check_choice("warp", "engine", engine, ("keras", "opencv"))
     check_choice("warp", "fill_mode", fill_mode, FILL_MODES)
     fill_value = check_number("warp", "fill_value", fill_value)
-    if len(getattr(images, "shape", ())) != 4:
+    images = ops.cast(images, "float32")
+    if len(images.shape) != 4:
         raise input_error("warp", "images", "a batch (images, height, width, channels)", images)
-    if tuple(getattr(matrices, "shape", ())) != (images.shape[0], 8):
+    if np.shape(matrices) != (images.shape[0], 8):
         raise input_error("warp", "matrices", f"an array ({images.shape[0]}, 8), a row for each image", matrices)
-    if engine == "keras":
-        return _warp_with_keras(ops.cast(images, "float32"), matrices, fill_mode, fill_value)
-    check_opencv("warp")
-    check_bytes_or_floats("warp", images)
-    moved = np.empty_like(images)
-    warp_with_opencv(images, np.asarray(matrices), moved, fill_mode, fill_value)
-    return moved
+    return _warp(images, ops.cast(matrices, "float32"), fill_mode, fill_value)
 
 
-def _warp_with_keras(images: Any, matrices: Any, fill_mode: str, fill_value: float) -> Any:
+def _warp(images: Any, matrices: Any, fill_mode: str, fill_value: float) -> Any:
     return ops.image.affine_transform(
         images, matrices, fill_mode=fill_mode, fill_value=fill_value, data_format="channels_last"
     )
-
-
-def warp_with_opencv(
-    images: np.ndarray, matrices: np.ndarray, moved: np.ndarray, fill_mode: str, fill_value: float
-) -> None:
-    """Write into `moved` what `warp` returns: OpenCV moves one image at a time, each thread its part of them."""
-    import cv2
-
-    borders = (cv2.BORDER_REFLECT, cv2.BORDER_CONSTANT, cv2.BORDER_REPLICATE)
-    border = dict(zip(FILL_MODES, borders, strict=True))[fill_mode]
-    maps = np.ascontiguousarray(matrices[:, :6], "float64").reshape(-1, 2, 3)
-    size = (images.shape[2], images.shape[1])
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    values = (fill_value,) * 4
-
-    def move(first: int, end: int) -> None:
-        for image, matrix, result in zip(images[first:end], maps[first:end], moved[first:end], strict=True):
-            cv2.warpAffine(image, matrix, size, result, flags, border, values)
-
-    cuts = np.linspace(0, len(images), _cores() + 1).astype(int).tolist()
-    list(_threads().map(move, cuts[:-1], cuts[1:]))
-
-
-def check_opencv(function: str) -> None:
-    """Raise `ImportError` where OpenCV is not installed."""
-    try:
-        import cv2  # noqa: F401
-    except ImportError:
-        way_out = 'pip install "kerascv_course[fast]". engine="keras" does without it.'
-        raise ImportError(f'engine="opencv" of `{function}` needs a package: {way_out}') from None
-
-
-def check_bytes_or_floats(function: str, images: Any) -> None:
-    """Raise `TypeError` unless the images are what OpenCV takes."""
-    if not isinstance(images, np.ndarray) or images.dtype not in (np.uint8, np.float32) or images.shape[-1] > 4:
-        rule = "a NumPy array of uint8 or float32 with at most 4 channels for OpenCV"
-        raise input_error(function, "images", rule, images, error=TypeError)
 
 
 def as_range(function: str, argument: str, value: Any, minimum: float, maximum: float) -> tuple[float, float]:
@@ -273,13 +221,3 @@ def as_range(function: str, argument: str, value: Any, minimum: float, maximum: 
     if low > high:
         raise input_error(function, argument, "a pair (lowest, highest)", value)
     return low, high
-
-
-def _cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)  # not on macOS and Windows
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
-@cache
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_cores(), thread_name_prefix="kerascv_course_warp")

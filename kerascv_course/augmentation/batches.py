@@ -1,31 +1,36 @@
 """Batches of moved images from arrays in memory: the fastest way to augment on a CPU."""
 
+import importlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any
 
 import keras
 import numpy as np
 
-from kerascv_course._validation import check_choice, check_int, input_error
-from kerascv_course.augmentation.affine import (
-    RandomAffine,
-    check_bytes_or_floats,
-    check_opencv,
-    warp,
-    warp_with_opencv,
-)
+from kerascv_course._validation import as_array, check_bool, check_choice, check_images, check_int, input_error
+from kerascv_course.augmentation.affine import FILL_MODES, RandomAffine, warp
+
+_FUNCTION = "AffineBatches"
 
 
 class AffineBatches(keras.utils.PyDataset):
     """Batches of an array of images, each image moved anew in each epoch, for `model.fit`.
 
     Args:
-        images: Array (images, height, width, channels) of `uint8` or `float32`.
+        images: Array (images, height, width, channels). Batches of `uint8` are `uint8`, of others `float32`.
         labels: Array (images, ...); None for batches of images alone.
         layer: A `RandomAffine`, which says how the images are moved.
         batch_size: Images in a batch, 1 or more; the last one may be smaller.
         shuffle: Whether the images come in another order in each epoch.
-        engine: "opencv", or "keras" where OpenCV is not installed.
+        engine: "opencv" (extra `fast`, at most 4 channels), "keras", or None for the first of these that can be
+            used. OpenCV 4 looks places up to 1/32 of a pixel: at edges it may be some grey levels off, OpenCV 5 is
+            not.
         seed: Order and maps follow from this seed, the number of the epoch and nothing else.
+
+    Attributes:
+        engine: What moves the images: "opencv" or "keras".
 
     Raises:
         TypeError: If an argument has the wrong type.
@@ -36,8 +41,7 @@ class AffineBatches(keras.utils.PyDataset):
         >>> from kerascv_course import load_digits
         >>> digits = load_digits()
         >>> layer = RandomAffine(translation=0.1, rotation=0.05, fill_mode="constant")
-        >>> batches = AffineBatches(digits.x_train, digits.y_train, layer, engine="keras")
-        >>> images, labels = batches[0]
+        >>> images, labels = AffineBatches(digits.x_train, digits.y_train, layer)[0]
         >>> images.shape, images.dtype, labels.shape
         ((64, 32, 32, 1), dtype('uint8'), (64,))
 
@@ -52,27 +56,24 @@ class AffineBatches(keras.utils.PyDataset):
         *,
         batch_size: int = 64,
         shuffle: bool = True,
-        engine: str = "opencv",
+        engine: str | None = None,
         seed: int = 0,
     ) -> None:
-        function = "AffineBatches"
-        check_choice(function, "engine", engine, ("opencv", "keras"))
-        if not isinstance(images, np.ndarray) or images.ndim != 4 or len(images) == 0:
-            raise input_error(function, "images", "a NumPy array (images, height, width, channels)", images)
-        check_bytes_or_floats(function, images)
-        if labels is not None and (not isinstance(labels, np.ndarray) or labels.shape[:1] != images.shape[:1]):
-            raise input_error(function, "labels", f"None or an array of {len(images)} labels", labels)
+        images = check_images(_FUNCTION, "images", images)
+        if labels is not None:
+            rule = f"None or an array of {len(images)} labels"
+            labels = as_array(_FUNCTION, "labels", labels, rule)
+            if len(labels) != len(images):
+                raise input_error(_FUNCTION, "labels", rule, labels)
         if not isinstance(layer, RandomAffine):
-            raise input_error(function, "layer", "a `RandomAffine`", layer, error=TypeError)
-        if not isinstance(shuffle, bool):
-            raise input_error(function, "shuffle", "True or False", shuffle, error=TypeError)
-        self._batch_size = check_int(function, "batch_size", batch_size, 1)
-        self._seed = check_int(function, "seed", seed, 0)
-        if engine == "opencv":
-            check_opencv(function)
+            raise input_error(_FUNCTION, "layer", "a `RandomAffine`", layer, error=TypeError)
+        self._shuffle = check_bool(_FUNCTION, "shuffle", shuffle)
+        self._batch_size = check_int(_FUNCTION, "batch_size", batch_size, 1)
+        self._seed = check_int(_FUNCTION, "seed", seed, 0)
+        self.engine = _engine(engine, images.shape[3])
         super().__init__()
-        self._images, self._labels, self._layer = images, labels, layer
-        self._engine, self._shuffle = engine, shuffle
+        self._images = images if images.dtype == np.uint8 else images.astype("float32", copy=False)
+        self._labels, self._layer = labels, layer
         self._start(epoch=0)
 
     def _start(self, epoch: int) -> None:
@@ -92,9 +93,9 @@ class AffineBatches(keras.utils.PyDataset):
         picked = self._order[places]
         images, matrices = self._images[picked], self._matrices[places]
         fill_mode, fill_value = self._layer.fill_mode, self._layer.fill_value
-        if self._engine == "opencv":
+        if self.engine == "opencv":
             moved = np.empty_like(images)
-            warp_with_opencv(images, matrices, moved, fill_mode, fill_value)
+            _warp_with_opencv(images, matrices, moved, fill_mode, fill_value)
         else:
             values = keras.ops.convert_to_numpy(warp(images, matrices, fill_mode=fill_mode, fill_value=fill_value))
             moved = (np.rint(values) if images.dtype == np.uint8 else values).astype(images.dtype)
@@ -103,3 +104,51 @@ class AffineBatches(keras.utils.PyDataset):
     def on_epoch_end(self) -> None:
         """Draw another order and other maps; `model.fit` calls it after each epoch."""
         self._start(self._epoch + 1)
+
+
+def _engine(engine: str | None, channels: int) -> str:
+    """Return the engine that is asked for, or the fastest one; raise where it cannot be used."""
+    check_choice(_FUNCTION, "engine", engine, (None, "opencv", "keras"))
+    fits = channels <= 4
+    try:
+        importlib.import_module("cv2")
+        is_installed = True
+    except ImportError:
+        is_installed = False
+    if engine == "opencv" and not is_installed:
+        way_out = 'pip install "kerascv_course[fast]". engine="keras" does without it.'
+        raise ImportError(f'engine="opencv" of `{_FUNCTION}` needs a package: {way_out}')
+    if engine == "opencv" and not fits:
+        raise input_error(_FUNCTION, "engine", "'keras' for images of more than 4 channels", engine)
+    return engine or ("opencv" if is_installed and fits else "keras")
+
+
+def _warp_with_opencv(
+    images: np.ndarray, matrices: np.ndarray, moved: np.ndarray, fill_mode: str, fill_value: float
+) -> None:
+    """Write into `moved` what `warp` returns: OpenCV moves one image at a time, each thread its part of them."""
+    import cv2
+
+    borders = (cv2.BORDER_REFLECT, cv2.BORDER_CONSTANT, cv2.BORDER_REPLICATE)
+    border = dict(zip(FILL_MODES, borders, strict=True))[fill_mode]
+    maps = np.ascontiguousarray(matrices[:, :6], "float64").reshape(-1, 2, 3)
+    size = (images.shape[2], images.shape[1])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    values = (fill_value,) * 4
+
+    def move(first: int, end: int) -> None:
+        for image, matrix, result in zip(images[first:end], maps[first:end], moved[first:end], strict=True):
+            cv2.warpAffine(image, matrix, size, result, flags, border, values)
+
+    cuts = np.linspace(0, len(images), _cores() + 1).astype(int).tolist()
+    list(_threads().map(move, cuts[:-1], cuts[1:]))
+
+
+def _cores() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)  # not on macOS and Windows
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_cores(), thread_name_prefix="kerascv_course_warp")

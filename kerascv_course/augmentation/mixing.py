@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from kerascv_course._validation import check_int, check_number, input_error
+from kerascv_course._validation import check_int, check_labels, check_number, check_seed, input_error
 
 Mix = Callable[[Any, Any], tuple[Any, Any]]
 
@@ -40,7 +40,7 @@ def mixup(alpha: float = 0.2, *, seed: int | None = None) -> Mix:
     Source: Zhang et al.: mixup: beyond empirical risk minimization (2018); Manco, Architectures.
     """
     _check_alpha("mixup", alpha)
-    return _mixing("mixup", layers.MixUp(alpha=alpha, seed=_check_seed("mixup", seed)))
+    return _mixing("mixup", layers.MixUp(alpha=alpha, seed=check_seed("mixup", "seed", seed), dtype="float32"))
 
 
 def cutmix(alpha: float = 1.0, *, seed: int | None = None) -> Mix:
@@ -66,19 +66,22 @@ def cutmix(alpha: float = 1.0, *, seed: int | None = None) -> Mix:
     Source: Yun et al.: CutMix: regularization strategy to train strong classifiers (2019).
     """
     _check_alpha("cutmix", alpha, 1)
-    return _mixing("cutmix", layers.CutMix(factor=(alpha, alpha), seed=_check_seed("cutmix", seed)))
+    return _mixing(
+        "cutmix", layers.CutMix(factor=(alpha, alpha), seed=check_seed("cutmix", "seed", seed), dtype="float32")
+    )
 
 
 def _mixing(function: str, layer: keras.Layer) -> Mix:
     def mix(images: Any, labels: Any) -> tuple[Any, Any]:
-        if len(getattr(images, "shape", ())) != 4 or images.shape[0] == 0:
+        images, labels = _float32(images), _float32(labels)
+        if len(images.shape) != 4 or images.shape[0] == 0:
             raise input_error(function, "images", "a batch (images, height, width, channels), not empty", images)
-        if len(getattr(labels, "shape", ())) != 2 or labels.shape[1] == 1:
+        if len(labels.shape) != 2 or labels.shape[1] == 1:
             way_out = "For numbers of classes call `keras.utils.to_categorical` on them first."
             raise input_error(function, "labels", "one-hot, of shape (images, classes)", labels, way_out)
         if None not in (images.shape[0], labels.shape[0]) and images.shape[0] != labels.shape[0]:
             raise input_error(function, "labels", f"as many as the {images.shape[0]} images", labels)
-        mixed = layer({"images": images, "labels": _float32(labels)}, training=True)
+        mixed = layer({"images": images, "labels": labels}, training=True)
         return mixed["images"], mixed["labels"]
 
     return mix
@@ -93,11 +96,11 @@ def augment_by_class(changes: Mapping[int, Callable[[Any], Any]]) -> Mix:
         changes: For the number of a class a layer or function of a batch of images.
 
     Returns:
-        A function of a batch of images and of labels, whole numbers (images,), that returns the changed images,
-        `float32`, and the labels as they are; for `tf.data` too.
+        A function of a batch of images and of labels, integers (images,) or (images, 1) or one-hot, that returns
+        the changed images, `float32`, and the labels as they are; for `tf.data` too.
 
     Raises:
-        TypeError: If a class is no whole number of 0 or more, or a change cannot be called.
+        TypeError: If a class is no integer of 0 or more, or a change cannot be called.
 
     Example:
         >>> images, labels = np.ones((2, 4, 4, 1), "float32"), np.array([0, 1])
@@ -114,12 +117,15 @@ def augment_by_class(changes: Mapping[int, Callable[[Any], Any]]) -> Mix:
         check_int("augment_by_class", "changes", label, 0)
 
     def augment(images: Any, labels: Any) -> tuple[Any, Any]:
-        if len(getattr(labels, "shape", (0, 0))) != 1:
-            rule = "numbers of classes, of shape (images,)"
+        classes = ops.convert_to_tensor(labels)
+        if len(classes.shape) == 2:
+            classes = ops.argmax(classes, axis=1) if classes.shape[1] > 1 else ops.reshape(classes, (-1,))
+        if len(classes.shape) != 1:
+            rule = "numbers of classes, of shape (images,), or one-hot"
             raise input_error("augment_by_class", "labels", rule, labels)
         changed = _float32(images)
         for label, change in changes.items():
-            is_of_class = ops.reshape(ops.equal(labels, label), (-1, 1, 1, 1))
+            is_of_class = ops.reshape(ops.equal(classes, ops.cast(label, classes.dtype)), (-1, 1, 1, 1))
             changed = ops.where(is_of_class, _float32(change(images)), changed)
         return changed, labels
 
@@ -133,7 +139,7 @@ def balanced_indices(labels: Any, *, per_class: int | None = None, seed: int = 0
     augmentation they differ each time. Balance the training images only.
 
     Args:
-        labels: Numbers of the classes, whole, (images,).
+        labels: The classes, integers or strings, (images,), or one-hot.
         per_class: Images of each class, 1 or more; None for as many as the largest class has.
         seed: The same seed gives the same choice.
 
@@ -141,7 +147,7 @@ def balanced_indices(labels: Any, *, per_class: int | None = None, seed: int = 0
         Indices into the images and labels, `int64`, (classes * per_class,).
 
     Raises:
-        TypeError: If labels or numbers are not whole.
+        TypeError: If labels or numbers are no integers.
         ValueError: If there are no labels, or a number is too small.
 
     Example:
@@ -151,16 +157,12 @@ def balanced_indices(labels: Any, *, per_class: int | None = None, seed: int = 0
 
     Source: Manco, Architectures (class balancing).
     """
-    labels = np.asarray(labels)
-    if labels.ndim != 1 or len(labels) == 0:
-        raise input_error("balanced_indices", "labels", "numbers of classes, of shape (images,)", labels)
-    if labels.dtype.kind not in "iu":
-        raise input_error("balanced_indices", "labels", "whole numbers", labels, error=TypeError)
-    largest = int(np.unique(labels, return_counts=True)[1].max())
-    count = largest if per_class is None else check_int("balanced_indices", "per_class", per_class, 1)
+    labels = check_labels("balanced_indices", "labels", labels, strings=True)
+    found, counts = np.unique(labels, return_counts=True)
+    count = int(counts.max()) if per_class is None else check_int("balanced_indices", "per_class", per_class, 1)
     rng = np.random.default_rng(check_int("balanced_indices", "seed", seed, 0))
     chosen = []
-    for label in np.unique(labels):
+    for label in found:
         members = np.flatnonzero(labels == label)
         rounds = -(-count // len(members))
         chosen.append(np.concatenate([rng.permutation(members) for _ in range(rounds)])[:count])
@@ -174,7 +176,3 @@ def _float32(values: Any) -> Any:
 def _check_alpha(function: str, alpha: Any, maximum: float | None = None) -> None:
     if check_number(function, "alpha", alpha, 0, maximum) == 0:
         raise input_error(function, "alpha", "above 0", alpha)
-
-
-def _check_seed(function: str, seed: Any) -> int | None:
-    return None if seed is None else check_int(function, "seed", seed, 0)

@@ -1,12 +1,13 @@
 """Pipelines of augmentation out of Keras' own layers, by the names that the courses use."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 from keras import layers, ops
 
-from kerascv_course._validation import check_choice, check_int, check_number, input_error
+from kerascv_course._validation import check_choice, check_int, check_number, check_seed, input_error
 from kerascv_course.augmentation.affine import FILL_MODES, Strength, as_range
 
 # Sets of the courses. A keyword beside the name of a set replaces its strength.
@@ -35,58 +36,52 @@ def _between(minimum: float, maximum: float, check: Any = as_range) -> Any:
     return lambda function, name, value: check(function, name, value, minimum, maximum)
 
 
-def _random_crop(size: tuple[int, int], fill: Any, colours: Any, seed: Any) -> list[keras.Layer]:
+class _Options(NamedTuple):
+    """What the layers of a pipeline share, as arguments of Keras' layers."""
+
+    fill: dict[str, Any]
+    colours: dict[str, Any]
+    seed: dict[str, Any]
+
+
+def _random_crop(size: tuple[int, int], o: _Options) -> list[keras.Layer]:
     # At inference `RandomCrop` of Keras 3.15 leaves the image as it is; in training the second layer does nothing.
-    return [layers.RandomCrop(*size, **seed), layers.CenterCrop(*size)]
+    return [layers.RandomCrop(*size, **o.seed), layers.CenterCrop(*size)]
 
 
-def _random_saturation(span: tuple[float, float], fill: Any, colours: Any, seed: Any) -> list[keras.Layer]:
+def _random_saturation(span: tuple[float, float], o: _Options) -> list[keras.Layer]:
     # Of values up to 255 `RandomSaturation` of Keras 3.15 makes negative ones: it cuts at 255 what must end at 1.
     # It counts from 0 to 1, where one half changes nothing.
-    low, high = colours["value_range"]
+    low, high = o.colours["value_range"]
     return [
         layers.Rescaling(1 / (high - low), -low / (high - low)),
-        layers.RandomSaturation(tuple(0.5 + bound / 2 for bound in span), value_range=(0, 1), **seed),
+        layers.RandomSaturation(tuple(0.5 + bound / 2 for bound in span), value_range=(0, 1), **o.seed),
         layers.Rescaling(high - low, low),
     ]
 
 
+def _random_perspective(scale: float, o: _Options) -> keras.Layer:
+    return layers.RandomPerspective((1.0, 1.0), scale=scale, fill_value=o.fill["fill_value"], **o.seed)
+
+
+_SHARE = _between(0, 1, check_number)
+
 # Each step: how its strength is checked, and its layers. The order here is their order.
-_STEPS: dict[str, tuple[Any, Any]] = {
+_STEPS: dict[str, tuple[Any, Callable[[Any, _Options], Any]]] = {
     "crop": (_crop, _random_crop),
-    "flip": (_flip, lambda mode, fill, colours, seed: layers.RandomFlip(mode, **seed)),
-    "translation": (
-        _between(-1, 1),
-        lambda span, fill, colours, seed: layers.RandomTranslation(span, span, **fill, **seed),
-    ),
-    "rotation": (_between(-1, 1), lambda span, fill, colours, seed: layers.RandomRotation(span, **fill, **seed)),
-    "zoom": (_between(-0.99, 10), lambda span, fill, colours, seed: layers.RandomZoom(span, **fill, **seed)),
-    "shear": (_between(0, 1), lambda span, fill, colours, seed: layers.RandomShear(span, span, **fill, **seed)),
-    "perspective": (
-        _between(0, 1, check_number),
-        lambda scale, fill, colours, seed: layers.RandomPerspective(
-            (1.0, 1.0), scale=scale, fill_value=fill["fill_value"], **seed
-        ),
-    ),
-    "brightness": (
-        _between(-1, 1),
-        lambda span, fill, colours, seed: layers.RandomBrightness(span, **colours, **seed),
-    ),
+    "flip": (_flip, lambda mode, o: layers.RandomFlip(mode, **o.seed)),
+    "translation": (_between(-1, 1), lambda span, o: layers.RandomTranslation(span, span, **o.fill, **o.seed)),
+    "rotation": (_between(-1, 1), lambda span, o: layers.RandomRotation(span, **o.fill, **o.seed)),
+    "zoom": (_between(-0.99, 10), lambda span, o: layers.RandomZoom(span, **o.fill, **o.seed)),
+    "shear": (_between(0, 1), lambda span, o: layers.RandomShear(span, span, **o.fill, **o.seed)),
+    "perspective": (_SHARE, _random_perspective),
+    "brightness": (_between(-1, 1), lambda span, o: layers.RandomBrightness(span, **o.colours, **o.seed)),
     # From 1 - c to 1 + c times the distance from the mean: of a single number Keras takes the upper half alone.
-    "contrast": (
-        _between(0, 1, check_number),
-        lambda change, fill, colours, seed: layers.RandomContrast((change, change), **colours, **seed),
-    ),
+    "contrast": (_SHARE, lambda change, o: layers.RandomContrast((change, change), **o.colours, **o.seed)),
     "saturation": (_between(-1, 1), _random_saturation),
-    "hue": (_between(0, 1), lambda span, fill, colours, seed: layers.RandomHue(span, **colours, **seed)),
-    "noise": (
-        _between(0, 1, check_number),
-        lambda deviation, fill, colours, seed: RandomNoise(deviation, **colours, **seed),
-    ),
-    "erasing": (
-        _between(0, 1, check_number),
-        lambda share, fill, colours, seed: layers.RandomErasing((share, share), **colours, **seed),
-    ),
+    "hue": (_between(0, 1), lambda span, o: layers.RandomHue(span, **o.colours, **o.seed)),
+    "noise": (_SHARE, lambda deviation, o: RandomNoise(deviation, **o.colours, **o.seed)),
+    "erasing": (_SHARE, lambda share, o: layers.RandomErasing((share, share), **o.colours, **o.seed)),
 }
 
 
@@ -160,15 +155,14 @@ def pipeline(
         raise input_error(function, "presets", "a name, or a strength is given", presets)
     check_choice(function, "fill_mode", fill_mode, FILL_MODES)
     low, high = _value_range(function, value_range)
-    if seed is not None:
-        seed = check_int(function, "seed", seed, 0)
+    seed = check_seed(function, "seed", seed)
     fill = {"fill_mode": fill_mode, "fill_value": low}
     stack: list[keras.Layer] = []
     for name, (check, build) in _STEPS.items():
         if name in chosen:
             value = check(function, name, chosen[name])
             own_seed = {"seed": None if seed is None else _seed_of(seed, len(stack))}
-            made = build(value, fill, {"value_range": (low, high)}, own_seed)
+            made = build(value, _Options(fill, {"value_range": (low, high)}, own_seed))
             stack += made if isinstance(made, list) else [made]
     return keras.Sequential(stack, name="augmentation")
 
@@ -207,7 +201,7 @@ class RandomNoise(layers.Layer):
     ) -> None:
         self.deviation = check_number("RandomNoise", "deviation", deviation, 0, 1)
         self.value_range = _value_range("RandomNoise", value_range)
-        self.seed = None if seed is None else check_int("RandomNoise", "seed", seed, 0)
+        self.seed = check_seed("RandomNoise", "seed", seed)
         super().__init__(**kwargs)
         self.random = keras.random.SeedGenerator(self.seed)
 

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerascv_course._validation import check_int, input_error
-from kerascv_course.augmentation.tta import check_model_and_images, probabilities
+from kerascv_course._validation import check_int, check_labels, input_error
+from kerascv_course.augmentation.tta import OutcomeReader, check_batch
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,10 @@ def label_preserved(
     without it may also be surprised by a harmless one: look at the pictures, too.
 
     Args:
-        model: A built, trained classifier that ends in probabilities.
+        model: A trained classifier that ends in probabilities, of a softmax or of one sigmoid unit.
         images: Array (images, height, width, channels) in the range that the model was trained on.
         transformations: By name a layer or function of a batch, such as a `pipeline`.
-        labels: True classes, whole numbers (images,), for the accuracy; None to do without.
+        labels: True classes, integers (images,), for the accuracy; None to do without.
         repeats: How often each image is transformed, 1 or more.
         batch_size: Images in a batch, 1 or more.
 
@@ -74,27 +74,27 @@ def label_preserved(
         raise input_error(function, "transformations", rule, transformations, error=TypeError)
     repeats = check_int(function, "repeats", repeats, 1)
     batch_size = check_int(function, "batch_size", batch_size, 1)
-    check_model_and_images(function, model, images)
-    if labels is not None and np.shape(labels) != (len(images),):
-        raise input_error(function, "labels", f"None or {len(images)} numbers of classes", labels)
-    starts = range(0, len(images), batch_size)
-    plain = np.concatenate(
-        [probabilities(function, model, images[start : start + batch_size]).argmax(axis=1) for start in starts]
-    )
+    images, _ = check_batch(function, model, images)
+    if labels is not None:
+        labels = check_labels(function, "labels", labels, count=len(images))
+    read = OutcomeReader(function, model, images[:1])
+    batches = [slice(start, start + batch_size) for start in range(0, len(images), batch_size)]
+    plain = [read.classes(read(images[places])) for places in batches]
+    if labels is not None and plain[0].shape[1] > 1:
+        raise input_error(function, "labels", "None for a model of several labels", labels)
     records = []
     for name, change in transformations.items():
         kept = right = 0
         for _ in range(repeats):
-            for start in starts:
-                batch = images[start : start + batch_size]
-                changed = change(batch)
-                if tuple(ops.shape(changed)) != batch.shape:
+            for places, before in zip(batches, plain, strict=True):
+                changed = change(images[places])
+                if tuple(ops.shape(changed)) != images[places].shape:
                     rule = f"functions that keep the shape of the images, as {name!r} does not"
                     raise input_error(function, "transformations", rule, tuple(ops.shape(changed)))
-                answers = probabilities(function, model, changed).argmax(axis=1)
-                kept += int((answers == plain[start : start + batch_size]).sum())
+                answers = read.classes(read(changed))
+                kept += int((answers == before).all(axis=1).sum())
                 if labels is not None:
-                    right += int((answers == np.asarray(labels)[start : start + batch_size]).sum())
+                    right += int((answers[:, 0] == labels[places]).sum())
         count = repeats * len(images)
         records.append(PreservationRecord(name, kept / count, None if labels is None else right / count, count))
     return records

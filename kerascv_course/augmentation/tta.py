@@ -8,7 +8,16 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerascv_course._validation import check_choice, check_int, check_number, input_error
+from kerascv_course._models import (
+    check_model,
+    check_model_and_images,
+    ending,
+    input_shape,
+    one_output,
+    record,
+    run,
+)
+from kerascv_course._validation import check_choice, check_images, check_int, check_number, input_error
 
 Views = str | Callable[[Any], Any]
 
@@ -18,20 +27,20 @@ class AveragedAnswer:
     """What `test_time_augmentation` found.
 
     Attributes:
-        posterior: Mean probabilities, `float32`, (images, classes).
-        spread: Standard deviation over the views of the probability of the class that is answered, (images,); 0
-            for images that were seen once. A large one says that the answer depends on the view.
+        probabilities: Mean probabilities, `float32`, (images, classes); (images, 1) of one sigmoid unit, (images,
+            labels) of several.
+        classes: The most probable class of each image, `int64`, (images,). Of sigmoid units 0.5 and more means 1;
+            several have an answer each, (images, labels).
+        spread: Standard deviation over the views of the probability of what is answered, (images,); 0 for images
+            that were seen once. A large one says that the answer depends on the view. Of several labels it is that
+            of the label where it is largest.
         views: How many views each image got, `int64`, (images,).
     """
 
-    posterior: np.ndarray
+    probabilities: np.ndarray
+    classes: np.ndarray
     spread: np.ndarray
     views: np.ndarray
-
-    @property
-    def classes(self) -> np.ndarray:
-        """The most probable class of each image, (images,)."""
-        return self.posterior.argmax(axis=1)
 
 
 def test_time_augmentation(
@@ -47,7 +56,8 @@ def test_time_augmentation(
     """Average a model's answers over several views of each image.
 
     Args:
-        model: A built classifier that ends in probabilities, with one input and one output.
+        model: A classifier that ends in probabilities, of a softmax or of sigmoid units, with one input and one
+            output.
         images: Array (images, height, width, channels) in the range that the model was trained on; with
             "ten_crops" at least as large as the model's input.
         views: "flip": the image and its mirror image. "ten_crops", as for AlexNet: the centre and the four corners
@@ -72,7 +82,7 @@ def test_time_augmentation(
         >>> model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten()])
         >>> model.add(keras.layers.Dense(2, activation="softmax"))
         >>> answer = test_time_augmentation(model, np.zeros((3, 8, 8, 1), "float32"))
-        >>> answer.posterior.shape, answer.views.tolist()
+        >>> answer.probabilities.shape, answer.views.tolist()
         ((3, 2), [2, 2, 2])
 
     Source: Boracchi; Krizhevsky, Sutskever, Hinton (2012) for the ten crops.
@@ -85,41 +95,34 @@ def test_time_augmentation(
     if sure_from is not None:
         sure_from = check_number(function, "sure_from", sure_from, 0, 1)
     batch_size = check_int(function, "batch_size", batch_size, 1)
-    check_model_and_images(function, model, images, crops=views == "ten_crops")
-    parts = [
-        _answer(model, images[start : start + batch_size], views, count, mean, sure_from)
-        for start in range(0, len(images), batch_size)
-    ]
-    return AveragedAnswer(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    images, size = check_batch(function, model, images, crops=views == "ten_crops")
+    read = OutcomeReader(function, model, next(_views(images[:1], views, count, size)))
+    parts = []
+    for start in range(0, len(images), batch_size):
+        batch = images[start : start + batch_size]
+        first = read(next(_views(batch, views, count, size)))
+        found, spread, used = first.copy(), np.zeros(len(batch)), np.ones(len(batch), "int64")
+        surest = first.max(axis=2).min(axis=1)
+        unsure = np.arange(len(batch)) if sure_from is None else np.flatnonzero(surest < sure_from)
+        if len(unsure):
+            rest = _views(batch[unsure], views, count, size)
+            next(rest)  # the first view has been seen
+            seen = np.stack([first[unsure], *map(read, rest)]).astype("float64")
+            average = seen.mean(axis=0)
+            if mean == "geometric":
+                average = np.exp(np.log(np.maximum(seen, 1e-30)).mean(axis=0))
+                average /= average.sum(axis=2, keepdims=True)
+            answered = average.argmax(axis=2)[..., None]
+            spread[unsure] = np.take_along_axis(seen.std(axis=0), answered, 2)[..., 0].max(axis=1)
+            found[unsure], used[unsure] = average, len(seen)
+        parts.append((found, spread, used))
+    found, spread, used = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    classes = read.classes(found)
+    probabilities = found[:, 0] if read.is_softmax else found[:, :, 1]
+    return AveragedAnswer(probabilities, classes[:, 0] if classes.shape[1] == 1 else classes, spread, used)
 
 
 test_time_augmentation.__test__ = False  # type: ignore[attr-defined]  # by its name pytest takes it for a test
-
-
-def _answer(
-    model: keras.Model, images: np.ndarray, views: Views, count: int, mean: str, sure_from: float | None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    size = model.input_shape[1:3]
-    first = probabilities("test_time_augmentation", model, next(_views(images, views, count, size)))
-    posterior, spread = first.copy(), np.zeros(len(images))
-    used = np.ones(len(images), "int64")
-    unsure = np.arange(len(images)) if sure_from is None else np.flatnonzero(first.max(axis=1) < sure_from)
-    if len(unsure):
-        rest = _views(images[unsure], views, count, size)
-        next(rest)  # the first view has been seen
-        seen = np.stack(
-            [first[unsure], *(probabilities("test_time_augmentation", model, view) for view in rest)]
-        ).astype("float64")
-        if mean == "arithmetic":
-            average = seen.mean(axis=0)
-        else:
-            average = np.exp(np.log(np.maximum(seen, 1e-30)).mean(axis=0))
-            average /= average.sum(axis=1, keepdims=True)
-        posterior[unsure] = average
-        answered = average.argmax(axis=1)
-        spread[unsure] = seen[:, np.arange(len(unsure)), answered].std(axis=0)
-        used[unsure] = len(seen)
-    return posterior, spread, used
 
 
 def _views(images: np.ndarray, views: Views, count: int, size: tuple[int, int]) -> Iterator[Any]:
@@ -141,44 +144,53 @@ def _views(images: np.ndarray, views: Views, count: int, size: tuple[int, int]) 
         yield crop[:, :, ::-1]
 
 
-def probabilities(function: str, model: keras.Model, images: Any) -> np.ndarray:
-    """Return a model's probabilities for a batch, `float32`, without the notes that `predict` prints.
+class OutcomeReader:
+    """Reads what a model takes images for, whether it ends in a softmax or in sigmoid units.
 
-    Raises:
-        ValueError: If they are none.
+    The outcomes are (images, 1, classes) of a softmax, and (images, units, 2) of sigmoid units, `float32`.
     """
-    if isinstance(images, np.ndarray):
-        images = np.ascontiguousarray(images)
-    answers = ops.convert_to_numpy(model(ops.convert_to_tensor(images, "float32"), training=False)).astype(
-        "float32"
-    )
-    sums = answers.sum(axis=-1)
-    if answers.ndim != 2 or answers.min() < -1e-6 or not np.allclose(sums, 1, atol=1e-3):
-        rule = "a classifier that ends in probabilities, as softmax gives them"
-        raise input_error(function, "model", rule, f"answers of shape {answers.shape}")
-    return answers
+
+    def __init__(self, function: str, model: keras.Model, image: np.ndarray) -> None:
+        """Ask the model about one image, (1, height, width, channels), or raise where it ends otherwise."""
+        self.function, self.model = function, model
+        calls, answer = record(model, np.ascontiguousarray(image))
+        answer = one_output(function, model, answer)
+        squashing, _ = ending(calls)
+        self.is_softmax = len(answer.shape) != 2 or not (squashing == "sigmoid" or answer.shape[1] == 1)
+        self(image)
+
+    def __call__(self, images: Any) -> np.ndarray:
+        """Return the probabilities of the outcomes, or raise where the answers are none."""
+        if isinstance(images, np.ndarray):
+            images = np.ascontiguousarray(images)
+        answer = one_output(self.function, self.model, run(self.model, images))
+        found = ops.convert_to_numpy(answer).astype("float32")
+        is_share = found.ndim == 2 and found.min() >= -1e-6 and found.max() <= 1 + 1e-6
+        if not is_share or (self.is_softmax and not np.allclose(found.sum(axis=1), 1, atol=1e-2)):
+            rule = "a classifier that ends in probabilities, as softmax or sigmoid gives them"
+            raise input_error(self.function, "model", rule, f"answers of shape {found.shape}")
+        return found[:, None] if self.is_softmax else np.stack([1 - found, found], axis=2)
+
+    def classes(self, outcomes: np.ndarray) -> np.ndarray:
+        """Return the most probable outcomes, (images, 1) or (images, units); of a unit 0.5 and more means 1."""
+        return outcomes.argmax(axis=2) if self.is_softmax else (outcomes[:, :, 1] >= 0.5).astype("int64")
 
 
-def check_model_and_images(function: str, model: Any, images: Any, *, crops: bool = False) -> None:
-    """Raise unless the model is a built classifier and the images are what it takes."""
-    if not isinstance(model, keras.Model):
-        raise input_error(function, "model", "a Keras model", model, error=TypeError)
-    shape = model.input_shape if model.built and len(model.inputs) == 1 else None
-    if shape is None or len(shape) != 4 or len(model.outputs) != 1:
-        raise input_error(function, "model", "a built model of one image and one output", model.name)
-    if not isinstance(images, np.ndarray) or images.dtype.kind not in "uif":
-        raise input_error(function, "images", "a NumPy array of numbers", images, error=TypeError)
-    if images.ndim != 4 or len(images) == 0:
-        rule = "a batch (images, height, width, channels), not empty"
-        raise input_error(function, "images", rule, images)
-    if crops and None in shape[1:3]:
+def check_batch(
+    function: str, model: Any, images: Any, *, crops: bool = False
+) -> tuple[np.ndarray, tuple[int, int]]:
+    """Return images that the model takes, and the size that it takes; or raise. Crops may be of larger images."""
+    check_model(function, model)
+    shape = input_shape(function, model)
+    if not crops:
+        images = check_model_and_images(function, model, images)
+        if images.ndim != 4:
+            raise input_error(function, "model", "a model of images (height, width, channels)", model.name)
+        return images, images.shape[1:3]
+    if shape is None or len(shape) != 3 or shape[0] is None or shape[1] is None:
         raise input_error(function, "model", "of a fixed input size, for crops", shape)
-    fits = [
-        wanted is None or (given >= wanted if crops and axis < 2 else given == wanted)
-        for axis, (wanted, given) in enumerate(zip(shape[1:], images.shape[1:], strict=True))
-    ]
-    if not all(fits):
-        rule = f"{'at least ' if crops else ''}of the model's input shape {shape[1:]}"
-        raise input_error(function, "images", rule, images)
-    if not np.isfinite(images).all():
-        raise input_error(function, "images", "finite numbers", "NaN or infinity in it")
+    images = check_images(function, "images", images)
+    height, width, channels = images.shape[1:]
+    if height < shape[0] or width < shape[1] or shape[2] not in (None, channels):
+        raise input_error(function, "images", f"at least of the model's input shape {shape}", images)
+    return images, (shape[0], shape[1])
