@@ -115,14 +115,11 @@ def residual_block(residual_block: Any) -> str:
         if model.output_shape[1:] != expected:
             raise WrongAnswerError(f"{where} it returns {model.output_shape[1:]}; it must be {expected}.")
         changes = filters != 8 or stride != 1
-        projected = sum(weight.shape[:2] == (1, 1) for weight in model.weights if len(weight.shape) == 4)
-        if changes != bool(projected):
-            wrong = (
-                "the shortcut is not projected by a 1 x 1 convolution"
-                if changes
-                else "nothing has to be projected"
-            )
-            raise WrongAnswerError(f"{where}: {wrong}.")
+        projected = any(weight.shape[:2] == (1, 1) for weight in model.weights if len(weight.shape) == 4)
+        if changes and not projected:
+            raise WrongAnswerError(f"{where}: the shortcut is not projected by a 1 x 1 convolution.")
+        if projected and not changes:
+            raise WrongAnswerError(f"{where}: nothing has to be projected.")
         images = np.random.default_rng(0).normal(size=(2, 6, 6, 8)).astype("float32")
         model.set_weights([np.zeros_like(weight) for weight in model.get_weights()])
         given = networks.predictions("the block", model, images, output_shape=expected)

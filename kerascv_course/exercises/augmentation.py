@@ -48,30 +48,16 @@ def mix_two(mix_two: Any) -> str:
     for share in (0.7, 1.0, 0.25):
         result = answers.outcome("mix_two", mix_two, images[0], labels[0], images[1], labels[1], share)
         image, label = answers.parts("mix_two", result, ["image", "label"])
-        mistakes = [
-            ((1 - share) * images[0] + share * images[1], "the shares are swapped: `share` belongs to image i."),
-            (share * (images[0] + images[1]), "both images get `share`; the second one gets what is left of 1."),
-            ((images[0] + images[1]) / 2, "that is the mean, whatever the share is."),
-            (images[0], "that is image i alone."),
-            (images[0] + images[1], "the images are added whole, which is twice as bright."),
-        ]
-        right, otherwise = (
-            share * images[0] + (1 - share) * images[1],
-            f"with share {share} the image is not the formula's.",
-        )
-        answers.expect("the image of mix_two", image, right, mistakes, otherwise, tolerance=1e-5)
-        mistakes = [
-            (labels[0], "that is the label of image i alone: it must be mixed as the image is."),
-            (
-                (1 - share) * labels[0] + share * labels[1],
-                "the shares of the labels are swapped: `share` belongs to label i.",
-            ),
-        ]
-        right, otherwise = (
-            share * labels[0] + (1 - share) * labels[1],
-            f"with share {share} the label is not the formula's: mix it as the image.",
-        )
-        answers.expect("the label of mix_two", label, right, mistakes, otherwise)
+        for name, mixed, (first, second) in (("image", image, images), ("label", label, labels)):
+            mistakes = [
+                ((1 - share) * first + share * second, f"the shares are swapped: `share` belongs to {name} i."),
+                (share * (first + second), f"both {name}s get `share`; the second one gets what is left of 1."),
+                ((first + second) / 2, "that is the mean, whatever the share is."),
+                (first, f"that is {name} i alone: mix image and label, both in the same way."),
+                (first + second, f"the {name}s are added whole, which is twice as much."),
+            ]
+            right, otherwise = share * first + (1 - share) * second, f"with share {share} it is not the formula's."
+            answers.expect(f"the {name} of mix_two", mixed, right, mistakes, otherwise, tolerance=1e-5)
     return "images and labels are mixed with the same share."
 
 
@@ -89,18 +75,17 @@ def mirror_with_label(mirror_with_label: Any) -> str:
         image = np.zeros((8, width))
         image[row, column] = 1  # the eye
         result = answers.outcome("mirror_with_label", mirror_with_label, image, column, row)
-        answered = answers.parts("mirror_with_label", result, ["image", "column", "row"])
-        up_down = "the image is not mirrored from left to right: `image[:, ::-1]` is."
-        answers.expect("image", answered[0], image[:, ::-1], [], up_down)
-        stays = f"the row was {row}; mirroring from left to right leaves it."
-        answers.expect("row", answered[2], row, {}, stays)
+        mirrored, to_column, to_row = answers.parts("mirror_with_label", result, ["image", "column", "row"])
+        right = width - 1 - column
         mistakes = {
             width - column: f"column {column} of {width} went one too far: columns are counted from 0.",
             column: "the column stays where it was: in the mirrored image the eye is elsewhere.",
         }
-        right = width - 1 - column
-        otherwise = f"in an image of {width} columns the eye moved from column {column} to {right}."
-        answers.expect("column", answered[1], right, mistakes, otherwise)
+        not_mirrored = "the image is not mirrored from left to right: `image[:, ::-1]` is."
+        elsewhere = f"in an image of {width} columns the eye moved from column {column} to {right}."
+        answers.expect("image", mirrored, image[:, ::-1], [], not_mirrored)
+        answers.expect("row", to_row, row, {}, f"the row was {row}; mirroring from left to right leaves it.")
+        answers.expect("column", to_column, right, mistakes, elsewhere)
     return "in the mirrored image the eye is where the label says."
 
 

@@ -29,15 +29,13 @@ def counting(count_words: Any) -> str:
         nearest, k = distances.argmin(axis=1), len(vocabulary)
         right = np.bincount(nearest, minlength=k)
         normalised = "your histogram is normalised; here the counts themselves were asked for."
+        farthest = np.bincount(distances.argmax(axis=1), minlength=k)
         mistakes = [
             (np.bincount(nearest), f"there are {k} words: a word that is not used counts 0."),
             (nearest, "you have one number for each descriptor: its word. Count how often each occurs."),
             (right / right.sum(), normalised),
             (right / np.linalg.norm(right), normalised),
-            (
-                np.bincount(distances.argmax(axis=1), minlength=k),
-                "that counts the word that is farthest: `argmin`, not `argmax`.",
-            ),
+            (farthest, "that counts the word that is farthest: `argmin`, not `argmax`."),
         ]
         return right, mistakes, f"of {len(given)} descriptors {right.tolist()} are nearest to the words."
 

@@ -50,15 +50,8 @@ def five_blocks_less(last_block: Any, share_left: Any) -> str:
 def trained_blocks(unfrozen: Any) -> str:
     """Name the blocks that a step of a sweep trains."""
     names = ["mixed0", "mixed1", "mixed2", "mixed3"]
-    for count, start in (
-        (1, "input"),
-        (1, "head"),
-        (2, "input"),
-        (3, "head"),
-        (4, "head"),
-        (0, "input"),
-        (0, "head"),
-    ):
+    cases = [(1, "input"), (1, "head"), (2, "input"), (3, "head"), (4, "head"), (0, "input"), (0, "head")]
+    for count, start in cases:
         given = answers.outcome("unfrozen", unfrozen, list(names), count, start)
         call = f"`unfrozen(names, {count}, {start!r})`"
         if not isinstance(given, list | tuple) or not all(isinstance(name, str) for name in given):
@@ -122,12 +115,8 @@ def passes(plain: Any, cached: Any, views: Any) -> str:
 def area_by_pairs(area: Any) -> str:
     """Compute the area under a ROC curve from pairs of images."""
     rng = np.random.default_rng(3)
-    cases = [
-        ([0.8, 0.35], [0.1, 0.4]),
-        ([0.9, 0.6, 0.2], [0.5, 0.1]),
-        ([0.5, 0.5], [0.5, 0.2]),
-        (rng.uniform(0.2, 1, 30).round(1), rng.uniform(0, 0.8, 20).round(1)),
-    ]
+    many = rng.uniform(0.2, 1, 30).round(1), rng.uniform(0, 0.8, 20).round(1)
+    cases = [([0.8, 0.35], [0.1, 0.4]), ([0.9, 0.6, 0.2], [0.5, 0.1]), ([0.5, 0.5], [0.5, 0.2]), many]
     answers.expect_results("area", area, cases, count_pairs)
     return "the same as the area under the curve, without a curve."
 
@@ -138,19 +127,13 @@ def count_pairs(positives: np.ndarray, negatives: np.ndarray) -> tuple[float, li
     above, ties = np.mean(difference > 0), np.mean(difference == 0)
     right = float(above + ties / 2)
     accuracy = (np.sum(positives > 0.5) + np.sum(negatives <= 0.5)) / (len(positives) + len(negatives))
-    return (
-        right,
-        [
-            (above, "ties are missing: a tie counts one half; yours count nothing."),
-            (above + ties, "ties count one half, not 1; yours count whole."),
-            (1 - right, "the wrong way round: that is the share of the pairs in the wrong order."),
-            (right * difference.size, "that is the number of pairs. Divide by how many there are."),
-            (np.sum(difference > 0), "that is a number of pairs, without ties. Divide by how many there are."),
-            (accuracy, "that is an accuracy with the threshold 0.5. The area needs no threshold."),
-            (
-                np.mean(difference),
-                "that is the mean difference. Count the pairs; how far they are apart is nothing.",
-            ),
-        ],
-        f"it should be {right:.3f}; an area is from 0 to 1.",
-    )
+    mistakes = [
+        (above, "ties are missing: a tie counts one half; yours count nothing."),
+        (above + ties, "ties count one half, not 1; yours count whole."),
+        (1 - right, "the wrong way round: that is the share of the pairs in the wrong order."),
+        (right * difference.size, "that is the number of pairs. Divide by how many there are."),
+        (np.sum(difference > 0), "that is a number of pairs, without ties. Divide by how many there are."),
+        (accuracy, "that is an accuracy with the threshold 0.5. The area needs no threshold."),
+        (np.mean(difference), "that is the mean difference. Only the order of two values counts."),
+    ]
+    return right, mistakes, f"it should be {right:.3f}; an area is from 0 to 1."

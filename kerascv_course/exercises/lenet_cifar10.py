@@ -1,5 +1,6 @@
 """The exercises of the notebook 02_lenet_cifar10."""
 
+from collections.abc import Callable
 from itertools import product
 from typing import Any
 
@@ -78,74 +79,59 @@ def weight_sharing(uses_of_a_weight: Any) -> str:
 def lenet_rgb(lenet_rgb: Any) -> str:
     """Write LeNet-5 for CIFAR-10 (Boracchi)."""
     network = networks.model("lenet_rgb", lenet_rgb, input_shape=(32, 32, 3), output_shape=(10,))
-    count, right = network.count_params(), build_lenet5((32, 32, 3)).count_params()
+    lenet = build_lenet5((32, 32, 3))
+    count, right = network.count_params(), lenet.count_params()
+    reasons = {
+        136_886: "Its convolutions are padded: LeNet's are not.",
+        right - 6 - 16 - 120 - 84 - 10: "The biases are missing.",
+    }
     if count != right:
-        reasons = {
-            6 * (5 * 5 * 3 + 1) + 16 * (5 * 5 * 6 + 1) + (8 * 8 * 16 + 1) * 120 + 84 * 121 + 850: (
-                "Its convolutions are padded: LeNet's are not."
-            ),
-            right - 6 - 16 - 120 - 84 - 10: "The biases are missing.",
-        }
         reason = reasons.get(count, "Compare it with the table of the network above, layer by layer.")
         raise WrongAnswerError(f"It has {count:,} parameters; LeNet-5 for colour images has {right:,}. {reason}")
     images = np.random.default_rng(0).normal(size=(8, 32, 32, 3)).astype("float32")
     given = networks.predictions("lenet_rgb", network, images, output_shape=(10,))
     weights = [ops.convert_to_numpy(weight) for weight in network.get_weights()]
-    shapes = [weight.shape for weight in build_lenet5((32, 32, 3)).get_weights()]
+    shapes = [weight.shape for weight in lenet.get_weights()]
     if [weight.shape for weight in weights] != shapes:
         raise WrongAnswerError(
             f"The parameters are as many, but not in the layers of LeNet-5. Its weights: {shapes}."
         )
     if np.ptp(given, axis=0).max() < 1e-6:
         raise WrongAnswerError("It answers the same to every image. Are its weights all zero?")
-    for pool, dense, convolution, head in product(
-        ("average", "max"),
-        ("relu", "tanh", "sigmoid", "linear"),
-        ("tanh", "relu", "sigmoid", "linear"),
-        ("softmax", "linear", "sigmoid"),
-    ):
-        if np.allclose(given, _lenet(images, weights, pool, convolution, dense, head), atol=1e-4):
-            break
-    else:
+    found = _activations(images, weights, given)
+    if found is None:
         raise WrongAnswerError(
             "The parameters are right, the answers are not those of LeNet-5. Is a layer missing or elsewhere?"
         )
-    _say_what_differs(pool, convolution, dense, head)
-    return "62,006 parameters, and the answers of LeNet-5."
-
-
-def _say_what_differs(pool: str, convolution: str, dense: str, head: str) -> None:
+    pool, convolution, dense, head = found
     if head != "softmax":
         raise WrongAnswerError(
             f"Its outputs are no probabilities: the last layer has the activation {head}, not softmax."
         )
-    if pool == "max":
+    if pool is ops.max_pool:
         raise WrongAnswerError("It takes the maximum where LeNet-5 takes the average.")
     if convolution != "tanh":
         raise WrongAnswerError(f"Its convolutions have the activation {convolution}; LeNet-5 has tanh.")
     if dense != "relu":
         raise WrongAnswerError(f"Its hidden dense layers have the activation {dense}; here LeNet-5 has relu.")
+    return "62,006 parameters, and the answers of LeNet-5."
 
 
-def _lenet(
-    images: np.ndarray, weights: list[np.ndarray], pool: str, convolution: str, dense: str, head: str
-) -> np.ndarray:
-    """Compute LeNet-5 or a variation of it from its weights."""
-    activations = {
-        "tanh": ops.tanh,
-        "relu": ops.relu,
-        "sigmoid": ops.sigmoid,
-        "linear": lambda x: x,
-        "softmax": ops.softmax,
-    }
-    pooling = ops.average_pool if pool == "average" else ops.max_pool
-    x = ops.convert_to_tensor(images)
-    for kernel, bias in zip(weights[0:4:2], weights[1:4:2], strict=True):
-        x = pooling(activations[convolution](ops.conv(x, kernel) + bias), 2, 2)
-    x = ops.reshape(x, (len(images), -1))
-    for kernel, bias, name in zip(weights[4::2], weights[5::2], (dense, dense, head), strict=True):
-        x = activations[name](ops.matmul(x, kernel) + bias)
-    return np.asarray(ops.convert_to_numpy(x))
+def _activations(
+    images: np.ndarray, weights: list[np.ndarray], given: np.ndarray
+) -> tuple[Callable[..., Any], str, str, str] | None:
+    """Return the pooling and the activations with which LeNet-5 of these weights gives these answers."""
+    for pool, convolution in product((ops.average_pool, ops.max_pool), ("tanh", "relu", "sigmoid", "linear")):
+        maps = ops.convert_to_tensor(images)
+        for kernel, bias in (weights[0:2], weights[2:4]):
+            maps = pool(keras.activations.get(convolution)(ops.conv(maps, kernel) + bias), 2, 2)
+        for dense, head in product(("relu", "tanh", "sigmoid", "linear"), ("softmax", "linear", "sigmoid")):
+            x = ops.reshape(maps, (len(images), -1))
+            for kernel, bias, name in zip(weights[4::2], weights[5::2], (dense, dense, head), strict=True):
+                x = keras.activations.get(name)(ops.matmul(x, kernel) + bias)
+            if np.allclose(given, ops.convert_to_numpy(x), atol=1e-4):
+                return pool, convolution, dense, head
+    return None
 
 
 @sheet.exercise(
@@ -188,7 +174,7 @@ def compile_arguments(compile_arguments: Any) -> str:
 )
 def small_networks(small_networks: Any) -> str:
     """Beat a linear classifier with a third of its parameters, with each of two seeds."""
-    if isinstance(small_networks, keras.Model) or not isinstance(small_networks, list | tuple):
+    if not isinstance(small_networks, list | tuple):
         raise WrongAnswerError(
             "`small_networks` must be the list of trained networks that the cell makes, one for each seed."
         )

@@ -21,14 +21,7 @@ summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
 )
 def one_cycle_by_hand(rate_at: Any) -> str:
     """Write the rate of one cycle (Smith, 2018)."""
-    cases = [
-        (0, 100, 0.1, 1.0, 0.25),
-        (5, 100, 0.1, 1.0, 0.25),
-        (25, 100, 0.1, 1.0, 0.25),
-        (100, 100, 0.1, 1.0, 0.25),
-        (55, 100, 0.1, 1.0, 0.25),
-        (30, 60, 0.02, 0.4, 0.75),
-    ]
+    cases = [(step, 100, 0.1, 1.0, 0.25) for step in (0, 5, 25, 100, 55)] + [(30, 60, 0.02, 0.4, 0.75)]
     answers.expect_results("rate_at", rate_at, cases, _one_cycle, tolerance=1e-4)
     return "two straight lines that meet at the peak."
 
@@ -135,21 +128,15 @@ def grad_cam_by_hand(heatmap: Any) -> str:
 
     def solve(maps: np.ndarray, gradients: np.ndarray) -> tuple[np.ndarray, list[tuple[np.ndarray, str]], str]:
         weights = gradients.mean(axis=(0, 1))
-        right = np.maximum(maps @ weights, 0)
-        each_place = np.maximum((maps * gradients).sum(axis=2), 0)
-        swapped = np.maximum(gradients @ maps.mean(axis=(0, 1)), 0)
+        right, cut = np.maximum(maps @ weights, 0), "the weighted maps are cut off one by one: first add them."
+        unweighted = "that is the mean of the maps, without weights: what is seen, not what speaks for the class."
+        each_place = "the gradients are averaged first: one weight for each map, not one for each place."
         mistakes = [
             (maps @ weights, "what is below 0 is not cut off."),
-            (each_place, "the gradients are averaged first: one weight for each map, not one for each place."),
-            (swapped, "the maps and the gradients have changed places."),
-            (
-                np.maximum(maps * weights, 0).sum(axis=2),
-                "the weighted maps are cut off one by one: first add them, then cut off.",
-            ),
-            (
-                maps.mean(axis=2),
-                "that is the mean of the maps, without weights: whatever is seen, not what speaks for the class.",
-            ),
+            (np.maximum((maps * gradients).sum(axis=2), 0), each_place),
+            (np.maximum(gradients @ maps.mean(axis=(0, 1)), 0), "the maps and the gradients have changed places."),
+            (np.maximum(maps * weights, 0).sum(axis=2), cut),
+            (maps.mean(axis=2), unweighted),
             (right / right.max(), "it is divided by its maximum already."),
             (20 * right, "the weights are the sums of the gradients; their means were asked for."),
             (right / 3, "the weighted maps are added; you take their mean."),

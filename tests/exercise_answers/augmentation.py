@@ -42,11 +42,17 @@ WRONG = {
         (lambda: ({"shift"},), "There is no shift: the names are half a turn, mirror"),
     ],
     "mix_two": [
-        (lambda: (lambda a, x, b, y, s: ((1 - s) * a + s * b, s * x + (1 - s) * y),), "The shares are swapped"),
-        (lambda: (lambda a, x, b, y, s: (s * a + (1 - s) * b, x),), "that is the label of image i alone"),
+        (
+            lambda: (lambda a, x, b, y, s: ((1 - s) * a + s * b, s * x + (1 - s) * y),),
+            "The shares are swapped: `share` belongs to image i",
+        ),
+        (lambda: (lambda a, x, b, y, s: (s * a + (1 - s) * b, x),), "that is label i alone"),
         (lambda: (lambda a, x, b, y, s: (s * a + s * b, s * x + s * y),), "Both images get `share`"),
         (lambda: (lambda a, x, b, y, s: ((a + b) / 2, (x + y) / 2),), "That is the mean"),
-        (lambda: (lambda a, x, b, y, s: (s * a + (1 - s) * b, (1 - s) * x + s * y),), "labels are swapped"),
+        (
+            lambda: (lambda a, x, b, y, s: (s * a + (1 - s) * b, (1 - s) * x + s * y),),
+            "the shares are swapped: `share` belongs to label i",
+        ),
         (lambda: (lambda a, x, b, y, s: s * a + (1 - s) * b,), "must return two things"),
         (lambda: (lambda a, x, b, y, s: (s * a + (1 - s) * b, 2),), "it must have (3,)"),
     ],

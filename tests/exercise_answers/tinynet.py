@@ -101,7 +101,7 @@ WRONG = {
         (lambda: (lambda a, b: np.mean(pairs(a, b) >= 0),), "yours count whole"),
         (lambda: (lambda a, b: np.mean(pairs(b, a) > 0),), "in the wrong order"),
         (lambda: (lambda a, b: np.sum(pairs(a, b) > 0),), "Divide by how many there are"),
-        (lambda: (lambda a, b: np.mean(pairs(a, b)),), "how far they are apart"),
+        (lambda: (lambda a, b: np.mean(pairs(a, b)),), "Only the order of two values counts"),
         (lambda: (lambda a, b: a > b[: len(a)].max(),), "must be a number"),
     ],
     "grad_cam_by_hand": [
