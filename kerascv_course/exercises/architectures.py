@@ -116,6 +116,8 @@ def residual_block(residual_block: Any) -> str:
             raise WrongAnswerError(f"{where} it returns {model.output_shape[1:]}; it must be {expected}.")
         changes = filters != 8 or stride != 1
         projected = any(weight.shape[:2] == (1, 1) for weight in model.weights if len(weight.shape) == 4)
+        if sum(weight.shape[:2] == (3, 3) for weight in model.weights if len(weight.shape) == 4) != 2:
+            raise WrongAnswerError(f"{where}: it has two convolutions of 3 x 3 beside the shortcut.")
         if changes and not projected:
             raise WrongAnswerError(f"{where}: the shortcut is not projected by a 1 x 1 convolution.")
         if projected and not changes:

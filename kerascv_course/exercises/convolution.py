@@ -53,16 +53,16 @@ def count_parameters(parameters_first: Any, parameters_second: Any) -> str:
 def output_size(output_size: Any) -> str:
     """Repair the formula of the output size, which the slides round up (Manco CNN)."""
     cases = [
-        (6, 3, 2, 0, 1),
-        (32, 5, 1, 0, 1),
-        (227, 11, 4, 0, 1),
-        (224, 7, 2, 3, 1),
-        (10, 3, 3, 1, 1),
-        (20, 3, 2, 1, 2),
+        (6, 3, {"stride": 2}),
+        (32, 5, {}),
+        (227, 11, {"stride": 4}),
+        (224, 7, {"stride": 2, "padding": 3}),
+        (10, 3, {"stride": 3, "padding": 1}),
+        (20, 3, {"stride": 2, "padding": 1, "dilation": 2}),
     ]
-    for size, kernel, stride, padding, dilation in cases:
-        call = {"stride": stride, "padding": padding, "dilation": dilation}
-        right = conv_output_size(size, kernel, **call)
+    for size, kernel, options in cases:
+        stride, padding, dilation = ({"stride": 1, "padding": 0, "dilation": 1} | options).values()
+        right = conv_output_size(size, kernel, **options)
         free = size + 2 * padding - dilation * (kernel - 1) - 1
         mistakes = {
             math.ceil(free / stride)
@@ -74,9 +74,9 @@ def output_size(output_size: Any) -> str:
                 "the kernel reaches over dilation * (kernel_size - 1) + 1 pixels."
             ),
         }
-        result = answers.outcome("output_size", output_size, size, kernel, **call)
+        result = answers.outcome("output_size", output_size, size, kernel, **options)
         otherwise = f"Keras gives {right}. Which positions can the kernel take?"
-        answers.expect(answers.called("output_size", size, kernel, **call), result, right, mistakes, otherwise)
+        answers.expect(answers.called("output_size", size, kernel, **options), result, right, mistakes, otherwise)
     return f"the function agrees with Keras in all {len(cases)} cases."
 
 

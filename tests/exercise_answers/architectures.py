@@ -54,6 +54,7 @@ WRONG = {
         (lambda: (pooled_shortcut,), "the shortcut is not projected by a 1 x 1 convolution"),
         (lambda: (lambda x, filters, stride: None,), "returns nothing: does it lack a `return`?"),
         (lambda: (lambda x: x,), "stops with `TypeError"),
+        (lambda: (single_convolution,), "it has two convolutions of 3 x 3 beside the shortcut"),
         (lambda: (lambda x, filters, stride: 3,), "it returns no tensor made of its input"),
     ],
     "for_a_phone": [
@@ -104,6 +105,11 @@ def without_addition(x, filters, stride):
     if x.shape[-1] != filters or stride != 1:
         return repaired(x, filters, stride)
     return layers.ReLU()(branch(x, filters, stride))
+
+
+def single_convolution(x, filters, stride):
+    shortcut = projection(x, filters, stride) if x.shape[-1] != filters or stride != 1 else x
+    return layers.ReLU()(layers.Add()([shortcut, layers.Conv2D(filters, 3, stride, padding="same")(x)]))
 
 
 def without_stride(x, filters, stride):
