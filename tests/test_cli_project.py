@@ -24,7 +24,7 @@ def files_below(folder: Path) -> list[str]:
 
 @pytest.mark.smoke
 @pytest.mark.parametrize("folder", ["mine", "made/on/the way", "empty"])
-def test_a_new_project_is_the_students_notebook_and_a_folder_for_data_alone(tmp_path, monkeypatch, capsys, folder):
+def test_a_new_project_is_the_template_alone_and_a_folder_for_data(tmp_path, monkeypatch, capsys, folder):
     monkeypatch.chdir(tmp_path)
     Path("empty").mkdir()
     assert cli.main(["new-project", folder]) == 0
@@ -32,8 +32,13 @@ def test_a_new_project_is_the_students_notebook_and_a_folder_for_data_alone(tmp_
     assert sorted(path.name for path in Path(folder).iterdir()) == ["data", "project.ipynb"]
     written = nbformat.read(Path(folder) / "project.ipynb", as_version=4)
     nbformat.validate(written)
-    expected = student_notebook(find_source("15_project_template"))
-    assert [cell.source for cell in written.cells] == [cell.source for cell in expected.cells]
+    course = [cell.source for cell in student_notebook(find_source("15_project_template")).cells]
+    *template, summary = [cell.source for cell in written.cells]
+    assert template == course[: len(template)]
+    assert course[len(template)].startswith("## Appendix")
+    assert "Report:" in summary
+    assert written.cells[-1].metadata.tags == ["summary"]
+    assert not any(word in cell for cell in [*template, summary] for word in ("sea lion", "xercise", "ex."))
     assert not any(cell.get("outputs") for cell in written.cells)
     readme = (Path(folder) / "data" / "README.txt").read_text(encoding="utf-8")
     assert "data/train/cat/one.jpg" in readme
@@ -201,6 +206,7 @@ def test_a_project_with_photographs_ends_in_a_report_of_them(smoke_run, capsys):
     assert "1 training images were also in the test set" in report
     assert "train/dots/broken.jpg" in report
     assert "By hand: bag of visual words" in report
+    assert "Report: " in nbformat.read("mine/project_executed.ipynb", as_version=4).cells[-1].outputs[0].text
 
 
 @pytest.mark.slow

@@ -1,11 +1,11 @@
-"""Parcels and aerial images: features against boxes measured by hand, and what the generators promise."""
+"""Parcels: features against boxes measured by hand, and what the generator promises."""
 
 import numpy as np
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 
 from kerascv_course.classic import ParcelFeatures
-from kerascv_course.datasets import ImageDataset, load_aerial, load_parcels
+from kerascv_course.datasets import ImageDataset, load_parcels
 
 
 def box(height: int, width: int, level: float, side: int = 40) -> np.ndarray:
@@ -150,79 +150,12 @@ def test_every_map_shows_a_parcel_away_from_the_border(parcels):
         assert touches.mean() < 0.05
 
 
-@pytest.mark.smoke
-def test_aerial_images_have_their_animals_where_the_dots_are():
-    aerial = load_aerial(3, image_size=160, seed=1)
-    assert aerial.images.shape == (3, 160, 160, 3)
-    assert aerial.counts.shape == (3, 6)
-    assert aerial.counts[:, 0].tolist() == [0, 0, 0]
-    assert aerial.counts.sum(axis=1).tolist() == [len(dots) for dots in aerial.dots]
-    for image, dots in zip(aerial.images.astype(int), aerial.dots, strict=True):
-        assert set(dots[:, 0]) <= {1, 2, 3, 4, 5}
-        assert dots[:, 1:].min() >= 16
-        assert dots[:, 1:].max() <= 160 - 17
-        apart = np.abs(dots[:, None, 1:] - dots[None, :, 1:]).max(axis=2) + 99 * np.eye(len(dots))
-        assert apart.min() > 3
-        males = dots[dots[:, 0] == 1]  # dark brown, red above blue, where sand is bright and water blue
-        for _, x, y in males:
-            middle = image[y - 1 : y + 2, x - 1 : x + 2].mean(axis=(0, 1))
-            assert middle.mean() < 85
-            assert middle[0] > middle[2]
-
-
-def test_aerial_images_are_the_same_for_a_seed():
-    few, more = load_aerial(2, image_size=96, seed=3), load_aerial(3, image_size=96, seed=3)
-    np.testing.assert_array_equal(few.images, more.images[:2])
-    np.testing.assert_array_equal(few.dots[1], more.dots[1])
-    assert (few.images != load_aerial(2, image_size=96, seed=4).images).any()
-    assert (
-        repr(few) == f"<AerialImages: 2 images, {few.counts.sum()} animals, from a generator, synthetic (seed 3)>"
-    )
-
-
-def places_of(image: np.ndarray, patches: np.ndarray) -> list[tuple[int, int]]:
-    """Return x and y of the middle of each patch that is in the image, wherever that is."""
-    size = patches.shape[1]
-    found = []
-    for patch in patches:
-        corners = np.argwhere((image[: -size + 1, : -size + 1] == patch[0, 0]).all(axis=2))
-        fits = [(y, x) for y, x in corners.tolist() if (image[y : y + size, x : x + size] == patch).all()]
-        found.append((fits[0][1] + size // 2, fits[0][0] + size // 2) if fits else (-1, -1))
-    return found
-
-
-def test_patches_show_the_animal_of_their_label_and_the_background_none():
-    aerial = load_aerial(3, image_size=128, seed=2)
-    data = aerial.patches(16, test_images=1, jitter=3)
-    dots = aerial.dots[2]
-    places = places_of(aerial.images[2], data.x_test)
-    assert (-1, -1) not in places  # all test patches are of the last image
-    assert set(places_of(aerial.images[2], data.x_train[:40])) == {(-1, -1)}  # and none for training
-    for place, label in zip(places, data.y_test, strict=True):
-        distance = np.abs(dots[:, 1:] - place).max(axis=1)
-        if label == 0:
-            assert distance.min() >= 8
-        else:
-            assert distance[dots[:, 0] == label].min() <= 3
-    assert (np.bincount(data.y_test, minlength=6)[1:] == aerial.counts[2, 1:]).all()
-    assert 0 < (data.y_test == 0).sum() <= len(dots)
-    np.testing.assert_array_equal(data.x_train, aerial.patches(16, test_images=1, jitter=3).x_train)
-
-
 @pytest.mark.parametrize(
     ("call", "error", "texts"),
     [
         (lambda: load_parcels(15), ValueError, ["count", "load_parcels", "15"]),
         (lambda: load_parcels(seed=-1), ValueError, ["seed", "load_parcels"]),
         (lambda: load_parcels(20.0), TypeError, ["count", "20.0"]),
-        (lambda: load_aerial(0), ValueError, ["count", "load_aerial"]),
-        (lambda: load_aerial(image_size=95), ValueError, ["image_size", "96"]),
-        (lambda: load_aerial(seed="a"), TypeError, ["seed"]),
-        (lambda: load_aerial(1, image_size=96).patches(), ValueError, ["images", "two or more"]),
-        (lambda: load_aerial(2, image_size=96).patches(34), ValueError, ["size", "from 8 to 32"]),
-        (lambda: load_aerial(2, image_size=96).patches(15), ValueError, ["size", "even"]),
-        (lambda: load_aerial(2, image_size=96).patches(test_images=2), ValueError, ["test_images", "from 1 to 1"]),
-        (lambda: load_aerial(2, image_size=96).patches(16, jitter=5), ValueError, ["jitter", "from 0 to 4"]),
     ],
 )
 def test_what_is_wrong_with_a_generator_is_named(call, error, texts):

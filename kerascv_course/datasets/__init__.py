@@ -1,6 +1,5 @@
 """The data layer: records of images, where they come from, and what is done about a network that fails."""
 
-from kerascv_course.datasets.aerial import AerialImages, load_aerial
 from kerascv_course.datasets.cache import cache_folder
 from kerascv_course.datasets.cifar10 import find_cifar10, load_cifar10
 from kerascv_course.datasets.digits import load_digits
@@ -16,7 +15,6 @@ from kerascv_course.datasets.split import split_validation
 from kerascv_course.datasets.weights import BackboneWeights, find_backbone_weights
 
 __all__ = [
-    "AerialImages",
     "BackboneWeights",
     "Duplicate",
     "ImageDataset",
@@ -28,7 +26,6 @@ __all__ = [
     "find_cifar10",
     "image_folder_pipeline",
     "load",
-    "load_aerial",
     "load_cifar10",
     "load_digits",
     "load_faces",

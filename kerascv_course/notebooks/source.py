@@ -5,7 +5,9 @@ A source is a Python file in the percent format. Beside ordinary cells it has ce
 * `exercise`: becomes three cells: the question, the code with or without the solution, and the check; `marks`
   describes it;
 * `solution`: a whole cell for the solved notebook alone; after an exercise it is its explanation;
-* `summary`: the last code cell, whose output `kerascv-course run` repeats.
+* `summary`: the last code cell, whose output `kerascv-course run` repeats;
+* `appendix`: a cell that `kerascv-course new-project` leaves out, as it does exercises, solutions and the summary;
+* `template`: a cell that it alone writes, in place of the summary.
 """
 
 import re
@@ -21,7 +23,7 @@ from kerascv_course import __version__
 from kerascv_course._validation import input_error
 from kerascv_course.notebooks.marks import SOLUTION_BEGIN, STUDENT_MARK, is_mark, read_exercise, source_folder
 
-TAGS = frozenset({"exercise", "solution", "summary"})
+TAGS = frozenset({"exercise", "solution", "summary", "appendix", "template"})
 _EXERCISES = re.compile(r"^from kerascv_course\.exercises import \w+ as ex$", flags=re.MULTILINE)
 
 
@@ -127,13 +129,30 @@ def solved_notebook(source: Source, *, repository: str = "") -> nbformat.Noteboo
     return _notebook(source, repository, solved=True, solutions=True)
 
 
+def project_notebook(source: Source) -> nbformat.NotebookNode:
+    """Return a student's own project: the notebook without its appendix, its exercises and the words about them.
+
+    Args:
+        source: The notebook's source.
+
+    Returns:
+        The notebook.
+
+    Raises:
+        ValueError: If the source breaks a rule of the format.
+    """
+    return _notebook(source, "", solved=False, solutions=True, project=True)
+
+
 def repository_address(pyproject: Path) -> str:
     """Return the public address that `pyproject.toml` sets, without a final slash; empty where it sets none."""
     settings = tomllib.loads(pyproject.read_text(encoding="utf-8")).get("tool", {}).get("kerascv_course", {})
     return str(settings.get("repository", "")).rstrip("/")
 
 
-def _notebook(source: Source, repository: str, *, solved: bool, solutions: bool) -> nbformat.NotebookNode:
+def _notebook(
+    source: Source, repository: str, *, solved: bool, solutions: bool, project: bool = False
+) -> nbformat.NotebookNode:
     written = jupytext.reads(source.path.read_text(encoding="utf-8"), fmt="py:percent")
     folder = "notebooks/solutions" if solved else "notebooks"
     cells = [*_badge(source, repository, folder), nbformat.v4.new_code_cell(_installation(repository))]
@@ -145,6 +164,9 @@ def _notebook(source: Source, repository: str, *, solved: bool, solutions: bool)
             raise ValueError(f"Unknown tag {sorted(unknown)} in {where}. Known: {', '.join(sorted(TAGS))}.")
         if "solution" in tags and not solved:
             continue
+        if ({"exercise", "appendix", "summary"} if project else {"template"}) & set(tags):
+            continue
+        tags = ["summary" if tag == "template" else tag for tag in tags]
         if "exercise" in tags:
             exercises += 1
             cells += _exercise(cell.source, where, exercises, solved=solved, solutions=solutions)

@@ -223,9 +223,16 @@ def go_back():
 def search(hypermodel):
     """Run what is missing of the search, and return KerasTuner's tuner."""
     go_back()
-    tuner = KeptSearch(hypermodel, objective="val_accuracy", max_trials=knobs["trials"], seed=1,
-                       max_consecutive_failed_trials=knobs["trials"], directory=folder, project_name="search",
-                       overwrite=False)  # fmt: skip
+    tuner = KeptSearch(
+        hypermodel,
+        objective="val_accuracy",
+        max_trials=knobs["trials"],
+        seed=1,
+        max_consecutive_failed_trials=knobs["trials"],
+        directory=folder,
+        project_name="search",
+        overwrite=False,
+    )
     tuner.search(*train, validation_data=held_out)
     return tuner
 
@@ -342,8 +349,15 @@ top = trials[: knobs["repeated"]]
 drawn = [trial.hyperparameters.values for trial in top]
 variants = {named(values): partial(make_model, **values) for values in drawn}
 seeds = range(101, 101 + knobs["seeds"])
-again = compare(variants, train, validation_data=held_out, epochs=knobs["epochs"], batch_size=knobs["batch"],
-                seeds=seeds, verbose=0)  # fmt: skip
+again = compare(
+    variants,
+    train,
+    validation_data=held_out,
+    epochs=knobs["epochs"],
+    batch_size=knobs["batch"],
+    seeds=seeds,
+    verbose=0,
+)
 
 repeated = [
     [max(run.history["val_accuracy"]) for run in again.runs if run.variant == variant and not run.error]
@@ -361,8 +375,15 @@ for place, (trial, found) in enumerate(zip(top, repeated, strict=True)):
     label = (None, None, None) if place else ("in the search", "other seeds", "their mean")
     axis.plot(trial.score, place, "*", color="#D55E00", markersize=14, label=label[0])
     axis.plot(found, [place + 0.15] * len(found), "o", color="#0072B2", alpha=0.7, label=label[1])
-    axis.plot(np.mean(found) if found else np.nan, place + 0.15, "|", color="#0072B2", markersize=20,
-              markeredgewidth=2, label=label[2])  # fmt: skip
+    axis.plot(
+        np.mean(found) if found else np.nan,
+        place + 0.15,
+        "|",
+        color="#0072B2",
+        markersize=20,
+        markeredgewidth=2,
+        label=label[2],
+    )
 axis.set_yticks(range(len(top)), [f"{place}. {variant}" for place, variant in enumerate(variants, start=1)])
 axis.set(ylim=(len(top) - 0.4, -0.6), xlabel="accuracy on held-out images")
 axis.set_title(f"{data.name}; epochs: {knobs['epochs']}", fontsize=9)
@@ -412,8 +433,15 @@ print("the course's best:", named(COURSE_BEST))
 print("our search's best:", named(ours) + (" (the same)" if ours == COURSE_BEST else ""))
 finalists = {"the course's": partial(make_model, **COURSE_BEST), "our search's": partial(make_model, **ours)}
 final_seeds = range(201, 201 + knobs["final_seeds"])
-final = compare(finalists, train, validation_data=test, epochs=knobs["final_epochs"], batch_size=knobs["batch"],
-                seeds=final_seeds, verbose=0)  # fmt: skip
+final = compare(
+    finalists,
+    train,
+    validation_data=test,
+    epochs=knobs["final_epochs"],
+    batch_size=knobs["batch"],
+    seeds=final_seeds,
+    verbose=0,
+)
 display(final)
 about = f"On {len(test[0]):,} test images, {data.name}; epochs: {knobs['final_epochs']}, seeds: {len(final_seeds)}"
 display(plotting.plot_experiment(final, caption=about))
@@ -430,8 +458,8 @@ print(f"the course's best is better than what we found: {conclusion.conclusion.u
 # ## The same search in two processes, or on two machines
 #
 # Trials do not need each other, so several processes can share them. KerasTuner has a *chief* that hands out the
-# trials, and *workers* that run them. Nothing is written for that: all of them run the same script. Three
-# variables of the environment say who is who.
+# trials, and *workers* that run them. All of them run the same script, and
+# three variables of the environment say who is who.
 #
 # | variable | chief | workers |
 # |---|---|---|

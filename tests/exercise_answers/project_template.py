@@ -19,7 +19,7 @@ RIGHT = {
     ],
     "label_kept": [lambda: ({"a", "b"},), lambda: (["B", " a"],), lambda: ("a, b",)],
     "false_animals": [lambda: (3481, 34.51), lambda: (np.int64(59**2), 35)],
-    "images_needed": [lambda: (0.03, 900), lambda: ((0.9 * 0.1 / 100) ** 0.5, round(0.09 / 0.01**2))],
+    "images_needed": [lambda: (0.03, 900), lambda: ((0.9 * 0.1 / 100) ** 0.5, 0.9 * 0.1 / 0.01**2)],
 }
 
 UNTOUCHED = {
