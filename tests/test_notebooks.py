@@ -210,7 +210,7 @@ CHECK = "\nex.one.check(x)\n"
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('# %% tags=["excercise"]\nx = 1\n', "Unknown tag ['excercise'] in cell 1 of 07_bad.py. Known: exercise,"),
+        ('# %% tags=["excercise"]\nx = 1\n', "Unknown tag ['excercise'] in cell 1 of 07_bad.py. Known: appendix,"),
         (f"{EXERCISE}# solution\nx = 1\n{CHECK}", "`# solution` without its counterpart in cell 2 of 07_bad.py"),
         (
             f"{EXERCISE}# solution\nx = 1\n# solution\ny = 1\n# end solution\n{CHECK}",

@@ -551,7 +551,9 @@ if done < 6:
         print(f"--- {name}", *(folder / f"{name}.log").read_text().splitlines()[-5:], sep="\n")
 
 # %% [markdown]
-# A worker that dies takes one trial with it; the next start of the same search repeats it. Two workers on two
+# A worker that dies takes one trial with it; the next start of the same search repeats it. This script keeps no copy
+# of its records: where the chief stops with a `JSONDecodeError`, half a file is left, and you delete the folder
+# `my_search`. Two workers on two
 # processor cores gain less than one would hope, since one training already uses both. Two machines or two GPUs are
 # what it is made for: there you start the script on each, with the three variables and a folder that all of them
 # see.
