@@ -458,8 +458,8 @@ print(f"the course's best is better than what we found: {conclusion.conclusion.u
 # ## The same search in two processes, or on two machines
 #
 # Trials do not need each other, so several processes can share them. KerasTuner has a *chief* that hands out the
-# trials, and *workers* that run them. All of them run the same script, and
-# three variables of the environment say who is who.
+# trials, and *workers* that run them. All of them run the same script, and three variables of the environment say
+# who is who.
 #
 # | variable | chief | workers |
 # |---|---|---|
@@ -551,12 +551,13 @@ if done < 6:
         print(f"--- {name}", *(folder / f"{name}.log").read_text().splitlines()[-5:], sep="\n")
 
 # %% [markdown]
-# A worker that dies takes one trial with it; the next start of the same search repeats it. This script keeps no copy
-# of its records: where the chief stops with a `JSONDecodeError`, half a file is left, and you delete the folder
-# `my_search`. Two workers on two
-# processor cores gain less than one would hope, since one training already uses both. Two machines or two GPUs are
-# what it is made for: there you start the script on each, with the three variables and a folder that all of them
-# see.
+# A worker that dies takes one trial with it; the next start of the same search repeats it. This script keeps no
+# copy of its records. If the chief stops with a `JSONDecodeError`, it found half a file: delete `my_search`, and
+# start again.
+#
+# Two workers on two processor cores gain less than one would hope, since one training already uses both. Two
+# machines or two GPUs are what it is made for: there you start the script on each, with the three variables and a
+# folder that all of them see.
 #
 # ## What we saw
 #
