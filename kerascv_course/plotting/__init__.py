@@ -1,8 +1,9 @@
 """Figures of the course: arrays and records in, a Matplotlib figure out.
 
 Each function returns the `matplotlib.figure.Figure` that it drew; nothing is printed or written. The text is 9
-points high or higher, the width is 9 inches or less (a confusion matrix of more than 14 classes is wider, so that
-its numbers stay readable), and no figure needs red to be told from green.
+points high or higher, the width is 8 inches or less (a confusion matrix of many classes is wider, so that its
+numbers stay readable), and no figure needs red to be told from green. Colour maps, colours and sizes of all
+figures stand in `plotting/style.py`.
 
 Where the figure appears:
 
@@ -16,15 +17,19 @@ The user's global settings (`matplotlib.rcParams`) are left alone.
 """
 
 from kerascv_course.plotting.classic import plot_keypoints, plot_visual_words, plot_word_histogram
-from kerascv_course.plotting.curves import plot_confusion_matrix, plot_history
-from kerascv_course.plotting.evaluation import plot_calibration_curve, plot_roc_curves, plot_unfreeze_sweep
-from kerascv_course.plotting.experiments import plot_experiment
-from kerascv_course.plotting.heatmaps import plot_heatmaps
-from kerascv_course.plotting.images import plot_feature_maps, plot_filters, plot_image_table, plot_images
+from kerascv_course.plotting.curves import plot_history, plot_learning_rate_finder, plot_schedule
+from kerascv_course.plotting.evaluation import plot_calibration_curve, plot_confusion_matrix, plot_roc_curves
+from kerascv_course.plotting.experiments import plot_experiment, plot_unfreeze_sweep
+from kerascv_course.plotting.images import (
+    plot_feature_maps,
+    plot_filters,
+    plot_heatmaps,
+    plot_image_table,
+    plot_images,
+)
 from kerascv_course.plotting.interactive_map import InteractiveMap, plot_interactive_map
 from kerascv_course.plotting.latent import plot_image_mosaic, plot_latent_map, plot_retrieval
 from kerascv_course.plotting.networks import plot_architecture, plot_model_costs
-from kerascv_course.plotting.schedules import plot_learning_rate_finder, plot_schedule
 from kerascv_course.plotting.statistics import plot_activation_histograms, plot_activation_statistics
 
 __all__ = [

@@ -3,15 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from kerascv_course._validation import input_error
-from kerascv_course.plotting.images import _check_columns, _check_images, _grid
-from kerascv_course.plotting.style import COLORS, WIDTH, check_texts, styled, with_caption, wrap
+from kerascv_course._validation import as_numbers, input_error
+from kerascv_course.plotting import style
+from kerascv_course.plotting.grid import check_images, draw_grid
+from kerascv_course.plotting.style import check_texts, panels, styled, with_caption, wrap
 
 _MAX_POINTS = 5000
 _MAX_BARS = 8
@@ -40,36 +40,35 @@ def plot_keypoints(image: Any, positions: Any, sizes: Any = None, *, caption: st
         2
     """
     function = "plot_keypoints"
-    (picture,) = _check_images([image], function, "image")
-    points = np.asarray(positions, "float64").reshape(-1, 2) if not len(positions) else np.asarray(positions)
-    if points.ndim != 2 or points.shape[1] != 2 or len(points) > _MAX_POINTS or not np.isfinite(points).all():
-        rule = f"an array (points, 2) of at most {_MAX_POINTS} finite positions, y and x"
+    (picture,) = check_images(function, "image", [image])
+    rule = f"an array (points, 2) of at most {_MAX_POINTS} finite positions, y and x"
+    points = as_numbers(function, "positions", positions, rule)
+    points = points.reshape(-1, 2) if not points.size else points
+    if points.ndim != 2 or points.shape[1] != 2 or len(points) > _MAX_POINTS:
         raise input_error(function, "positions", rule, positions, "Take some of them with `[::10]`.")
-    sides = None if sizes is None else np.asarray(sizes)
-    if sides is not None and (sides.shape != (len(points),) or not np.isfinite(sides).all()):
-        raise input_error(function, "sizes", f"one finite number for each of {len(points)} points", sizes)
     height, width = picture.shape[:2]
-    figure, axis = plt.subplots(figsize=(5, 5 * min(1.6, height / width) + 0.3), layout="constrained")
-    axis.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-    if sides is not None:
-        squares = [
-            Rectangle((x - side / 2, y - side / 2), side, side) for (y, x), side in zip(points, sides, strict=True)
-        ]
-        axis.add_collection(
-            PatchCollection(squares, facecolor="none", edgecolor=COLORS[4], linewidth=0.8, alpha=0.7)
-        )
-    axis.scatter(points[:, 1], points[:, 0], s=14, color=COLORS[5], edgecolor="black", linewidth=0.5, zorder=3)
+    squares: list[Rectangle] = []
+    if sizes is not None:
+        rule = f"one finite number for each of {len(points)} points"
+        sides = as_numbers(function, "sizes", sizes, rule)
+        if sides.shape != (len(points),):
+            raise input_error(function, "sizes", rule, sizes)
+        corners = points[:, ::-1] - sides[:, None] / 2
+        squares = [Rectangle(corner, side, side) for corner, side in zip(corners, sides, strict=True)]
+    figure, (axis,) = panels(size=(5, 5 * min(1.6, height / width) + 0.3), grid=None)
+    axis.imshow(picture, cmap=style.IMAGE_COLOR_MAP, vmin=0, vmax=1, interpolation="nearest")
+    look: dict[str, Any] = {"facecolor": "none", "edgecolor": style.COLORS[4], "linewidth": 0.8, "alpha": 0.7}
+    axis.add_collection(PatchCollection(squares, **look))
+    axis.scatter(
+        points[:, 1], points[:, 0], s=14, color=style.COLORS[5], edgecolor=style.INK, linewidth=0.5, zorder=3
+    )
     axis.set(xticks=[], yticks=[], xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
     return with_caption(figure, caption)
 
 
 @styled
 def plot_visual_words(
-    patches: Sequence[Any],
-    *,
-    titles: Sequence[str] | None = None,
-    columns: int | None = None,
-    caption: str | None = None,
+    patches: Sequence[Any], *, titles: Sequence[str] | None = None, caption: str | None = None
 ) -> Figure:
     """Show a vocabulary as a sheet: for each visual word a row of patches that are near to it.
 
@@ -77,7 +76,6 @@ def plot_visual_words(
         patches: For each word an array (patches, s, s) or (patches, s, s, 3), `uint8` or floats from 0 to 1, as
             `classic.word_patches` returns them; a word may have none. At most 256 words.
         titles: One text per word; by default "word 0" and so on.
-        columns: Words side by side; by default 3.
         caption: A sentence above the figure.
 
     Returns:
@@ -102,16 +100,15 @@ def plot_visual_words(
         raise input_error(function, "patches", rule, "words without any patch")
     labels = [f"word {index}" for index in range(len(rows))]
     labels = labels if titles is None else check_texts(function, "titles", titles, len(rows))
+    side = rows[0].shape[1]
+    step = side + max(1, side // 10)  # with the gap
     strips = []
     for row in rows:
-        side = rows[0].shape[1]
-        gap = max(1, side // 10)
-        strip = np.ones((side, longest * (side + gap) - gap, *row.shape[3:]))
-        for index, picture in enumerate(_check_images(list(row), function, "patches") if len(row) else []):
-            strip[:, index * (side + gap) : index * (side + gap) + picture.shape[1]] = picture
+        strip = np.ones((side, longest * step - (step - side), *row.shape[3:]))
+        for index, picture in enumerate(check_images(function, "patches", list(row)) if len(row) else []):
+            strip[:, index * step : index * step + side] = picture.reshape(strip[:, :side].shape)
         strips.append(strip)
-    pictures = _check_images(strips, function, "patches")
-    return _grid(pictures, labels, _check_columns(function, 3 if columns is None else columns), caption)
+    return draw_grid(check_images(function, "patches", strips), labels, 3, caption)
 
 
 @styled
@@ -133,25 +130,18 @@ def plot_word_histogram(histograms: Any, *, caption: str | None = None) -> Figur
         >>> [axis.get_title() for axis in figure.axes]
         ['cat', 'dog']
     """
+    function, rule = "plot_word_histogram", f"an array (words,), or 1 to {_MAX_BARS} of one length by name"
     named = histograms if isinstance(histograms, Mapping) else {"": histograms}
-    rows = {str(name): np.asarray(values) for name, values in named.items()}
-    rule = f"an array (words,), or 1 to {_MAX_BARS} of one length by name, of finite numbers"
-    lengths = {values.shape for values in rows.values()}
-    is_right = len(lengths) == 1 and 1 <= len(rows) <= _MAX_BARS and len(next(iter(lengths))) == 1
-    is_right = is_right and all(
-        values.size and values.dtype.kind in "uif" and np.isfinite(values).all() for values in rows.values()
-    )
-    if not is_right:
-        raise input_error(
-            "plot_word_histogram", "histograms", rule, {name: row.shape for name, row in rows.items()}
-        )
-    size = (WIDTH, 1.4 * len(rows) + 0.6)
-    figure, axes = plt.subplots(
-        len(rows), 1, figsize=size, layout="constrained", sharex=True, sharey=True, squeeze=False
-    )
-    for axis, (name, values) in zip(axes[:, 0], rows.items(), strict=True):
-        axis.bar(np.arange(len(values)), values, width=0.9, color=COLORS[0])
-        axis.set(title=wrap(name, WIDTH), xlim=(-0.6, len(values) - 0.4))
+    rows = {str(name): as_numbers(function, "histograms", values, rule) for name, values in named.items()}
+    shapes = {values.shape for values in rows.values()}
+    shape = next(iter(shapes), ())
+    if not 1 <= len(rows) <= _MAX_BARS or len(shapes) > 1 or len(shape) != 1 or 0 in shape:
+        raise input_error(function, "histograms", rule, {name: row.shape for name, row in rows.items()})
+    size = (style.PLOT_WIDTH, 1.4 * len(rows) + 0.6)
+    figure, axes = panels(len(rows), size=size, grid=None, sharex=True, sharey=True)
+    for axis, (name, values) in zip(axes, rows.items(), strict=True):
+        axis.bar(np.arange(len(values)), values, width=0.9, color=style.COLORS[0])
+        axis.set(title=wrap(name, style.PLOT_WIDTH), xlim=(-0.6, len(values) - 0.4))
         axis.spines[["top", "right"]].set_visible(False)
-    axes[-1, 0].set_xlabel("visual word")
+    axes[-1].set_xlabel("visual word")
     return with_caption(figure, caption)

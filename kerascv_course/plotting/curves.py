@@ -1,16 +1,17 @@
-"""What training has given: curves over the epochs, and who is taken for whom."""
+"""What training gives: its history, the search for a learning rate, and schedules."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 
-from kerascv_course._validation import input_error
-from kerascv_course.plotting.style import COLORS, MARKERS, WIDTH, check_texts, styled, with_caption
+from kerascv_course._validation import check_int, input_error
+from kerascv_course.plotting import style
+from kerascv_course.plotting.style import integer_ticks, look, panels, styled, with_caption
+
+_HISTORY = "what `model.fit` returned, its `.history` dictionary, or a mapping from names to these"
 
 
 @styled
@@ -20,16 +21,16 @@ def plot_history(history: Any, *, metrics: Sequence[str] | None = None, caption:
     Args:
         history: What `model.fit` returned, its `.history` dictionary, or a mapping from a run's name to one of
             these, to compare runs.
-        metrics: Names of the metrics, one panel each; by default loss and accuracy, as far as the runs have them.
-            The values under `val_` and the name are the dashed lines.
+        metrics: Names of the metrics, one panel each; by default the loss and every accuracy. The values
+            under `val_` and the name are the dashed lines.
         caption: A sentence above the figure.
 
     Returns:
         The figure: one panel per metric, with the epochs from 1 on.
 
     Raises:
-        ValueError: Where a run has no epoch, lists of different lengths, or none of the metrics.
-        TypeError: Where `history` is none of the three.
+        ValueError: If a run has no epoch, lists of different lengths, or none of the metrics.
+        TypeError: If `history` is none of the three.
 
     Example:
         >>> figure = plot_history({"loss": [2.0, 1.0], "val_loss": [2.1, 1.5]})
@@ -38,103 +39,123 @@ def plot_history(history: Any, *, metrics: Sequence[str] | None = None, caption:
     """
     runs = _check_runs(history)
     names = _check_metrics(runs, metrics)
-    size = (max(4.5, min(WIDTH, 4 * len(names))), 3.6)
-    figure, axes = plt.subplots(1, len(names), figsize=size, layout="constrained", squeeze=False)
+    width = style.PLOT_WIDTH if len(names) > 1 else 0.65 * style.PLOT_WIDTH
+    figure, axes = panels(1, len(names), size=(width, style.PLOT_HEIGHT))
     handles: dict[str, Line2D] = {}
-    for axis, metric in zip(axes[0], names, strict=True):
-        longest = max(len(next(iter(run.values()))) for run in runs.values())
+    longest = max(len(next(iter(run.values()))) for run in runs.values())
+    margin = max(0.3, 0.03 * longest)
+    for axis, metric in zip(axes, names, strict=True):
         for index, (run, values) in enumerate(runs.items()):
-            for key, part, style in ((metric, "training", "-"), (f"val_{metric}", "validation", "--")):
-                if key not in values:
-                    continue
-                # A single run has two colours to spare; of several runs each keeps its colour in both parts.
-                shade = 1 if not run and part == "validation" else index
-                label = f"{run}, {part}" if run else part
-                (handles[label],) = axis.plot(
-                    np.arange(1, len(values[key]) + 1),
-                    values[key],
-                    linestyle=style,
-                    color=COLORS[shade % len(COLORS)],
-                    marker=MARKERS[shade % len(MARKERS)],
-                    markersize=4,
-                    label=label,
-                )
-        margin = max(0.3, 0.03 * longest)
+            for key, part, line in ((metric, "training", "-"), (f"val_{metric}", "validation", "--")):
+                if key in values:
+                    # A single run has two colours to spare; of several runs each keeps its colour in both parts.
+                    place = index + (not run and part == "validation")
+                    label = f"{run}, {part}" if run else part
+                    epochs = np.arange(1, len(values[key]) + 1)
+                    (handles[label],) = axis.plot(epochs, values[key], line, label=label, **look(place))
         axis.set(xlim=(1 - margin, longest + margin), xlabel="epoch", ylabel=metric.replace("_", " "))
-        axis.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1))
-        axis.grid(alpha=0.3)
-    widest = max(1, int(size[0] // 2.2))
-    columns = min(widest, len(runs)) if len(runs) > 1 else widest  # a column per run, where they fit
+        integer_ticks(axis.xaxis, 8)
+    fitting = max(1, int(width // (0.7 + 0.08 * max(map(len, handles)))))
+    columns = min(fitting, len(runs)) if len(runs) > 1 else fitting  # a column per run, if they fit
     figure.legend(handles=list(handles.values()), loc="outside lower center", ncols=columns)
     return with_caption(figure, caption)
 
 
 @styled
-def plot_confusion_matrix(
-    matrix: Any, class_names: Sequence[str], *, normalize: bool = False, caption: str | None = None
-) -> Figure:
-    """Draw a confusion matrix with its numbers: true classes in rows, predicted classes in columns.
+def plot_learning_rate_finder(curve: Any, *, caption: str | None = None) -> Figure:
+    """Draw the loss over the learning rate, and the rate that it suggests.
 
     Args:
-        matrix: Array (classes, classes) of counts or shares, none of them negative.
-        class_names: One name per class, in the order of the matrix.
-        normalize: Divide each row by its sum, so that the diagonal shows the share of each class that was found.
-            A class without examples shows dashes.
+        curve: What `training.find_learning_rate` returned.
         caption: A sentence above the figure.
 
     Returns:
-        The figure: one axis with a number in each cell.
+        The figure: one axis with the losses of the steps, their moving average, and a dashed line at the
+        suggestion, if there is one.
 
     Raises:
-        ValueError: Where the matrix is not square, has negative or non-finite values, or does not fit the names.
+        TypeError: If `curve` is no such record.
 
     Example:
-        >>> figure = plot_confusion_matrix([[8, 2], [0, 5]], ["cat", "dog"], normalize=True)
-        >>> [text.get_text() for text in figure.axes[0].texts]
-        ['0.80', '0.20', '0.00', '1.00']
+        >>> from types import SimpleNamespace
+        >>> curve = SimpleNamespace(
+        ...     rates=(0.01, 0.1, 1), losses=(3, 1, 2), smoothed_losses=(3, 2, 2), suggestion=0.01
+        ... )
+        >>> [line.get_label() for line in plot_learning_rate_finder(curve).axes[0].lines]
+        ['each step', 'moving average', 'suggestion: 0.01']
     """
-    counts = np.asarray(matrix)
-    if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or counts.size == 0:
-        raise input_error("plot_confusion_matrix", "matrix", "a square array (classes, classes)", matrix)
-    if counts.dtype.kind not in "iuf" or not np.isfinite(counts).all() or counts.min() < 0:
-        raise input_error("plot_confusion_matrix", "matrix", "finite numbers, none of them negative", matrix)
-    names = check_texts("plot_confusion_matrix", "class_names", class_names, len(counts))
-    whole = not normalize and bool((counts == np.round(counts)).all())
-    if normalize:
-        sums = counts.sum(axis=1, keepdims=True)
-        counts = np.divide(counts, sums, out=np.full(counts.shape, np.nan), where=sums > 0)
+    if not all(hasattr(curve, field) for field in ("rates", "losses", "smoothed_losses", "suggestion")):
+        rule = "what `find_learning_rate` returned"
+        raise input_error("plot_learning_rate_finder", "curve", rule, curve, error=TypeError)
+    figure, (axis,) = panels()
+    axis.plot(curve.rates, curve.losses, color=style.PALE, linewidth=1, label="each step")
+    axis.plot(curve.rates, curve.smoothed_losses, color=style.COLORS[0], linewidth=2, label="moving average")
+    if curve.suggestion is not None:
+        label = f"suggestion: {curve.suggestion:.2g}"
+        axis.axvline(curve.suggestion, color=style.COLORS[1], linestyle="--", label=label)
+    # A loss that diverges would press the part that matters into a line.
+    low, first = min(*curve.smoothed_losses, *curve.losses), curve.smoothed_losses[0]
+    axis.set(xscale="log", xlabel="learning rate", ylabel="loss")
+    if max(curve.losses) > first + 2 * (first - low) > low:
+        axis.set_ylim(low - 0.1 * (first - low), first + (first - low))
+    figure.legend(loc="outside lower center", ncols=3)
+    return with_caption(figure, caption)
 
-    side = 1.6 + max(2.0, 0.5 * len(counts))
-    figure, axis = plt.subplots(figsize=(side, side), layout="constrained")
-    image = axis.imshow(counts, cmap="Blues", vmin=0, vmax=1 if normalize else counts.max() or 1)
-    axis.set(xlabel="predicted class", ylabel="true class")
-    axis.set_xticks(range(len(names)), names)
-    if max(map(len, names)) > 3:  # longer names would run into each other
-        axis.tick_params(axis="x", labelrotation=45)
-        for label in axis.get_xticklabels():
-            label.set(ha="right", rotation_mode="anchor")
-    axis.set_yticks(range(len(names)), names)
-    for row, column in np.ndindex(counts.shape):
-        value = counts[row, column]
-        text = "–" if np.isnan(value) else f"{value:.0f}" if whole else f"{value:.2f}"
-        red, green, blue, _ = image.cmap(image.norm(value))
-        dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5 and not np.isnan(value)
-        axis.text(column, row, text, ha="center", va="center", color="white" if dark else "black")
+
+@styled
+def plot_schedule(schedules: Any, *, steps: int, caption: str | None = None) -> Figure:
+    """Draw how learning rates move over the steps of a training, and the momentum of schedules that have one.
+
+    Args:
+        schedules: A Keras schedule, such as `training.OneCycle` or `keras.optimizers.schedules.CosineDecay`, or a
+            mapping from names to some.
+        steps: Number of steps to draw, 2 or more.
+        caption: A sentence above the figure.
+
+    Returns:
+        The figure: an axis with the rates, and a second one with the momentum of schedules with `momentum_at`.
+
+    Raises:
+        TypeError: If `schedules` holds something that cannot be called with a step.
+        ValueError: If there is no schedule, or too few steps.
+
+    Example:
+        >>> from kerascv_course.training import OneCycle
+        >>> rate, momentum = plot_schedule(OneCycle(0.1, total_steps=200), steps=200).axes
+        >>> rate.get_ylabel(), momentum.get_ylabel()
+        ('learning rate', 'momentum')
+    """
+    steps = check_int("plot_schedule", "steps", steps, 2)
+    named = dict(schedules) if isinstance(schedules, Mapping) else {"": schedules}
+    if not named or not all(callable(schedule) for schedule in named.values()):
+        rule = "a Keras schedule or a mapping from names to some"
+        raise input_error("plot_schedule", "schedules", rule, schedules, error=TypeError if named else ValueError)
+    momenta = {name: schedule.momentum_at for name, schedule in named.items() if hasattr(schedule, "momentum_at")}
+    parts: dict[str, dict[str, Any]] = {"learning rate": named} | ({"momentum": momenta} if momenta else {})
+    figure, axes = panels(1, len(parts), size=(style.PLOT_WIDTH if momenta else 0.65 * style.PLOT_WIDTH, 3.0))
+    for axis, (label, curves) in zip(axes, parts.items(), strict=True):
+        for index, name in enumerate(named):
+            if name in curves:
+                values = [float(curves[name](step)) for step in range(steps)]
+                axis.plot(range(steps), values, label=name, **look(index, line=True) | {"marker": ""})
+        axis.set(xlabel="step", ylabel=label)
+    if any(named):
+        figure.legend(handles=axes[0].lines, loc="outside lower center", ncols=4)
     return with_caption(figure, caption)
 
 
 def _check_runs(history: Any) -> dict[str, Mapping[str, Any]]:
     """Return run -> metric -> values, or raise; a single run has the empty name."""
-    rule = "what `model.fit` returned, its `.history` dictionary, or a mapping from names to these"
     runs = getattr(history, "history", history)
-    if not isinstance(runs, Mapping):
-        raise input_error("plot_history", "history", rule, history, error=TypeError)
-    runs = {str(name): getattr(run, "history", run) for name, run in runs.items()}
-    if not any(isinstance(run, Mapping) for run in runs.values()):
+    if isinstance(runs, Mapping):
+        runs = {str(name): getattr(run, "history", run) for name, run in runs.items()}
+        if not any(isinstance(run, Mapping) for run in runs.values()):
+            runs = {"": runs}
+    else:
         runs = {"": runs}
     for name, run in runs.items():
         if not isinstance(run, Mapping) or any(np.ndim(values) != 1 for values in run.values()):
-            raise input_error("plot_history", "history", rule, {name: run}, error=TypeError)
+            raise input_error("plot_history", "history", _HISTORY, {name: run} if name else run, error=TypeError)
         lengths = {key: len(values) for key, values in run.items()}
         if len(set(lengths.values())) != 1 or 0 in lengths.values():
             rule = "lists of one length, with at least one epoch, in each run"
@@ -143,9 +164,10 @@ def _check_runs(history: Any) -> dict[str, Mapping[str, Any]]:
 
 
 def _check_metrics(runs: Mapping[str, Mapping[str, Any]], metrics: Sequence[str] | None) -> list[str]:
-    known = sorted({key for run in runs.values() for key in run})
+    known = list(dict.fromkeys(key for run in runs.values() for key in run))
     if metrics is None:
-        metrics = [metric for metric in ("loss", "accuracy") if metric in known]
+        metrics = [key for key in known if key in ("loss", "acc") or key.endswith("accuracy")]
+        metrics = sorted((key for key in metrics if not key.startswith("val_")), key=lambda key: key != "loss")
         if not metrics:
             way_out = "Or name the panels in `metrics`."
             raise input_error("plot_history", "history", "a history with 'loss' or 'accuracy'", known, way_out)

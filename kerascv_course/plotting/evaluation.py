@@ -1,18 +1,75 @@
-"""What an evaluation has given: how well classes are told apart, and what it brings to train more of a network."""
+"""What an evaluation gives: who is taken for whom, how well classes are told apart, how sure a model is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from kerascv_course._validation import input_error
-from kerascv_course.plotting.style import COLORS, MARKERS, WIDTH, styled, with_caption, wrap
+from kerascv_course._validation import as_numbers, check_class_names, input_error
+from kerascv_course.plotting import style
+from kerascv_course.plotting.style import check_records, integer_ticks, look, panels, styled, with_caption, wrap
 
-_LINES = ("-", ":", "-.")  # the diagonal is dashed
-_MAX_CURVES = len(_LINES) * len(MARKERS)
+_MOST_CURVES = 24
+
+
+@styled
+def plot_confusion_matrix(
+    matrix: Any, class_names: Sequence[str], *, normalize: bool = False, caption: str | None = None
+) -> Figure:
+    """Draw a confusion matrix with its numbers: true classes in rows, predicted classes in columns.
+
+    Args:
+        matrix: Array (classes, classes) of counts or shares, none of them negative.
+        class_names: One name per class, in the order of the matrix.
+        normalize: Divide each row by its sum, so that the diagonal shows the share of each class that was found.
+            A class without examples shows dashes.
+        caption: A sentence above the figure.
+
+    Returns:
+        The figure: one axis with a number in each cell.
+
+    Raises:
+        ValueError: If the matrix is not square, has negative or non-finite values, or does not fit the names.
+
+    Example:
+        >>> figure = plot_confusion_matrix([[8, 2], [0, 5]], ["cat", "dog"], normalize=True)
+        >>> [text.get_text() for text in figure.axes[0].texts]
+        ['0.80', '0.20', '0.00', '1.00']
+
+    Source: `sklearn.metrics.ConfusionMatrixDisplay` draws it.
+    """
+    from sklearn.metrics import ConfusionMatrixDisplay
+
+    function, rule = "plot_confusion_matrix", "a square array (classes, classes) of numbers, none of them negative"
+    counts = as_numbers(function, "matrix", matrix, rule)
+    if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or counts.size == 0 or counts.min() < 0:
+        raise input_error(function, "matrix", rule, matrix)
+    names = check_class_names(function, class_names, len(counts))
+    sums = counts.sum(axis=1, keepdims=True)
+    is_whole = not normalize and bool((counts == np.round(counts)).all())
+    if normalize:
+        counts = counts / np.where(sums > 0, sums, 1)
+    form = ".0f" if is_whole else ".2f"
+    digits, letters = len(f"{counts.max():{form}}"), max(map(len, names))
+    side = max(2.2, max(0.4, 0.12 + 0.09 * digits) * len(counts))
+    is_long = letters > 3  # longer names would run into each other
+    beside = 0.6 + 0.085 * min(letters, 30)
+    figure, (axis,) = panels(size=(side + beside, side + (0.75 * beside if is_long else 0.6)), grid=None)
+    shown = ConfusionMatrixDisplay(confusion_matrix=counts, display_labels=names)
+    scale = {"vmin": 0, "vmax": 1 if normalize else counts.max() or 1}
+    shown.plot(ax=axis, cmap=style.COLOR_MAP, values_format=form, colorbar=False, im_kw=scale)
+    axis.set(xlabel="predicted class", ylabel="true class")
+    if is_long:
+        for label in axis.get_xticklabels():
+            label.set(rotation=45, ha="right", rotation_mode="anchor")
+    for row, column in np.ndindex(counts.shape):
+        text = shown.text_[row, column]
+        color = np.dot(shown.im_.cmap(shown.im_.norm(counts[row, column]))[:3], (0.299, 0.587, 0.114))
+        text.set_color(style.PAPER if color < 0.5 else style.INK)  # scikit-learn's are pale in the middle
+        if normalize and not sums[row, 0]:
+            text.set_text("–")
+    return with_caption(figure, caption)
 
 
 @styled
@@ -29,8 +86,8 @@ def plot_roc_curves(curves: Sequence[Any], *, caption: str | None = None) -> Fig
         The figure: one axis. No two curves share marker and line style; the dashed diagonal is guessing.
 
     Raises:
-        ValueError: Where there is no curve or more than 24.
-        TypeError: Where `curves` is no list of such records.
+        ValueError: If there is no curve or more than 24.
+        TypeError: If `curves` is no list of such records.
 
     Example:
         >>> from kerascv_course.evaluation import roc_curves
@@ -38,46 +95,34 @@ def plot_roc_curves(curves: Sequence[Any], *, caption: str | None = None) -> Fig
         >>> figure = plot_roc_curves(curves)
         >>> [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
         ['dog  0.750', 'guessing  0.500']
+
+    Source: `sklearn.metrics.RocCurveDisplay` draws them.
     """
-    rule = f"a list of 1 to {_MAX_CURVES} curves, as `evaluation.roc_curves` returns them"
+    from sklearn.metrics import RocCurveDisplay
+
     fields = ("name", "false_positive_rates", "true_positive_rates", "auc")
-    is_list = isinstance(curves, list | tuple)
-    if not is_list or not all(hasattr(curve, field) for curve in curves for field in fields):
-        raise input_error("plot_roc_curves", "curves", rule, curves, error=TypeError)
-    if not 1 <= len(curves) <= _MAX_CURVES:
-        raise input_error("plot_roc_curves", "curves", rule, f"{len(curves)} curves", "Draw some of them.")
-    labels = [wrap(f"{curve.name}  {'–' if curve.auc is None else f'{curve.auc:.3f}'}", 2.6) for curve in curves]
+    rule = "curves as `evaluation.roc_curves` returns them"
+    rows = check_records("plot_roc_curves", "curves", curves, rule, *fields, most=_MOST_CURVES)
+    labels = [wrap(f"{curve.name}  {'–' if curve.auc is None else f'{curve.auc:.3f}'}", 2.6) for curve in rows]
     lines = [line for label in labels for line in label.splitlines()]
-    beside = max(1.95, 0.6 + 0.072 * max(map(len, lines)))  # inches: what the legend takes
-    size = (
-        min(WIDTH, 4.9 + beside),
-        max(4.8, 0.2 * (len(lines) + 2) + 0.6),
-    )  # the diagonal and the title are lines
-    figure, axis = plt.subplots(figsize=size, layout="constrained")
-    for index, (curve, label) in enumerate(zip(curves, labels, strict=True)):
-        axis.plot(
-            curve.false_positive_rates,
-            curve.true_positive_rates,
-            color=COLORS[index % len(COLORS)],
-            linestyle=_LINES[index % len(_LINES)],
-            marker=MARKERS[index % len(MARKERS)],
-            markersize=5,
-            # A few markers along the line, each curve's at places of its own.
-            markevery=(0.04 + 0.2 * (index * 0.382 % 1), 0.2),
-            label=label,
-        )
-    axis.plot([0, 1], [0, 1], color="0.5", linestyle="--", label="guessing  0.500", zorder=1)
-    axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), box_aspect=1, anchor="NE")
+    beside = max(1.95, 0.6 + 0.075 * max(map(len, lines)))  # inches: what the legend takes
+    height = max(4.4, 0.205 * (len(lines) + 2) + 0.6)  # the diagonal and the title are lines
+    figure, (axis,) = panels(size=(min(style.WIDTH, 4.5 + beside), height))
+    for index, (curve, label) in enumerate(zip(rows, labels, strict=True)):
+        rates = np.asarray(curve.false_positive_rates), np.asarray(curve.true_positive_rates)
+        drawn = RocCurveDisplay(fpr=rates[0], tpr=rates[1]).plot(axis).line_
+        # A few markers along the line, each curve's at places of its own.
+        drawn.set(markevery=(0.04 + 0.2 * (index * 0.382 % 1), 0.2), label=label, **look(index, line=True))
+    axis.plot([0, 1], [0, 1], color=style.GREY, linestyle="--", label="guessing  0.500", zorder=1)
+    axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), anchor="NE")
     axis.set(xlabel="false positive rate", ylabel="true positive rate")
-    axis.grid(alpha=0.3)
-    axis.legend(
-        loc="upper left",
-        bbox_to_anchor=(1.02, 1),
-        borderaxespad=0,
-        title="class, area under the curve",
-        title_fontsize=9,
-        alignment="left",
-    )
+    place: dict[str, Any] = {
+        "loc": "upper left",
+        "bbox_to_anchor": (1.02, 1),
+        "borderaxespad": 0,
+        "alignment": "left",
+    }
+    axis.legend(title="class, area under the curve", **place)
     return with_caption(figure, caption)
 
 
@@ -91,11 +136,11 @@ def plot_calibration_curve(result: Any, *, caption: str | None = None) -> Figure
         caption: A sentence above the figure.
 
     Returns:
-        The figure: above a bar and a point for each bin with images, the dashed diagonal where both agree and the
+        The figure: above a bar and a point for each bin with images, the dotted diagonal where both agree and the
         hatched distance to it; below the number of images in each bin.
 
     Raises:
-        TypeError: Where `result` is no such record.
+        TypeError: If `result` is no such record.
 
     Example:
         >>> from kerascv_course.evaluation import calibration
@@ -103,131 +148,34 @@ def plot_calibration_curve(result: Any, *, caption: str | None = None) -> Figure
         >>> upper, lower = plot_calibration_curve(found).axes
         >>> [int(bar.get_height()) for bar in lower.patches]
         [0, 3]
+
+    Source: `sklearn.calibration.CalibrationDisplay` draws the curve.
     """
-    rows = getattr(result, "rows", ())
+    from sklearn.calibration import CalibrationDisplay
+
+    function, rule = "plot_calibration_curve", "what `evaluation.calibration` returned"
+    if not hasattr(result, "rows") or not hasattr(result, "expected_calibration_error"):
+        raise input_error(function, "result", rule, result, error=TypeError)
     fields = ("lower", "upper", "images", "confidence", "accuracy")
-    has_fields = rows and all(hasattr(row, field) for row in rows for field in fields)
-    if not has_fields or not hasattr(result, "expected_calibration_error"):
-        raise input_error(
-            "plot_calibration_curve", "result", "what `evaluation.calibration` returned", result, error=TypeError
-        )
-    figure, (upper, lower) = plt.subplots(
-        2, 1, figsize=(5.2, 5.6), layout="constrained", sharex=True, height_ratios=(3, 1)
-    )
-    for row in rows:
-        # Bins of one value, as among equal confidences, would have no width.
-        left, width = row.lower, max(row.upper - row.lower, 0.004)
-        lower.bar(left, row.images, width, align="edge", color=COLORS[0], edgecolor="white", linewidth=0.5)
-        if row.accuracy is None:
-            continue
-        upper.bar(left, row.accuracy, width, align="edge", color=COLORS[5], edgecolor="white", linewidth=0.5)
-        upper.bar(
-            left,
-            row.confidence - row.accuracy,
-            width,
-            bottom=row.accuracy,
-            align="edge",
-            color="none",
-            edgecolor=COLORS[1],
-            hatch="////",
-            linewidth=0,
-        )
-    used = [row for row in rows if row.accuracy is not None]
-    upper.plot([0, 1], [0, 1], color="0.3", linestyle="--", label="as often right as sure")
-    upper.plot(
-        [row.confidence for row in used],
-        [row.accuracy for row in used],
-        color=COLORS[0],
-        marker=MARKERS[0],
-        markersize=5,
-        label="mean of the bin",
-    )
-    upper.bar(0, 0, color="none", edgecolor=COLORS[1], hatch="////", linewidth=0, label="distance")
-    upper.set(ylim=(0, 1.02), xlim=(0, 1), ylabel="accuracy")
+    rows = check_records(function, "result", result, rule, *fields)
+    figure, (upper, lower) = panels(2, 1, size=(5.2, 6.0), sharex=True, height_ratios=(3, 1))
+    left = np.array([row.lower for row in rows])
+    # Bins of one value, as among equal confidences, would have no width.
+    width = np.maximum([row.upper - row.lower for row in rows], 0.004)
+    used = np.array([row.accuracy is not None for row in rows])
+    confidence, accuracy = np.array([[row.confidence, row.accuracy] for row in rows if row.accuracy is not None]).T
+    bar: dict[str, Any] = {"align": "edge", "edgecolor": style.PAPER, "linewidth": 0.5}
+    lower.bar(left, [row.images for row in rows], width, color=style.COLORS[0], **bar)
+    upper.bar(left[used], accuracy, width[used], color=style.COLORS[5], **bar)
+    bar |= {"bottom": accuracy, "edgecolor": style.COLORS[1], "hatch": "////", "linewidth": 0, "label": "distance"}
+    upper.bar(left[used], confidence - accuracy, width[used], color="none", **bar)
+    answers = np.repeat(confidence, [row.images for row in rows if row.accuracy is not None])
+    CalibrationDisplay(accuracy, confidence, answers).plot(ax=upper, name="mean of the bin", **look(0))
+    upper.legend().remove()  # it covers bins: the figure's stands below
+    upper.lines[0].set_label("perfectly calibrated")
+    upper.set(ylim=(0, 1.02), xlim=(0, 1), xlabel="", ylabel="accuracy")
     upper.set_title(f"expected calibration error {result.expected_calibration_error:.3f}")
-    upper.legend(loc="upper left")
     lower.set(xlabel="confidence", ylabel="images")
-    lower.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
-    for axis in (upper, lower):
-        axis.grid(alpha=0.3)
-        axis.set_axisbelow(True)
+    integer_ticks(lower.yaxis, 4)
+    figure.legend(loc="outside lower center", ncols=3)
     return with_caption(figure, caption)
-
-
-@styled
-def plot_unfreeze_sweep(results: Any, *, caption: str | None = None) -> Figure:
-    """Draw the accuracy and the trainable parameters over the number of unfrozen blocks.
-
-    Args:
-        results: What `transfer.unfreeze_sweep` returned, or its rows as dictionaries: each with `unfrozen_blocks`,
-            `trainable_params`, and `val_accuracy`, `test_accuracy` or both.
-        caption: A sentence above the figure.
-
-    Returns:
-        The figure: one panel with the accuracies, test dashed, and one with the trainable parameters.
-
-    Raises:
-        ValueError: Where there is no row, one lacks a value, or there is no accuracy.
-        TypeError: Where `results` is none of the two.
-
-    Example:
-        >>> rows = [
-        ...     {"unfrozen_blocks": 0, "trainable_params": 650, "val_accuracy": 0.5},
-        ...     {"unfrozen_blocks": 2, "trainable_params": 9_000, "val_accuracy": 0.8},
-        ... ]
-        >>> accuracy, params = plot_unfreeze_sweep(rows).axes
-        >>> accuracy.lines[0].get_ydata().tolist(), params.get_ylabel()
-        ([0.5, 0.8], 'trainable parameters, thousands')
-    """
-    rows = _check_rows(results)
-    parts = {
-        label: (style, [np.nan if row.get(key) is None else row[key] for row in rows])
-        for key, label, style in (("val_accuracy", "validation", "-"), ("test_accuracy", "test", "--"))
-        if any(row.get(key) is not None for row in rows)
-    }
-    if not parts:
-        rule = "rows with `val_accuracy` or `test_accuracy`"
-        raise input_error("plot_unfreeze_sweep", "results", rule, f"{len(rows)} rows without any")
-    numbers = [row["unfrozen_blocks"] for row in rows]
-    start = getattr(results, "start", None)
-    figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.6), layout="constrained")
-    for index, (label, (style, values)) in enumerate(parts.items()):
-        left.plot(
-            numbers,
-            values,
-            linestyle=style,
-            color=COLORS[index],
-            marker=MARKERS[index],
-            markersize=5,
-            label=label,
-        )
-    left.set_ylabel("accuracy")
-    largest = max(row["trainable_params"] for row in rows)
-    units = ((1e6, ", millions"), (1e3, ", thousands"), (1, ""))
-    unit, word = next(pair for pair in units if largest >= pair[0] or pair[0] == 1)
-    heights = [row["trainable_params"] / unit for row in rows]
-    right.plot(numbers, heights, color=COLORS[2], marker=MARKERS[2], markersize=5)
-    right.set(ylabel=f"trainable parameters{word}", ylim=(0, 1.05 * max(heights) or 1))
-    margin = max(0.3, 0.03 * max(numbers))
-    for axis in (left, right):
-        axis.set(xlim=(min(numbers) - margin, max(numbers) + margin))
-        axis.set_xlabel(f"unfrozen blocks, from the {start}" if start else "unfrozen blocks")
-        axis.xaxis.set_major_locator(MaxNLocator(nbins=12, integer=True, min_n_ticks=1))
-        axis.grid(alpha=0.3)
-    figure.legend(loc="outside lower center", ncols=2)
-    return with_caption(figure, caption)
-
-
-def _check_rows(results: Any) -> list[Mapping[str, Any]]:
-    """Return the rows in the order of their blocks, or raise."""
-    rule = "what `transfer.unfreeze_sweep` returned, or a list of its rows as dictionaries"
-    rows = results.to_dict() if hasattr(results, "to_dict") else results
-    if not isinstance(rows, list | tuple) or not all(isinstance(row, Mapping) for row in rows):
-        raise input_error("plot_unfreeze_sweep", "results", rule, results, error=TypeError)
-    if not rows:
-        raise input_error("plot_unfreeze_sweep", "results", "one or more rows", results)
-    for row in rows:
-        missing = [key for key in ("unfrozen_blocks", "trainable_params") if key not in row]
-        if missing:
-            raise input_error("plot_unfreeze_sweep", "results", f"rows with `{missing[0]}`", row)
-    return sorted(rows, key=lambda row: row["unfrozen_blocks"])

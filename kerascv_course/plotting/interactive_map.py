@@ -13,16 +13,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from kerascv_course.plotting.thumbnails import (
-    CLASS_COLORS,
-    check_as_many,
-    check_classes,
-    check_points,
-    thumbnails,
-)
+from kerascv_course.plotting import style
+from kerascv_course.plotting.grid import check_points, thumbnails
+from kerascv_course.plotting.latent import check_classes
 
 _MAX_IMAGES = 5000
-_MAX_CLASSES = 20
 _THUMBNAIL = 32  # pixels of an image's longer side
 _PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>$title</title></head>
@@ -65,8 +60,8 @@ def plot_interactive_map(
         points: Array (images, 2) of finite numbers, as in `Projection.points`; at most 5,000.
         images: Array (n, h, w), (n, h, w, 1) or (n, h, w, 3), `uint8` from 0 to 255 or floats from 0 to 1. Larger
             ones are reduced to 32 pixels; each takes about 3 KB of the page.
-        labels: The class of each image, (images,), whole numbers from 0.
-        class_names: One text per class; at most 20.
+        labels: The class of each image, (images,), integers from 0.
+        class_names: One string per class; at most 20.
 
     Returns:
         The map. The last line of a notebook's cell shows it; `save("map.html")` writes a page of its own.
@@ -82,9 +77,8 @@ def plot_interactive_map(
     """
     function = "plot_interactive_map"
     places = check_points(function, points, _MAX_IMAGES)
-    pictures = thumbnails(function, "images", images, _THUMBNAIL)
-    check_as_many(function, "images", pictures, places)
-    classes, names = check_classes(function, labels, class_names, len(places), _MAX_CLASSES)
+    pictures = thumbnails(function, images, places, _THUMBNAIL)
+    classes, names = check_classes(function, labels, class_names, len(places))
     count, height, width = pictures.shape[:3]
     columns = int(np.ceil(np.sqrt(count)))
     # One file for all images: a browser decodes it once, and a hundred small ones compress worse.
@@ -103,7 +97,7 @@ def plot_interactive_map(
         "y": scaled[:, 1].round(4).tolist(),
         "label": classes.tolist(),
         "names": names,
-        "colors": [CLASS_COLORS[number % len(CLASS_COLORS)] for number in range(len(names))],
+        "colors": [style.CLASS_COLORS[number % len(style.CLASS_COLORS)] for number in range(len(names))],
         "columns": columns,
         "size": [width, height],
         "sheet": "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii"),
