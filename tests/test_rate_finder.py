@@ -5,9 +5,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from keras import layers
-from kerascv_course.plotting.schedules import plot_learning_rate_finder, plot_schedule
 
 from kerascv_course.datasets import ImageDataset
+from kerascv_course.plotting.curves import plot_learning_rate_finder, plot_schedule
 from kerascv_course.training import LearningRateCurve, OneCycle, find_learning_rate, fit
 from kerascv_course.training.rate_finder import _moving_average
 
