@@ -239,6 +239,12 @@ def ending(calls: list[Call]) -> tuple[str, Any]:
     return "", None
 
 
+def ending_of(model: keras.Model) -> tuple[str, Any]:
+    """Return what `ending` does for a model whose layers are linked in a graph, without calling all of it."""
+    units = model.output_shape[-1]
+    return ending([Call(part, (1, units)) for part in parts_of(model)])
+
+
 @contextmanager
 def without_squashing(calls: list[Call]) -> Iterator[str]:
     """Switch a softmax or sigmoid at the end of the model off, and give its name, or "" where there is none."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from keras import layers
+from keras import layers, ops
 from sklearn.metrics import accuracy_score
 
 from kerascv_course import training
@@ -1066,8 +1066,8 @@ class Subclassed(keras.Model):
     [
         ({"backbone": "ResNet18"}, ValueError, ["`backbone`", "'ResNet50'", "'ResNet18'"]),
         ({"backbone": 18}, TypeError, ["`backbone`", "`keras.applications`", "18"]),
-        ({"backbone": Subclassed()}, ValueError, ["`backbone`", "a built model of one image"]),
-        ({"backbone": keras.Sequential([layers.Dense(1)])}, ValueError, ["`backbone`", "a built model"]),
+        ({"backbone": Subclassed()}, TypeError, ["`backbone`", "a functional or Sequential model"]),
+        ({"backbone": keras.Sequential([layers.Dense(1)])}, ValueError, ["`backbone`", "built"]),
         (
             {"backbone": keras.Sequential([keras.Input((5,)), layers.Dense(1)])},
             ValueError,
@@ -1083,7 +1083,7 @@ class Subclassed(keras.Model):
         ({"image_size": (1, 2, 3)}, ValueError, ["`image_size`", "(height, width)", "(1, 2, 3)"]),
         ({"image_size": "small"}, TypeError, ["`image_size`", "'small'"]),
         ({"num_classes": 0}, ValueError, ["`num_classes`", "at least 1", "num_classes=0"]),
-        ({"num_classes": 2.0}, TypeError, ["`num_classes`", "whole number", "2.0"]),
+        ({"num_classes": 2.0}, TypeError, ["`num_classes`", "an integer", "2.0"]),
         ({"pooling": "mean"}, ValueError, ["`pooling`", "'avg', 'max' or None", "'mean'"]),
         ({"dropout": 1}, ValueError, ["`dropout`", "0.99", "dropout=1"]),
         ({"dropout": "half"}, TypeError, ["`dropout`", "'half'"]),
@@ -1216,20 +1216,44 @@ def test_bad_arguments_of_fit_stages_are_refused_by_name(shared, arguments, erro
         assert word in str(caught.value)
 
 
-def two_backbones():
-    inputs = keras.Input((16, 16, 3))
-    maps = keras.Input((4, 4, 16))
-    second = keras.Model(maps, layers.Conv2D(2, 3)(maps))
-    return keras.Model(inputs, layers.Dense(3, "softmax")(layers.Flatten()(second(tiny_backbone()(inputs)))))
+def unbuilt():
+    return keras.Sequential(
+        [layers.Rescaling(1 / 255), tiny_backbone(), layers.Flatten(), layers.Dense(3, "softmax")]
+    )
+
+
+def several_labels():
+    parts = [tiny_backbone(), layers.Flatten(), layers.Dense(3, activation=lambda x: 1 / (1 + ops.exp(-x)))]
+    return keras.Sequential([keras.Input((16, 16, 3)), *parts])
+
+
+@pytest.mark.parametrize("cache_features", [True, False])
+def test_the_head_may_be_a_model_of_its_own_and_the_largest_model_is_the_backbone(cache_features):
+    head = keras.Sequential([layers.GlobalAveragePooling2D(), layers.Dense(3, "softmax")])
+    model = keras.Sequential([keras.Input((16, 16, 3)), tiny_backbone(), head])
+    before = model.layers[0].get_weights(), head.layers[-1].get_weights()
+    row = train(model, [Stage("head", epochs=1)], cache_features=cache_features).rows[0]
+    assert row.trainable_params == head.count_params()
+    assert (row.extracted_images is None) is not cache_features
+    for old, new in zip(before[0], model.layers[0].get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    assert not np.array_equal(before[1][0], head.layers[-1].get_weights()[0])
+
+
+def test_preprocessing_that_is_a_model_is_not_the_backbone():
+    preprocessing = keras.Sequential([layers.Rescaling(1 / 127.5, -1)], name="preprocessing")
+    backbone = tiny_backbone()
+    assert TransferModel(backbone, 2, preprocess_input=preprocessing).backbone is backbone
 
 
 @pytest.mark.parametrize(
     ("make", "error", "words"),
     [
         (lambda: "MobileNetV2", TypeError, ["a Keras model", "'MobileNetV2'"]),
-        (lambda: Subclassed(), ValueError, ["with the backbone as one of its layers", "0 models"]),
-        (lambda: tiny_backbone(), ValueError, ["with the backbone as one of its layers", "tiny, with 0 models"]),
-        (two_backbones, ValueError, ["with the backbone as one of its layers", "2 models"]),
+        (lambda: Subclassed(), ValueError, ["with the backbone as one of its layers", "without a model"]),
+        (lambda: tiny_backbone(), ValueError, ["with the backbone as one of its layers", "tiny, without a model"]),
+        (unbuilt, ValueError, ["built", "keras.Input"]),
+        (several_labels, ValueError, ["softmax", "3 sigmoid units", "training.fit"]),
         (lambda: keras.Sequential([keras.Input((16, 16, 3)), tiny_backbone()]), ValueError, ["vector"]),
         (
             lambda: keras.Sequential([keras.Input((16, 16, 3)), tiny_backbone(), layers.Flatten()]),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import keras
 
+from kerascv_course._models import check_linked, check_model
 from kerascv_course._validation import input_error
 
 # How the families of `keras.applications`, and this package, begin the names of a block's layers: what the pattern
@@ -59,8 +60,7 @@ def blocks(backbone: keras.Model) -> tuple[Block, ...]:
         >>> blocks(backbone)[1].layers
         ('block1_conv1', 'block1_conv2', 'block1_pool')
     """
-    if not isinstance(backbone, keras.Model):
-        raise input_error("blocks", "backbone", "a Keras model", backbone, error=TypeError)
+    check_model("blocks", backbone, "backbone")
     names = [layer.name for layer in backbone.layers]
     groups = _by_ends(names) or _by_prefixes(names)
     if groups is None:
@@ -95,10 +95,7 @@ def truncate(backbone: keras.Model, after: str) -> keras.Model:
 
     Source: Lorente (removing blocks of InceptionV3).
     """
-    if not isinstance(backbone, keras.Model):
-        raise input_error("truncate", "backbone", "a Keras model", backbone, error=TypeError)
-    if not getattr(backbone, "inputs", None):
-        raise input_error("truncate", "backbone", "a built functional model", backbone.name)
+    check_linked("truncate", backbone, "backbone")
     return cut("truncate", "after", backbone, after)
 
 

@@ -9,7 +9,17 @@ import keras
 import numpy as np
 
 from kerascv_course._digests import config_digest
+from kerascv_course._models import (
+    check_model,
+    ending_of,
+    find_backbone,
+    input_shape,
+    one_output,
+    parts_of,
+    squashing,
+)
 from kerascv_course._validation import input_error
+from kerascv_course.latent.extractor import cut_model
 from kerascv_course.latent.features import computed_features
 from kerascv_course.training.batches import Batches
 
@@ -36,45 +46,63 @@ class Parts:
     @functools.cached_property
     def extractor(self) -> keras.Model:
         """The part before the cut: from images to features."""
-        return keras.Model(self.model.inputs[0], self.head[self.cut or 0].input)
+        return cut_model(self.model, (self.head[self.cut or 0].name,), before=True)
 
     def copy_head(self) -> keras.Model:
         """Return the part after the cut as a model of its own, with the same weights."""
-        trained = self.head[self.cut or 0 :]
-        copies = [layer.__class__.from_config(layer.get_config()) for layer in trained]
-        copy = keras.Sequential([keras.Input(trained[0].input.shape[1:]), *copies])
+        trained = self._trained()
+        shape = self.extractor.output_shape[1:]
+        copy = keras.Sequential([keras.Input(shape), *map(_copied, trained)])
         copy.set_weights([weight for layer in trained for weight in layer.get_weights()])
         return copy
 
     def take_head(self, copy: keras.Model) -> None:
         """Put the weights of such a copy into the model."""
-        for layer, other in zip(self.head[self.cut or 0 :], copy.layers, strict=True):
+        for layer, other in zip(self._trained(), copy.layers, strict=True):
             layer.set_weights(other.get_weights())
 
+    def _trained(self) -> list[keras.Layer]:
+        """Return the layers after the cut, with those of a head that is a `Sequential` of its own one by one."""
+        layers: list[keras.Layer] = []
+        for layer in self.head[self.cut or 0 :]:
+            layers += layer.layers if isinstance(layer, keras.Sequential) else [layer]
+        return layers
 
-def split_model(function: str, model: Any) -> Parts:
-    """Take a model apart, or raise where it has not exactly one backbone."""
-    if not isinstance(model, keras.Model):
-        raise input_error(function, "model", "a Keras model", model, error=TypeError)
-    # A model without weights, such as a `Sequential` of random flips, is no backbone.
-    inner = [layer for layer in model.layers if isinstance(layer, keras.Model) and layer.weights]
-    ends = (getattr(model, "inputs", None) or (), getattr(model, "outputs", None) or ())
-    if len(inner) != 1 or any(len(tensors) != 1 for tensors in ends):
-        rule = "a model with the backbone as one of its layers, as `TransferModel` and `base(x)` make them"
-        raise input_error(function, "model", rule, f"{model.name}, with {len(inner)} models as layers")
+
+def _copied(layer: keras.Layer) -> keras.Layer:
+    config = layer.get_config()
+    if "activation" in config:
+        config["activation"] = layer.activation  # a lambda cannot be made from a configuration
+    return layer.__class__.from_config(config)
+
+
+def split_model(function: str, model: Any, backbone: str | None = None) -> Parts:
+    """Take a model apart around its largest nested model, or the named one; raise where that is not possible."""
+    check_model(function, model)
+    network = find_backbone(function, model, backbone)
+    if not getattr(model, "inputs", None):
+        way_out = "Put `keras.Input((96, 96, 3))` first, or call `model.build((None, 96, 96, 3))`."
+        raise input_error(function, "model", "built", model.name, way_out)
+    input_shape(function, model)
+    one_output(function, model, model.outputs)
     if len(model.output_shape) != 2:
         raise input_error(function, "model", "a classifier that ends in a vector", model.output_shape)
-    place = model.layers.index(inner[0])
+    place = model.layers.index(network)
     head = model.layers[place + 1 :]
     if not any(layer.trainable_variables for layer in head):
         rule = "a model with a head, layers with weights after the backbone"
         raise input_error(function, "model", rule, model.name, 'Add `Dense(classes, "softmax")`.')
-    if getattr(head[-1], "activation", None) is keras.activations.linear:
-        rule = "a classifier that ends in a softmax, or in one sigmoid unit"
+    rule = "a classifier that ends in a softmax, or in one sigmoid unit"
+    squashing_end, units = ending_of(model)[0], model.output_shape[-1]
+    last = getattr(parts_of(model)[-1].operation, "activation", None)
+    if not squashing_end and callable(last) and squashing(last) == "linear":
         raise input_error(function, "model", rule, f"{model.name}, whose last layer has no activation")
-    obstacle = _obstacle(model.layers[:place], head)
+    if squashing_end == "sigmoid" and units > 1:
+        way_out = "For several labels of one image train with `training.fit`."
+        raise input_error(function, "model", rule, f"{model.name}, with {units} sigmoid units", way_out)
+    obstacle = _obstacle(model, model.layers[:place], head)
     cut = next(number for number, layer in enumerate(head) if layer.variables)
-    return Parts(model, inner[0], head, None if obstacle else cut, obstacle)
+    return Parts(model, network, head, None if obstacle else cut, obstacle)
 
 
 def is_random(layer: keras.Layer) -> bool:
@@ -82,14 +110,16 @@ def is_random(layer: keras.Layer) -> bool:
     return any(variable.path.endswith("seed_generator_state") for variable in layer.variables)
 
 
-def _obstacle(before: list[keras.Layer], head: list[keras.Layer]) -> str:
+def _obstacle(model: keras.Model, before: list[keras.Layer], head: list[keras.Layer]) -> str:
     """Return why the head cannot be trained on features that are computed once; nothing where it can."""
     if any(layer.trainable_variables for layer in before):
         return "layers before the backbone are trained as well"
     if any(is_random(layer) for layer in before):
         return "layers before the backbone change the images at random"
     try:
-        is_chain = all(layer.input is before.output for before, layer in itertools.pairwise(head))
+        is_chain = isinstance(model, keras.Sequential) or all(
+            layer.input is before.output for before, layer in itertools.pairwise(head)
+        )
     except AttributeError:  # a layer that is used in several places
         is_chain = False
     return "" if is_chain else "the layers after the backbone are no plain chain"

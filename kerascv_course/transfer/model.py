@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from kerascv_course._models import check_linked, find_backbone, input_shape, one_output
 from kerascv_course._validation import check_choice, check_int, check_number, input_error
 from kerascv_course.transfer.backbones import Preprocess, build_backbone, load_weights, preprocessing_of
 from kerascv_course.transfer.blocks import cut
@@ -112,7 +113,7 @@ class TransferModel(keras.Model):
     @property
     def backbone(self) -> keras.Model:
         """The pretrained part: a Keras model of its own."""
-        return next(layer for layer in self.layers if isinstance(layer, keras.Model))
+        return find_backbone(_FUNCTION, self)
 
     def fit_stages(self, stages: Sequence[Stage], data: Any, **options: Any) -> StageResults:
         """Train in stages; the same as `transfer.fit_stages(model, stages, data, ...)`, which see."""
@@ -166,18 +167,18 @@ def _check_network(
     if not isinstance(network, keras.Model):
         rule = "a name of `keras.applications` or a Keras model"
         raise input_error(_FUNCTION, "backbone", rule, network, error=TypeError)
-    ends = (getattr(network, "inputs", None) or (), getattr(network, "outputs", None) or ())
-    is_built = network.built and all(len(tensors) == 1 for tensors in ends)
-    shape: tuple[Any, ...] = network.input_shape if is_built else ()
-    if len(shape) != 4 or shape[-1] is None or len(network.output_shape) not in (2, 4):
-        rule = "a built model of one image that ends in maps or in a vector"
+    check_linked(_FUNCTION, network, "backbone")
+    one_output(_FUNCTION, network, network.outputs, "backbone")
+    shape = input_shape(_FUNCTION, network, "backbone") or ()
+    if len(shape) != 3 or shape[2] is None or len(network.output_shape) not in (2, 4):
+        rule = "a model of one image that ends in maps or in a vector"
         raise input_error(_FUNCTION, "backbone", rule, network.name)
-    if None in shape[1:3]:
+    if shape[0] is None or shape[1] is None:
         if image_size is None:
             raise input_error(_FUNCTION, "image_size", "given where the backbone takes any size", image_size)
         size = _check_size(image_size)
     else:
-        size = (shape[1], shape[2])
+        size = (shape[0], shape[1])
         if image_size is not None and _check_size(image_size) != size:
             rule = f"{size}, the size that the backbone takes, or left out"
             raise input_error(_FUNCTION, "image_size", rule, image_size)
