@@ -2,9 +2,8 @@
 
 from kerascv_course.datasets.cache import cache_folder
 from kerascv_course.datasets.cifar10 import find_cifar10, load_cifar10
-from kerascv_course.datasets.digits import load_digits
-from kerascv_course.datasets.faces import load_faces
-from kerascv_course.datasets.folders import ImagePipeline, image_folder_pipeline, load_image_folder
+from kerascv_course.datasets.embedded import load_digits, load_faces
+from kerascv_course.datasets.folders import load_image_folder
 from kerascv_course.datasets.near_duplicates import Duplicate, duplicates_across
 from kerascv_course.datasets.parcels import load_parcels
 from kerascv_course.datasets.patches import colour_baseline, load_patches
@@ -18,13 +17,11 @@ __all__ = [
     "BackboneWeights",
     "Duplicate",
     "ImageDataset",
-    "ImagePipeline",
     "cache_folder",
     "colour_baseline",
     "duplicates_across",
     "find_backbone_weights",
     "find_cifar10",
-    "image_folder_pipeline",
     "load",
     "load_cifar10",
     "load_digits",

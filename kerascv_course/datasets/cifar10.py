@@ -1,6 +1,5 @@
 """CIFAR-10, found where the user has it, in any of the forms in which it is handed around."""
 
-import hashlib
 import io
 import os
 import pickle
@@ -13,9 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kerascv_course._validation import input_error
-from kerascv_course.datasets.cache import cached_arrays
-from kerascv_course.datasets.decode import PixelRule, decode_files
+from kerascv_course.datasets.decode import PixelRule
 from kerascv_course.datasets.fetching import RemoteFile, downloads_folder, fetch, keras_home
+from kerascv_course.datasets.folders import load_listing
+from kerascv_course.datasets.listing import list_class_folders
 from kerascv_course.datasets.record import ImageDataset
 
 CIFAR10 = RemoteFile(
@@ -38,11 +38,9 @@ _ARCHIVES = ("cifar-10-python.tar.gz", "cifar-10-batches-py.tar.gz")
 _BATCHES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch")
 _BATCH_FOLDER = "cifar-10-batches-py"
 _KERAS_FOLDER = "cifar-10-batches-py-target"  # Keras unpacks the archive into this one
-_SUFFIXES = (".png", ".jpg", ".jpeg")
-_FAULTS_SHOWN = 5
 _LOOKED_FOR = (
     f"Looked for {' or '.join(_ARCHIVES)}; a folder {_BATCH_FOLDER} with the files data_batch_1 to 5 and "
-    "test_batch; class folders cifar10/train/airplane/*.png and so on (png, jpg or jpeg)."
+    "test_batch; class folders cifar10/train/airplane and so on with images."
 )
 
 
@@ -63,8 +61,8 @@ def load_cifar10(path: str | os.PathLike[str] | None = None) -> ImageDataset:
     Without `path` these are looked into in turn: the folder in the environment variable `KERASCV_COURSE_DATA`,
     Keras' cache (in `KERAS_HOME`, or else in the folder `.keras` of the home folder), the folder `downloads` in
     the cache folder. Each may hold the official archive `cifar-10-python.tar.gz`, its unpacked folder
-    `cifar-10-batches-py`, or class folders `cifar10/{train,test}/<class>/*.{png,jpg,jpeg}` with any number of
-    images. Where none of them has it the archive is downloaded into the last, with a progress bar on the standard
+    `cifar-10-batches-py`, or class folders `cifar10/{train,test}/<class>` with any number of images of 32x32
+    pixels. Where none of them has it the archive is downloaded into the last, with a progress bar on the standard
     error stream.
 
     Class folders are decoded once; after that one file in the cache folder is read instead, until an image is
@@ -95,11 +93,9 @@ def load_cifar10(path: str | os.PathLike[str] | None = None) -> ImageDataset:
     if found is None:
         found = _Found(fetch(CIFAR10).path, "archive", "KERASCV_COURSE_CACHE")
     if found.form == "classes":
-        x_train, y_train, x_test, y_test = _load_class_folders(found)
-        source = f"the class folders {_shown(found)}"
-    else:
-        x_train, y_train, x_test, y_test = _load_batches(found)
-        source = f"the {'archive' if found.form == 'archive' else 'batch files'} {_shown(found)}"
+        return _load_class_folders(found)
+    source = f"the {'archive' if found.form == 'archive' else 'batch files'} {_shown(found)}"
+    x_train, y_train, x_test, y_test = _load_batches(found)
     return ImageDataset(x_train, y_train, x_test, y_test, _CLASS_NAMES, "cifar10", source)
 
 
@@ -256,64 +252,19 @@ def _parse_batch(found: _Found, name: str, content: bytes) -> tuple[np.ndarray, 
 # Class folders: one file per image.
 
 
-def _load_class_folders(found: _Found) -> tuple[np.ndarray, ...]:
-    fingerprint = hashlib.sha256(b"RGB 32x32")  # what is kept: another text makes all cached files obsolete
-    paths: dict[str, list[str]] = {}
-    labels: dict[str, np.ndarray] = {}
-    for split in ("train", "test"):
-        paths[split], labels[split] = _list_images(found, split, fingerprint)
-    arrays = cached_arrays(
-        f"cifar10-{fingerprint.hexdigest()[:32]}",
-        {split: (len(paths[split]), 32, 32, 3) for split in paths},
-        lambda: _decode(found, paths),
-    )
-    return arrays["train"], labels["train"], arrays["test"], labels["test"]
+def _load_class_folders(found: _Found) -> ImageDataset:
+    listing = list_class_folders("load_cifar10", found.path, found.argument)
+    if listing.train_count is None or listing.class_names != _CLASS_NAMES:
+        names = listing.class_names
+        missing, unknown = sorted(set(_CLASS_NAMES) - set(names)), sorted(set(names) - set(_CLASS_NAMES))
+        way_out = f"Missing classes: {', '.join(missing) or 'none'}; unknown: {', '.join(unknown) or 'none'}."
+        rule = f"a folder with train and test, each with the class folders {', '.join(_CLASS_NAMES)}"
+        raise listing.error(rule, way_out, listing.faults)
+    pixels = PixelRule(32, 32, 3, exact=True)
+    return load_listing(listing, pixels, name="cifar10", source=f"the class folders {_shown(found)}")
 
 
 def _class_folders(folder: Path) -> list[str]:
     """Return the names of the sub-folders, sorted, without hidden ones such as `.ipynb_checkpoints`."""
     with os.scandir(folder) as entries:
         return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
-
-
-def _list_images(found: _Found, split: str, fingerprint: Any) -> tuple[list[str], np.ndarray]:
-    """Return the sorted image files of a split and their labels; note each file in the fingerprint."""
-    folder = found.path / split
-    names = _class_folders(folder) if folder.is_dir() else []
-    if names != list(_CLASS_NAMES):
-        missing, unknown = sorted(set(_CLASS_NAMES) - set(names)), sorted(set(names) - set(_CLASS_NAMES))
-        way_out = f"In {split}, missing: {', '.join(missing) or 'none'}; unknown: {', '.join(unknown) or 'none'}."
-        rule = f"a folder with train and test, each with the class folders {', '.join(_CLASS_NAMES)}"
-        raise found.error(rule, way_out)
-    paths: list[str] = []
-    counts = []
-    for name in _CLASS_NAMES:
-        with os.scandir(folder / name) as entries:
-            images = [
-                (entry.name, entry.path, entry.stat())
-                for entry in entries
-                # macOS puts a hidden "._cat.png" beside each "cat.png" on foreign disks.
-                if entry.name.lower().endswith(_SUFFIXES) and not entry.name.startswith(".")
-            ]
-        if not images:
-            rule = "class folders that hold png, jpg or jpeg images"
-            raise found.error(rule, f"There is none in {split}/{name}.")
-        images.sort()
-        lines = [f"{split}/{name}/{file}\0{status.st_size}\0{status.st_mtime_ns}\n" for file, _, status in images]
-        fingerprint.update("".join(lines).encode(errors="surrogatepass"))
-        paths += [path for _, path, _ in images]
-        counts.append(len(images))
-    return paths, np.repeat(np.arange(10, dtype="int64"), counts)
-
-
-def _decode(found: _Found, paths: dict[str, list[str]]) -> dict[str, np.ndarray]:
-    """Decode the files of each split."""
-    arrays, faults = {}, []
-    for split, files in paths.items():
-        arrays[split], at_fault = decode_files(files, PixelRule(32, 32, 3, exact=True))
-        faults += [f"{files[index]} ({fault})" for index, fault in at_fault.items()]
-    if faults:
-        more = f" and {len(faults) - _FAULTS_SHOWN} more" if len(faults) > _FAULTS_SHOWN else ""
-        way_out = f"Not so: {'; '.join(faults[:_FAULTS_SHOWN])}{more}."
-        raise found.error("class folders of RGB images of 32x32 pixels", way_out)
-    return arrays

@@ -1,21 +1,24 @@
 """The record in which every data set of this package arrives."""
 
+import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from kerascv_course._validation import check_int, input_error
+from kerascv_course._validation import check_choice, check_int, input_error
 
 _NAMES_SHOWN = 12
+_Pair = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ImageDataset:
     """Images and labels of a training and a test set, with their class names and where they came from.
 
-    The arrays are held as they are given, not copied.
+    The arrays are held as they are given, not copied. A record unpacks as Keras' data sets do:
+    `(x_train, y_train), (x_test, y_test) = data`.
 
     Args:
         x_train: Training images, `uint8`, shape `(images, height, width, channels)`.
@@ -28,7 +31,7 @@ class ImageDataset:
         skipped: One text for each file that could not be used and was left out.
 
     Raises:
-        TypeError: If an array is no NumPy array of the dtype above, or a text is no text.
+        TypeError: If an array is no NumPy array of the dtype above, or a string is no string.
         ValueError: If shapes, lengths or labels do not fit each other.
 
     Example:
@@ -52,12 +55,12 @@ class ImageDataset:
         for argument in ("name", "source"):
             value = getattr(self, argument)
             if not isinstance(value, str) or not value:
-                raise input_error("ImageDataset", argument, "a text that is not empty", value, error=TypeError)
+                raise input_error("ImageDataset", argument, "a string that is not empty", value, error=TypeError)
         if not isinstance(self.skipped, tuple) or not all(isinstance(file, str) for file in self.skipped):
-            raise input_error("ImageDataset", "skipped", "a tuple of texts", self.skipped, error=TypeError)
+            raise input_error("ImageDataset", "skipped", "a tuple of strings", self.skipped, error=TypeError)
         names = self.class_names
         if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
-            raise input_error("ImageDataset", "class_names", "a tuple of texts", names, error=TypeError)
+            raise input_error("ImageDataset", "class_names", "a tuple of strings", names, error=TypeError)
         if not names or len(set(names)) != len(names):
             raise input_error("ImageDataset", "class_names", "one or more distinct names", names)
         for split in ("train", "test"):
@@ -81,13 +84,71 @@ class ImageDataset:
     @property
     def imbalance(self) -> float:
         """Training images of the largest class, divided by those of the smallest: 1 where all are the same."""
-        return imbalance(self.class_counts)
+        counts = self.class_counts.values()
+        return max(counts) / min(counts) if min(counts) else math.inf
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
         """Height, width and channels of one image: the `input_shape` of a model."""
         height, width, channels = self.x_train.shape[1:]
         return height, width, channels
+
+    def __iter__(self) -> Iterator[_Pair]:
+        """Yield `(x_train, y_train)`, then `(x_test, y_test)`."""
+        yield self.x_train, self.y_train
+        yield self.x_test, self.y_test
+
+    def examples(self, n: int = 1, *, split: str = "train") -> _Pair:
+        """Return the first `n` images of each class, class by class, and their labels.
+
+        Args:
+            n: Images of each class, 1 or more.
+            split: "train" or "test": the images to choose from.
+
+        Returns:
+            Images, `(n * num_classes, height, width, channels)`, and labels, `(n * num_classes,)`.
+
+        Raises:
+            ValueError: If a class has fewer images.
+
+        Example:
+            >>> from kerascv_course.datasets import load_digits
+            >>> load_digits(image_size=8).examples(2)[1].tolist()
+            [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9, 9]
+        """
+        images, labels = self._pair("examples", split)
+        self._check_fewest("examples", "n", n, split)
+        chosen = np.concatenate([np.flatnonzero(labels == label)[:n] for label in range(self.num_classes)])
+        return images[chosen], labels[chosen]
+
+    def head(self, n: int, seed: int = 0, *, split: str = "train") -> _Pair:
+        """Draw `n` images at random, each class in its proportion, and return them with their labels.
+
+        Use it in place of `data.x_train[:n]`, which is one class alone where a set is sorted.
+
+        Args:
+            n: How many, 1 or more; all, where there are fewer.
+            seed: Decides which images these are, and their order; 0 or more.
+            split: "train" or "test": the images to draw from.
+
+        Returns:
+            Images, `(n, height, width, channels)`, in mixed order, and labels, `(n,)`. The count of a class is at
+            most one off its exact share of `n`; no image comes twice.
+
+        Example:
+            >>> from kerascv_course.datasets import load_digits
+            >>> np.bincount(load_digits(image_size=8).head(100)[1]).tolist()
+            [10, 10, 10, 10, 10, 10, 10, 10, 10, 10]
+        """
+        images, labels = self._pair("head", split)
+        n = min(check_int("head", "n", n, minimum=1), len(labels))
+        generator = np.random.default_rng(check_int("head", "seed", seed, minimum=0))
+        # Shuffled and then sorted by class: n places at equal distances meet each class by its share.
+        shuffled = generator.permutation(len(labels))
+        by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
+        places = (np.arange(n) + generator.random()) * len(labels) / n
+        chosen = generator.permutation(by_class[places.astype(int)])
+        return images[chosen], labels[chosen]
 
     def subset(self, per_class: int, seed: int = 0, *, test_per_class: int | None = None) -> "ImageDataset":
         """Return a smaller record with the same number of training images of each class.
@@ -104,7 +165,7 @@ class ImageDataset:
             The record; its name says how many images of each class it holds.
 
         Raises:
-            TypeError: If an argument is no whole number.
+            TypeError: If an argument is no integer.
             ValueError: If a class has fewer images than are asked for.
 
         Example:
@@ -121,36 +182,36 @@ class ImageDataset:
             test = self._pick("test", "test_per_class", test_per_class, seed)
             size += f", {test_per_class} for testing"
             x_test, y_test = x_test[test], y_test[test]
-        return ImageDataset(
+        return dataclasses.replace(
+            self,
             x_train=self.x_train[train],
             y_train=self.y_train[train],
             x_test=x_test,
             y_test=y_test,
-            class_names=self.class_names,
             name=f"{self.name} ({size})",
-            source=self.source,
-            skipped=self.skipped,
         )
+
+    def _pair(self, function: str, split: str) -> _Pair:
+        check_choice(function, "split", split, ("train", "test"))
+        return (self.x_train, self.y_train) if split == "train" else (self.x_test, self.y_test)
+
+    def _check_fewest(self, function: str, argument: str, count: int, split: str) -> None:
+        """Raise unless each class has so many images."""
+        counts = np.bincount(getattr(self, f"y_{split}"), minlength=self.num_classes)
+        fewest = int(np.argmin(counts))
+        if check_int(function, argument, count, minimum=1) > counts[fewest]:
+            kind = "training" if split == "train" else "test"
+            rule = f"at most {counts[fewest]}, the number of {kind} images of class {self.class_names[fewest]!r}"
+            raise input_error(function, argument, rule, count)
 
     def _pick(self, split: str, argument: str, per_class: int, seed: int) -> np.ndarray:
         """Return the shuffled indices of `per_class` images of each class."""
-        check_int("subset", argument, per_class, minimum=1)
-        labels = getattr(self, f"y_{split}")
-        counts = np.bincount(labels, minlength=self.num_classes)
-        fewest = int(np.argmin(counts))
-        if per_class > counts[fewest]:
-            kind = "training" if split == "train" else "test"
-            rule = f"at most {counts[fewest]}, the number of {kind} images of class {self.class_names[fewest]!r}"
-            raise input_error("subset", argument, rule, per_class)
+        self._check_fewest("subset", argument, per_class, split)
         # One generator per split: asking for fewer test images does not change the training images.
         generator = np.random.default_rng([seed, split == "test"])
-        picked = np.concatenate(
-            [
-                generator.permutation(np.flatnonzero(labels == label))[:per_class]
-                for label in range(self.num_classes)
-            ]
-        )
-        return generator.permutation(picked)
+        labels = getattr(self, f"y_{split}")
+        places = [np.flatnonzero(labels == label) for label in range(self.num_classes)]
+        return generator.permutation(np.concatenate([generator.permutation(part)[:per_class] for part in places]))
 
     def __repr__(self) -> str:
         """Return one line: name, counts, shape, classes and source."""
@@ -162,16 +223,6 @@ class ImageDataset:
             f"<ImageDataset {self.name}: {len(self.x_train)} training and {len(self.x_test)} test images of "
             f"{self.input_shape}, {self.num_classes} classes ({shown}), from {self.source}{skipped}>"
         )
-
-
-def imbalance(counts: Mapping[str, int]) -> float:
-    """Return the largest count divided by the smallest; infinite where that is 0.
-
-    Example:
-        >>> imbalance({"cat": 30, "dog": 20})
-        1.5
-    """
-    return max(counts.values()) / min(counts.values()) if min(counts.values()) else math.inf
 
 
 def _check_images(argument: str, images: np.ndarray) -> None:

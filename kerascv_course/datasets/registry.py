@@ -5,8 +5,7 @@ from collections.abc import Callable
 
 from kerascv_course._validation import check_choice
 from kerascv_course.datasets.cifar10 import find_cifar10, load_cifar10
-from kerascv_course.datasets.digits import load_digits
-from kerascv_course.datasets.faces import load_faces
+from kerascv_course.datasets.embedded import load_digits, load_faces
 from kerascv_course.datasets.patches import load_patches
 from kerascv_course.datasets.record import ImageDataset
 

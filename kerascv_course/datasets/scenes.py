@@ -5,13 +5,13 @@ import re
 
 import numpy as np
 
-from kerascv_course._validation import check_choice, input_error
+from kerascv_course._validation import check_choice
 from kerascv_course.datasets.folders import load_listing, pixel_rule
-from kerascv_course.datasets.listing import Listing, list_class_folders, list_faults, look_into, open_folder
+from kerascv_course.datasets.listing import Entry, Listing, list_class_folders, look_into, open_folder
 from kerascv_course.datasets.record import ImageDataset
 
 _CLASS_NAMES = ("coast", "forest", "highway", "insidecity", "mountain", "opencountry", "street", "tallbuilding")
-_TEST_SHARE = 0.3  # of 2,688: 1,881 for training and 807 for testing, as in the original split
+_TEST_SPLIT = 0.3  # of 2,688: 1,881 for training and 807 for testing, as in the original split
 _SEED = 0
 _NAMED = re.compile(
     r"(coast|forest|highway|inside[_ ]?city|mountain|open[_ ]?country|street|tall[_ ]?building)(?=[_\d])",
@@ -61,57 +61,51 @@ def load_scenes(
     """
     rule = pixel_rule("load_scenes", image_size)
     check_choice("load_scenes", "on_error", on_error, ("raise", "skip"))
-    shown, root = open_folder("load_scenes", path)
-    listing = _from_folders(path) if look_into(root, "", {})[0] else _from_names(shown, root)
+    listing = open_folder("load_scenes", path)
+    listing = _from_folders(path) if look_into(listing.root, "", {})[0] else _from_names(listing)
+    lists = "split by its folders train and test"
     if listing.train_count is None:
-        split, lists = (_TEST_SHARE, _SEED), f"split by seed {_SEED}, not by the original lists"
-    else:
-        split, lists = None, "split by its folders train and test"
+        lists = f"split by seed {_SEED}, not by the original lists"
     source = f"the folder {listing.shown}, {lists}"
-    return load_listing(listing, rule, split=split, on_error=on_error, name="scenes", source=source)
+    return load_listing(
+        listing, rule, test_split=_TEST_SPLIT, seed=_SEED, on_error=on_error, name="scenes", source=source
+    )
 
 
 def _from_folders(path: str | os.PathLike[str]) -> Listing:
     """List class folders; their names become those of the classes."""
     listing = list_class_folders("load_scenes", path)
-    names = [re.sub(r"[_ ]", "", name).lower() for name in listing.class_names]
+    names = [_plain(name) for name in listing.class_names]
     if sorted(names) != list(_CLASS_NAMES):
-        missing, unknown = set(_CLASS_NAMES) - set(names), set(names) - set(_CLASS_NAMES)
-        way_out = (
-            f"Missing: {', '.join(sorted(missing)) or 'none'}; unknown: {', '.join(sorted(unknown)) or 'none'}."
-        )
-        raise input_error("load_scenes", "path", "a folder of the eight scenes", listing.shown, way_out)
+        missing, unknown = sorted(set(_CLASS_NAMES) - set(names)), sorted(set(names) - set(_CLASS_NAMES))
+        way_out = f"Missing: {', '.join(missing) or 'none'}; unknown: {', '.join(unknown) or 'none'}."
+        raise listing.error("a folder of the eight scenes", way_out)
     # "Opencountry" sorts before "coast": by the labels of the record the classes are in their usual order.
     order = np.array([_CLASS_NAMES.index(name) for name in names])
     return listing._replace(class_names=_CLASS_NAMES, labels=order[listing.labels])
 
 
-def _from_names(shown: str, root: str) -> Listing:
+def _from_names(listing: Listing) -> Listing:
     """List files side by side, with the class in their names."""
-    faults: dict[str, str] = {}
-    classes: dict[str, list[tuple[str, str]]] = {name: [] for name in _CLASS_NAMES}
-    for entry in look_into(root, "", faults)[1]:
+    classes: dict[str, list[Entry]] = {name: [] for name in _CLASS_NAMES}
+    for entry in look_into(listing.root, "", listing.faults)[1]:
         match = _NAMED.match(entry.file)
         if match:
-            classes[re.sub(r"[_ ]", "", match[1]).lower()].append(entry)
+            classes[_plain(match[1])].append(entry)
         else:
-            faults[entry.file] = "no scene in its name"
+            listing.faults[entry.file] = "no scene in its name"
     missing = [name for name in _CLASS_NAMES if not classes[name]]
     if missing:
-        way_out = f"No image of: {', '.join(missing)}."
-        if faults:
-            way_out += f" At fault: {list_faults(faults)}."
         rule = 'a folder of the eight scenes, in class folders or named like "coast_art1130.jpg"'
-        raise input_error("load_scenes", "path", rule, shown, way_out)
-    return Listing(
-        function="load_scenes",
-        shown=shown,
-        root=root,
+        raise listing.error(rule, f"No image of: {', '.join(missing)}.", listing.faults)
+    found = [entry for entries in classes.values() for entry in entries]
+    return listing._replace(
         class_names=_CLASS_NAMES,
-        files=[file for entries in classes.values() for file, _ in entries],
+        files=[entry.file for entry in found],
         labels=np.repeat(np.arange(8), [len(entries) for entries in classes.values()]),
-        train_count=None,
-        train_folder="",
-        stamps=[stamp for entries in classes.values() for _, stamp in entries],
-        faults=faults,
+        stamps=[entry.stamp for entry in found],
     )
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[_ ]", "", name).lower()

@@ -7,22 +7,24 @@ from kerascv_course._validation import check_int, check_number, input_error
 Arrays = tuple[np.ndarray, np.ndarray]
 
 
-def split_validation(x: np.ndarray, y: np.ndarray, share: float = 0.1, *, seed: int = 0) -> tuple[Arrays, Arrays]:
+def split_validation(
+    x: np.ndarray, y: np.ndarray, validation_split: float = 0.1, *, seed: int = 0
+) -> tuple[Arrays, Arrays]:
     """Hold a share of the images out for validation, every class in its proportion.
 
     Args:
         x: Images, (n, ...).
-        y: Labels, (n, ...). Whole-number labels of shape (n,) are stratified; others are split at random.
-        share: Share that is held out, above 0 and below 1.
+        y: Labels, (n, ...). Integer labels of shape (n,) are stratified; others are split at random.
+        validation_split: Share that is held out, above 0 and below 1.
         seed: Decides which images are held out, 0 to 2**32 - 1.
 
     Returns:
         (x_train, y_train), (x_validation, y_validation).
 
     Raises:
-        TypeError: If `x` or `y` is no array, `share` no number or `seed` no whole number.
-        ValueError: If `x` and `y` differ in length, `share` or `seed` is out of range, or `share` leaves a class
-            without an image in one of the parts.
+        TypeError: If `x` or `y` is no array, `validation_split` no number or `seed` no integer.
+        ValueError: If `x` and `y` differ in length, a number is out of range, or a class is left without an image
+            in one of the parts.
 
     Example:
         >>> labels = np.repeat([0, 1], [80, 20])
@@ -36,7 +38,7 @@ def split_validation(x: np.ndarray, y: np.ndarray, share: float = 0.1, *, seed: 
             raise input_error("split_validation", argument, rule, value, error=TypeError)
     if len(x) != len(y):
         raise input_error("split_validation", "y", f"as long as `x`, which holds {len(x)} images", y)
-    train, held_out = split_indices("split_validation", "share", y, share, seed)
+    train, held_out = split_indices("split_validation", "validation_split", y, validation_split, seed)
     return (x[train], y[train]), (x[held_out], y[held_out])
 
 
