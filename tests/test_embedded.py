@@ -10,8 +10,7 @@ import skimage
 import skimage.data
 from PIL import Image
 
-from kerascv_course.datasets import ImageDataset, cifar10, registry
-from kerascv_course.datasets.faces import load_faces
+from kerascv_course.datasets import ImageDataset, cifar10, load_faces, registry
 from kerascv_course.datasets.patches import _PHOTOGRAPHS, _columns, colour_baseline, load_patches
 from kerascv_course.datasets.registry import load
 

@@ -1,34 +1,43 @@
-"""The data layer: records of images, where they come from, and what is done about a network that fails."""
+"""The data layer: records of images, where they come from, and what is done about a network that fails.
 
-from kerascv_course.datasets.cache import cache_folder
-from kerascv_course.datasets.cifar10 import find_cifar10, load_cifar10
-from kerascv_course.datasets.embedded import load_digits, load_faces
-from kerascv_course.datasets.folders import load_image_folder
-from kerascv_course.datasets.near_duplicates import Duplicate, duplicates_across
-from kerascv_course.datasets.parcels import load_parcels
-from kerascv_course.datasets.patches import colour_baseline, load_patches
-from kerascv_course.datasets.record import ImageDataset
-from kerascv_course.datasets.registry import load
-from kerascv_course.datasets.scenes import load_scenes
-from kerascv_course.datasets.split import split_validation
-from kerascv_course.datasets.weights import BackboneWeights, find_backbone_weights
+Each public name is fetched from its module when it is first used: the processes that decode images import no more
+than they need.
+"""
 
-__all__ = [
-    "BackboneWeights",
-    "Duplicate",
-    "ImageDataset",
-    "cache_folder",
-    "colour_baseline",
-    "duplicates_across",
-    "find_backbone_weights",
-    "find_cifar10",
-    "load",
-    "load_cifar10",
-    "load_digits",
-    "load_faces",
-    "load_image_folder",
-    "load_parcels",
-    "load_patches",
-    "load_scenes",
-    "split_validation",
-]
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kerascv_course.datasets.record import ImageDataset as ImageDataset
+
+_MODULES = {
+    "BackboneWeights": "weights",
+    "Duplicate": "near_duplicates",
+    "ImageDataset": "record",
+    "cache_folder": "cache",
+    "colour_baseline": "patches",
+    "duplicates_across": "near_duplicates",
+    "find_backbone_weights": "weights",
+    "find_cifar10": "cifar10",
+    "load": "registry",
+    "load_cifar10": "cifar10",
+    "load_digits": "embedded",
+    "load_faces": "embedded",
+    "load_image_folder": "folders",
+    "load_parcels": "parcels",
+    "load_patches": "patches",
+    "load_scenes": "scenes",
+    "split_validation": "split",
+}
+
+__all__ = [*_MODULES]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(_MODULES)

@@ -126,7 +126,7 @@ def find_cifar10(path: str | os.PathLike[str] | None = None) -> Path | None:
 def _find(function: str, path: str | os.PathLike[str] | None) -> _Found | None:
     if path is not None:
         if not isinstance(path, str | os.PathLike):
-            raise input_error(function, "path", "a path (text or pathlib.Path) or None", path, error=TypeError)
+            raise input_error(function, "path", "a path (string or pathlib.Path) or None", path, error=TypeError)
         place = Path(path).expanduser().absolute()
         if not os.fspath(path) or not place.exists():
             rule = "an existing file or folder"
@@ -240,7 +240,7 @@ def _parse_batch(found: _Found, name: str, content: bytes) -> tuple[np.ndarray, 
         raise found.error("the batches of CIFAR-10 as they were published", way_out) from error
     is_image_rows = isinstance(rows, np.ndarray) and rows.dtype == np.uint8 and rows.shape[1:] == (3072,)
     if not is_image_rows or labels.dtype.kind not in "iu" or labels.shape != rows.shape[:1]:
-        rule = "batches of CIFAR-10: `data` as uint8 of shape (images, 3072), `labels` as that many whole numbers"
+        rule = "batches of CIFAR-10: `data` as uint8 of shape (images, 3072), `labels` as that many integers"
         raise found.error(rule, f"{name} is different.")
     if not len(labels) or labels.min() < 0 or labels.max() > 9:
         raise found.error("batches of CIFAR-10 with labels from 0 to 9", f"{name} has none or others.")

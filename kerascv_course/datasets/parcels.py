@@ -31,7 +31,7 @@ def load_parcels(count: int = 800, *, seed: int = 0) -> ImageDataset:
         Images of shape (64, 64, 1); the record's `source` says that they are synthetic.
 
     Raises:
-        TypeError: If an argument is no whole number.
+        TypeError: If an argument is no integer.
         ValueError: If an argument is out of its range.
 
     Example:

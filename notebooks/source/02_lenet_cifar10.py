@@ -58,9 +58,8 @@ if knobs["digits_per_class"]:
     digits = digits.subset(per_class=knobs["digits_per_class"])
 print(digits)
 
-first_of_each = [int(np.flatnonzero(digits.y_train == label)[0]) for label in range(10)]
 plotting.plot_images(
-    digits.x_train[first_of_each],
+    digits.examples()[0],
     titles=digits.class_names,
     columns=10,
     caption=f"Data: {digits.name}, {digits.source}",
@@ -301,10 +300,10 @@ print(
     f"{photos.name}: {len(photos.x_train):,} training and {len(photos.x_test):,} test images, from {photos.source}"
 )
 
-some = np.concatenate([np.flatnonzero(photos.y_train == label)[:2] for label in range(10)])
+some, labels = photos.examples(2)
 plotting.plot_images(
-    photos.x_train[some],
-    titles=[photos.class_names[label] for label in photos.y_train[some]],
+    some,
+    titles=[photos.class_names[label] for label in labels],
     columns=10,
     caption=f"Data: {photos.name}",
 )

@@ -53,10 +53,7 @@ y_train = photos.y_train
 print(f"{photos.name}: {len(x_train):,} training images, from {photos.source}")
 print(f"colour alone names {colour_baseline(photos):.0%} of the test images")
 
-first_of_each = [int(np.flatnonzero(y_train == label)[0]) for label in range(10)]
-plotting.plot_images(
-    photos.x_train[first_of_each], titles=photos.class_names, columns=10, caption=f"Data: {photos.name}"
-)
+plotting.plot_images(photos.examples()[0], titles=photos.class_names, columns=10, caption=f"Data: {photos.name}")
 
 # %% [markdown]
 # ## Two networks that differ in one line

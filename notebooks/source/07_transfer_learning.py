@@ -86,9 +86,8 @@ num_classes = data.num_classes
 print(f"To learn: {data.name}, {len(data.x_train):,} training and {len(data.x_test):,} test images, {data.source}")
 print(f"Learned before: {pretrained_on}")
 
-first_of_each = [int(np.flatnonzero(data.y_train == label)[0]) for label in range(num_classes)]
 plotting.plot_images(
-    data.x_train[first_of_each], titles=data.class_names, columns=num_classes, caption=f"Data: {data.name}"
+    data.examples()[0], titles=data.class_names, columns=num_classes, caption=f"Data: {data.name}"
 )
 
 # %% [markdown]
@@ -176,7 +175,7 @@ for name, values in test_accuracies.items():
 # through the frozen backbone; the weights come out the same, bit for bit.
 
 # %%
-few = data.x_train[:100], data.y_train[:100]
+few = data.head(100)
 
 runtime.seed_everything(1)
 by_hand = build()
@@ -289,9 +288,10 @@ def answers(network, images):
     return np.concatenate([keras.ops.convert_to_numpy(part) for part in parts])
 
 
+some_images, truth = data.head(1000, split="test")
 for title, network in {"Head alone": head_only["pretrained"], "After all stages": model}.items():
-    predicted = answers(network, data.x_test[:1000]).argmax(axis=1)
-    matrix = confusion_matrix(data.y_test[:1000], predicted, labels=range(num_classes))
+    predicted = answers(network, some_images).argmax(axis=1)
+    matrix = confusion_matrix(truth, predicted, labels=range(num_classes))
     share = f"{1 - np.trace(matrix) / matrix.sum():.1%} of {matrix.sum()} test images wrong"
     display(plotting.plot_confusion_matrix(matrix, data.class_names, caption=f"{title}: {share}; {data.name}"))
 
@@ -306,15 +306,15 @@ for title, network in {"Head alone": head_only["pretrained"], "After all stages"
 # $y$ is the score of the class before the softmax. The layer is found inside the nested backbone.
 
 # %%
-shown = np.concatenate([np.flatnonzero(data.y_test == label)[:1] for label in range(min(5, num_classes))])
+shown = data.examples(split="test")[0][:5]
 heats, titles = [], []
 for title, network in {"head alone": head_only["pretrained"], "all stages": model}.items():
-    explained = grad_cam(network, data.x_test[shown])
+    explained = grad_cam(network, shown)
     heats.append(explained.heatmaps)
     titles += [f"{title}: {data.class_names[label]}" for label in explained.classes]
 print(f"maps of the layer {explained.layer}")
 plotting.plot_heatmaps(
-    np.concatenate([data.x_test[shown]] * 2),
+    np.concatenate([shown] * 2),
     np.concatenate(heats),
     titles=titles,
     columns=len(shown),

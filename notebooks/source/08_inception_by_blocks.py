@@ -85,19 +85,16 @@ else:
     pool = some_classes(patches, patches.class_names[5:], "the other five classes of patches")
     pretrained_on = "five classes of patches, not ImageNet"
 side = runtime.by_profile(smoke=75, lite=75, full=299 if scenes else 150)
-pool = dataclasses.replace(
-    pool, x_test=pool.x_test[: knobs["test_images"]], y_test=pool.y_test[: knobs["test_images"]]
-)
+some_images, some_labels = pool.head(knobs["test_images"], split="test")
+pool = dataclasses.replace(pool, x_test=some_images, y_test=some_labels)
 tiny = pool.subset(knobs["per_class"])
 num_classes = tiny.num_classes
 about = f"{tiny.name}; learned before: {pretrained_on}"
 print(f"To learn: {tiny.name}, {len(tiny.x_train)} training and {len(tiny.x_test)} test images, {tiny.source}")
 print(f"Learned before: {pretrained_on}{f' ({found.source})' if found else f': {earlier.class_names}'}")
 
-first_of_each = [int(np.flatnonzero(tiny.y_train == label)[0]) for label in range(num_classes)]
-plotting.plot_images(
-    tiny.x_train[first_of_each], titles=tiny.class_names, columns=min(5, num_classes), caption=f"Data: {tiny.name}"
-)
+examples, _ = tiny.examples()
+plotting.plot_images(examples, titles=tiny.class_names, columns=min(5, num_classes), caption=f"Data: {tiny.name}")
 
 # %% [markdown]
 # ## Eleven places to cut
@@ -267,7 +264,7 @@ if len(single) > 1:
 looks = {}
 for name, arguments in chosen.items():
     augment = pipeline(**arguments, seed=1)
-    batch = np.repeat(tiny.x_train[first_of_each[:1]], 5, axis=0)
+    batch = np.repeat(examples[:1], 5, axis=0)
     looks[name] = keras.ops.convert_to_numpy(augment(batch, training=True)).round().clip(0, 255).astype("uint8")
 plotting.plot_image_table(looks, [f"view {number}" for number in range(1, 6)], caption=f"One image of {tiny.name}")
 

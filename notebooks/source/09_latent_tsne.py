@@ -49,10 +49,7 @@ x_test = ((data.x_test - mean) / deviation).astype("float32")
 print(f"{data.name}: {len(x_train):,} training and {len(x_test):,} test images, from {data.source}")
 print(f"colour alone names {colour_baseline(data):.0%} of the test images")
 
-first_of_each = [int(np.flatnonzero(data.y_train == label)[0]) for label in range(10)]
-plotting.plot_images(
-    data.x_train[first_of_each], titles=data.class_names, columns=10, caption=f"Data: {data.name}"
-)
+plotting.plot_images(data.examples()[0], titles=data.class_names, columns=10, caption=f"Data: {data.name}")
 
 # %% [markdown]
 # ## A network, trained, and its copy that is not

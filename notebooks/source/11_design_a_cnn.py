@@ -62,8 +62,8 @@ print(f"{where}, from {data.source}")
 if data.name.startswith("patches"):
     print("Training and held-out crops of one photograph may overlap: that flatters the accuracies, all alike.")
 
-first_of_each = [int(np.flatnonzero(train[1] == label)[0]) for label in range(10)]
-plotting.plot_images(train[0][first_of_each], titles=data.class_names, columns=10, caption=f"Data: {data.name}")
+examples, _ = data.examples()
+plotting.plot_images(examples, titles=data.class_names, columns=10, caption=f"Data: {data.name}")
 
 # %% [markdown]
 # ## The design
@@ -352,7 +352,7 @@ claim("momentum helps SGD", optimizer, "SGD with momentum", "SGD")
 sides = {f"{side} pixels": side for side in (8, 16, 32)}
 shown = {
     name: [photo.reshape(side, 32 // side, side, 32 // side, -1).mean(axis=(1, 3)).astype("uint8")
-           for photo in train[0][first_of_each[:8]]]
+           for photo in examples[:8]]
     for name, side in sides.items()
 }  # fmt: skip
 names = [data.class_names[label] for label in range(8)]

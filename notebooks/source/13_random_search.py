@@ -72,8 +72,7 @@ print(f"{where}, from {data.source}")
 if data.name.startswith("patches"):
     print("Training and held-out crops of one photograph may overlap: that flatters the accuracies, all alike.")
 
-first_of_each = [int(np.flatnonzero(train[1] == label)[0]) for label in range(10)]
-plotting.plot_images(train[0][first_of_each], titles=data.class_names, columns=10, caption=f"Data: {data.name}")
+plotting.plot_images(data.examples()[0], titles=data.class_names, columns=10, caption=f"Data: {data.name}")
 
 # %% [markdown]
 # ## Why at random?

@@ -78,8 +78,8 @@ print(f"{data.name}: {len(x_train):,} training and {len(x_test):,} test images, 
 print(f"colour alone names {colour_baseline(data):.0%} of the test images")
 
 short = f"{data.name.split(' (')[0]}, {len(x_train):,} training images"
-first_of_each = [int(np.flatnonzero(y_train == label)[0]) for label in range(10)]
-plotting.plot_images(x_train[first_of_each], titles=data.class_names, columns=10, caption=f"Data: {data.name}")
+examples, _ = data.examples()
+plotting.plot_images(examples, titles=data.class_names, columns=10, caption=f"Data: {data.name}")
 
 # %% [markdown]
 # ## Step 1: where to look
@@ -93,7 +93,7 @@ found = Sift().describe(photo[None])
 caption = f"{len(found.positions)} SIFT keypoints; NASA's portrait of Eileen Collins, by scikit-image"
 display(plotting.plot_keypoints(photo, found.positions, found.sizes, caption=caption))
 
-few = x_train[:100]
+few, _ = data.head(100)
 counts = np.bincount(Sift().describe(few).images, minlength=len(few))
 print(
     f"in {len(few)} images of {data.name}: median {np.median(counts):.0f} keypoints, none in {np.sum(counts == 0)}"
@@ -104,7 +104,7 @@ print(
 # smooth tells something, too. Therefore a **dense grid**: a descriptor every few pixels, wherever that is.
 
 # %%
-example = x_train[first_of_each[3]]
+example = examples[3]
 sparse, coarse = Sift().describe(example[None]), DenseSift(step=8, bin_sizes=(2,)).describe(example[None])
 for name, points in {"Keypoints": sparse, "Points of a grid, every 8 pixels": coarse}.items():
     caption = f"{name}: {len(points.positions)}; {short}"
@@ -130,7 +130,7 @@ print(f"{one.size} numbers, sum of squares {np.sum(one**2):.3f}")
 
 figure, axes = plt.subplots(1, 2, figsize=(8, 4), layout="constrained")
 axes[0].imshow(example)
-axes[0].set_title(f"{data.class_names[y_train[first_of_each[3]]]}, 32x32 pixels")
+axes[0].set_title(f"{data.class_names[3]}, 32x32 pixels")
 axes[1].imshow(example.mean(axis=2), cmap="gray", alpha=0.4)
 axes[1].set_title("its descriptor: 4x4 cells, 8 directions")
 for row in range(4):
@@ -163,7 +163,7 @@ bag = BagOfVisualWords(
 ).fit(x_train)
 print(f"{len(bag.words_)} words of {bag.words_.shape[1]} numbers")
 
-looked_at = x_train[:300]
+looked_at, _ = data.head(300)
 used = np.bincount(bag.nearest_words(bag.describe(looked_at).descriptors), minlength=knobs["words"])
 most_used = np.argsort(-used)[:18]
 patches = word_patches(bag, looked_at, per_word=8)
@@ -183,18 +183,18 @@ plotting.plot_visual_words(
 # $$h_k = \left|\left\{ x : k = \operatorname{argmin}_j \lVert x - c_j \rVert \right\}\right|$$
 
 # %%
-some = first_of_each[:4]
+some = examples[:4]
 figure, axes = plt.subplots(2, 4, figsize=(8, 4.2), layout="constrained")
 histograms = {}
-for column, place in enumerate(some):
-    points = bag.describe(x_train[place][None])
+for column, image in enumerate(some):
+    points = bag.describe(image[None])
     words = bag.nearest_words(points.descriptors)
-    name = data.class_names[y_train[place]]
+    name = data.class_names[column]
     histograms[name] = np.bincount(words, minlength=knobs["words"])
     small = points.sizes == 8
-    axes[0, column].imshow(x_train[place])
+    axes[0, column].imshow(image)
     axes[0, column].set_title(name)
-    axes[1, column].imshow(x_train[place].mean(axis=2), cmap="gray", alpha=0.3)
+    axes[1, column].imshow(image.mean(axis=2), cmap="gray", alpha=0.3)
     y, x = points.positions[small].T
     axes[1, column].scatter(x, y, c=words[small], cmap="turbo", s=24, vmin=0, vmax=knobs["words"] - 1)
 for axis in axes.flat:
@@ -208,7 +208,7 @@ plotting.plot_word_histogram(histograms, caption=f"How often each image has each
 
 # %%
 by_hand = np.stack([counts / np.linalg.norm(counts) for counts in histograms.values()])
-difference = np.abs(by_hand - bag.transform(x_train[some])).max()
+difference = np.abs(by_hand - bag.transform(some)).max()
 print(f"largest difference between the histograms by hand and `transform`: {difference:.1e}")
 
 # %% [markdown]

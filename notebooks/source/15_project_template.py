@@ -92,7 +92,7 @@ def view(images):
 
 shown = min(8, *data.class_counts.values())
 plotting.plot_image_table(
-    {name: view(data.x_train[data.y_train == label][:shown]) for label, name in enumerate(names[:8])},
+    dict(zip(names[:8], np.split(view(data.examples(shown)[0]), num_classes), strict=False)),
     [""] * shown,
     caption=f"Training images: {origin}",
 )
