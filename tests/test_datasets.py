@@ -209,6 +209,12 @@ def test_record_unpacks_as_the_loaders_of_keras_do():
     assert (x_test is data.x_test, y_test is data.y_test) == (True, True)
 
 
+@pytest.mark.parametrize("labels", [[[0], [2], [1]], np.eye(3)[[0, 2, 1]], [0.0, 2.0, 1.0]])
+def test_labels_of_any_plain_form_are_held_as_integers(labels):
+    data = dataset(x_train=np.zeros((3, 4, 5, 3), "uint8"), y_train=labels)
+    assert (data.y_train.tolist(), data.y_train.dtype) == ([0, 2, 1], np.int64)
+
+
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_examples_are_the_first_of_each_class_class_by_class(split):
     data = dataset(
@@ -249,15 +255,22 @@ images, labels = np.zeros((3, 4, 5, 3), "uint8"), np.array([0, 1, 2])
     ("changes", "error", "message"),
     [
         ({"x_train": images / 255, "y_train": labels}, TypeError, r"`x_train` .* dtype uint8.*float64"),
-        ({"x_train": images.tolist(), "y_train": labels}, TypeError, r"`x_train` .* NumPy array"),
+        ({"x_train": "cat", "y_train": labels}, TypeError, r"`x_train` .* a batch of images"),
         ({"x_train": images[..., 0], "y_train": labels}, ValueError, r"`x_train` .*\(3, 4, 5\).*\[\.\.\., None\]"),
-        ({"x_test": images[:0], "y_test": labels[:0]}, ValueError, r"`x_test` .* one or more images"),
+        ({"x_test": images[:0], "y_test": labels[:0]}, ValueError, r"`x_test` .* not empty"),
         ({"x_test": images[:, :3], "y_test": labels}, ValueError, r"`x_test` .*\(4, 5, 3\).*\(3, 3, 5, 3\)"),
-        ({"y_train": labels.astype(float)}, TypeError, r"`y_train` .* integer dtype.*float64"),
-        ({"x_train": images, "y_train": labels[:2]}, ValueError, r"`y_train` .* shape \(3,\)\. Received.*\(2,\)"),
-        ({"x_test": images, "y_test": labels[:, None]}, ValueError, r"`y_test` .*reshape\(-1\)"),
-        ({"x_test": images, "y_test": labels + 1}, ValueError, r"`y_test` .* from 0 to 2.* go from 1 to 3"),
-        ({"x_test": images, "y_test": labels - 1}, ValueError, r"`y_test` .* from 0 to 2.* go from -1 to 1"),
+        ({"x_train": images, "y_train": labels / 2}, TypeError, r"`y_train` .* integers from 0"),
+        (
+            {"x_train": images, "y_train": labels[:2]},
+            ValueError,
+            r"`y_train` .* the 3 images\. Received.*\(2,\)",
+        ),
+        (
+            {"x_test": images, "y_test": labels + 1},
+            ValueError,
+            r"`y_test` .* from 0 to 2.*labels from 1 to 3.*y_test - 1",
+        ),
+        ({"x_test": images, "y_test": labels - 1}, ValueError, r"`y_test` .* from 0 to 2.*labels from -1 to 1"),
         ({"class_names": ["a", "b", "c"]}, TypeError, r"`class_names` .* tuple of strings"),
         ({"class_names": ("a", "b", "a")}, ValueError, r"`class_names` .* distinct names.*'a', 'b', 'a'"),
         ({"name": ""}, TypeError, r"`name` of `ImageDataset` .* not empty"),

@@ -99,12 +99,15 @@ def _decode_in_workers(
         executor = ProcessPoolExecutor(workers)
         try:
             jobs = [executor.submit(decode_chunk, paths[chunk], rule) for chunk in chunks]
-            while jobs and jobs[-1].cancel():  # no worker has it yet
-                jobs.pop()
-                keep(chunk := chunks.pop(), decode_chunk(paths[chunk], rule))
-            for job in jobs:
-                keep(chunks[0], job.result())
-                del chunks[0]
+            mine = True
+            while jobs:
+                mine = mine and jobs[-1].cancel()  # no worker has it yet
+                if mine:
+                    jobs.pop()
+                    keep(chunk := chunks.pop(), decode_chunk(paths[chunk], rule))
+                while jobs and (jobs[0].done() or not mine):
+                    keep(chunks[0], jobs.pop(0).result())
+                    del chunks[0]
         finally:
             executor.shutdown(kill_workers=True)
 

@@ -132,7 +132,8 @@ def load_listing(
         way_out = f"They take {needed / 2**30:.1f} GiB; `keras.utils.image_dataset_from_directory` reads batches."
         raise input_error(listing.function, "image_size", fits, (rule.height, rule.width), way_out)
     images, file_faults = _decoded(listing, rule, cache)
-    faults = listing.faults | {listing.files[index]: fault for index, fault in file_faults.items()}
+    files = list(listing.files)
+    faults = listing.faults | {files[index]: fault for index, fault in file_faults.items()}
     if faults and on_error == "raise":
         way_out = 'Remove or repair them, or pass on_error="skip".'
         raise listing.error("a folder whose images can all be used", way_out, faults)
@@ -171,7 +172,7 @@ def _decoded(listing: Listing, rule: PixelRule, cache: bool) -> tuple[np.ndarray
         return {"images": images, "faulty": np.isin(np.arange(len(paths)), list(faults)).astype("uint8")}
 
     # "2" is the version of the decoding: another number makes all cached files obsolete.
-    parts = [f"2\0{listing.root}\0{rule}", *listing.files, *listing.stamps]
+    parts = [f"2\0{listing.root}\0{rule}", *listing.files, *listing.files.values()]
     digest = hashlib.sha256("\n".join(parts).encode(errors="surrogatepass")).hexdigest()
     shapes = {"images": (len(paths), rule.height, rule.width, rule.channels), "faulty": (len(paths),)}
     arrays = cached_arrays(f"folder-{digest[:32]}", shapes, build)

@@ -27,10 +27,9 @@ class Listing(NamedTuple):
         shown: The folder as the user named it.
         root: The folder without links in its path.
         class_names: One name per label.
-        files: The image files, relative to the folder, in order.
+        files: The image files, relative to the folder, in order, each with its size and times of change.
         labels: One label per file.
         train_count: How many of the files, from the first, are for training; `None` where there is no test folder.
-        stamps: Size and times of change of each file.
         faults: What was found amiss in names and kinds, by file.
     """
 
@@ -39,10 +38,9 @@ class Listing(NamedTuple):
     shown: str
     root: str
     class_names: tuple[str, ...]
-    files: list[str]
+    files: dict[str, str]
     labels: np.ndarray
     train_count: int | None
-    stamps: list[str]
     faults: dict[str, str]
 
     def error(self, rule: str, way_out: str, faults: Mapping[str, str] | None = None) -> Exception:
@@ -53,13 +51,6 @@ class Listing(NamedTuple):
             count = f"{len(faults)} {'file' if len(faults) == 1 else 'files'} at fault"
             way_out = f"{way_out} {count}: {'; '.join(listed)}{more}.".lstrip()
         return input_error(self.function, self.argument, rule, self.shown, way_out)
-
-
-class Entry(NamedTuple):
-    """An image file: its name relative to the folder, and its size and times of change."""
-
-    file: str
-    stamp: str
 
 
 def open_folder(function: str, path: str | os.PathLike[str], argument: str = "path") -> Listing:
@@ -73,12 +64,12 @@ def open_folder(function: str, path: str | os.PathLike[str], argument: str = "pa
     if not place.is_dir():
         way_out = "Unpack it first, if it is an archive."
         raise input_error(function, argument, "a folder", shown, way_out, NotADirectoryError)
-    return Listing(function, argument, shown, os.path.realpath(place), (), [], np.zeros(0, int), None, [], {})
+    return Listing(function, argument, shown, os.path.realpath(place), (), {}, np.zeros(0, int), None, {})
 
 
-def look_into(root: str, folder: str, faults: dict[str, str]) -> tuple[list[str], list[Entry]]:
-    """Return names of sub-folders and image files in a folder, sorted; add to the faults."""
-    folders, images = [], []
+def look_into(root: str, folder: str, faults: dict[str, str]) -> tuple[list[str], dict[str, str]]:
+    """Return names of sub-folders, and image files with their stamps, both sorted; add to the faults."""
+    folders, images = [], {}
     prefix = f"{folder}/" if folder else ""
     with os.scandir(os.path.join(root, folder)) as scanned:
         entries = sorted(scanned, key=lambda entry: entry.name)
@@ -95,7 +86,7 @@ def look_into(root: str, folder: str, faults: dict[str, str]) -> tuple[list[str]
             faults[file] = "no ordinary file"
         elif file.lower().endswith(_SUFFIXES) or is_image(entry.path):
             status = entry.stat(follow_symlinks=False)
-            images.append(Entry(file, f"{status.st_size}\0{status.st_mtime_ns}\0{status.st_ctime_ns}"))
+            images[file] = f"{status.st_size}\0{status.st_mtime_ns}\0{status.st_ctime_ns}"
     return folders, images
 
 
@@ -127,18 +118,18 @@ def list_class_folders(function: str, path: str | os.PathLike[str], argument: st
         raise listing.error("a folder with train and test, with train alone, or with class folders", way_out)
     if splits:
         faults.update(dict.fromkeys(others, "a folder beside train and test"))
-    folders: dict[str, dict[str, list[Entry]]] = {}
+    folders: dict[str, dict[str, dict[str, str]]] = {}
     for split in splits or [""]:
         class_names = names
         if split:
             class_names, beside = look_into(root, split, faults)
-            loose = loose + beside
+            loose |= beside
         folders[split] = {}
         for name in class_names:
             where = f"{split}/{name}" if split else name
             inner, folders[split][name] = look_into(root, where, faults)
             faults.update({f"{where}/{folder}": "a folder within a class folder" for folder in inner})
-    faults.update({entry.file: "beside the class folders" for entry in loose})
+    faults.update(dict.fromkeys(loose, "beside the class folders"))
     train, test = folders[splits[0] if splits else ""], folders.get("test")
     if not any(images for part in folders.values() for images in part.values()):
         raise listing.error("a folder with images in one sub-folder per class", "There is none.", faults)
@@ -152,16 +143,10 @@ def list_class_folders(function: str, path: str | os.PathLike[str], argument: st
     empty = [f"{split}/{name}".lstrip("/") for split, part in folders.items() for name in part if not part[name]]
     if empty:
         raise listing.error("a folder with an image in each class", f"Empty: {', '.join(empty)}.", faults)
-    found = [
-        (label, entry)
-        for part in folders.values()
-        for label, images in enumerate(part.values())
-        for entry in images
-    ]
+    of_each = [(label, images) for part in folders.values() for label, images in enumerate(part.values())]
     return listing._replace(
         class_names=tuple(train),
-        files=[entry.file for _, entry in found],
-        labels=np.array([label for label, _ in found], "int64"),
+        files={file: stamp for _, images in of_each for file, stamp in images.items()},
+        labels=np.array([label for label, images in of_each for _ in images], "int64"),
         train_count=None if test is None else sum(map(len, train.values())),
-        stamps=[entry.stamp for _, entry in found],
     )

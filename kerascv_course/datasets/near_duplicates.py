@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from kerascv_course._validation import input_error
+from kerascv_course._validation import check_images, input_error
 
 _SIDE = 32  # images of another size are brought to this one
 _WINDOW = 24  # the part that is compared: what is left in the middle where an image is shifted by up to 4 pixels
@@ -82,8 +82,7 @@ def duplicates_across(train: np.ndarray, test: np.ndarray) -> list[Duplicate]:
         >>> duplicates_across(images[:4], images[3:])
         [Duplicate(train=3, test=0, kind='exact', distance=0.0)]
     """
-    for argument, images in (("train", train), ("test", test)):
-        _check_images(argument, images)
+    train, test = (_check(argument, images) for argument, images in (("train", train), ("test", test)))
     if test.shape[1:] != train.shape[1:]:
         rule = f"images of shape {train.shape[1:]}, as those of `train`"
         raise input_error("duplicates_across", "test", rule, test)
@@ -95,16 +94,13 @@ def duplicates_across(train: np.ndarray, test: np.ndarray) -> list[Duplicate]:
     return sorted(found.values(), key=lambda pair: (pair.test, pair.train))
 
 
-def _check_images(argument: str, images: np.ndarray) -> None:
-    if not isinstance(images, np.ndarray) or images.dtype != np.uint8:
-        rule, way_out = (
-            "a NumPy array of dtype uint8",
-            "Of a record `data`, pass `data.x_train` and `data.x_test`.",
-        )
-        raise input_error("duplicates_across", argument, rule, images, way_out, TypeError)
-    if images.ndim != 4 or images.size == 0 or min(images.shape[1:3]) < 8:
-        rule = "one or more images of shape (images, height, width, channels), with sides of at least 8 pixels"
-        raise input_error("duplicates_across", argument, rule, images)
+def _check(argument: str, images: np.ndarray) -> np.ndarray:
+    images = check_images("duplicates_across", argument, images)
+    if images.dtype != np.uint8:
+        raise input_error("duplicates_across", argument, "of dtype uint8", images, error=TypeError)
+    if min(images.shape[1:3]) < 8:
+        raise input_error("duplicates_across", argument, "images with sides of at least 8 pixels", images)
+    return images
 
 
 def _equal_pairs(train: np.ndarray, test: np.ndarray) -> Iterator[tuple[int, int]]:
@@ -233,7 +229,7 @@ def _clipped(images: np.ndarray) -> np.ndarray:
 
 
 def _halved(pixels: np.ndarray) -> np.ndarray:
-    """Add pixels two by two; of truth values that is "any"."""
+    """Add pixels two by two; of bools that is "any"."""
     rows = pixels[:, ::2] + pixels[:, 1::2]
     return rows[:, :, ::2] + rows[:, :, 1::2]
 

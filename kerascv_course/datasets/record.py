@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kerascv_course._validation import check_choice, check_int, input_error
+from kerascv_course._validation import check_choice, check_images, check_int, check_labels, input_error
 
 _NAMES_SHOWN = 12
 _Pair = tuple[np.ndarray, np.ndarray]
@@ -22,7 +22,8 @@ class ImageDataset:
 
     Args:
         x_train: Training images, `uint8`, shape `(images, height, width, channels)`.
-        y_train: Their labels, integers from 0 to `num_classes - 1`, shape `(images,)`.
+        y_train: Their labels, from 0 to `num_classes - 1`, `(images,)`, held as `int64`; `(images, 1)` and one-hot
+            rows become such.
         x_test: Test images, of the same height, width and channels.
         y_test: Their labels.
         class_names: One distinct name per label, in the order of the labels.
@@ -64,8 +65,14 @@ class ImageDataset:
         if not names or len(set(names)) != len(names):
             raise input_error("ImageDataset", "class_names", "one or more distinct names", names)
         for split in ("train", "test"):
-            _check_images(f"x_{split}", getattr(self, f"x_{split}"))
-            _check_labels(f"y_{split}", getattr(self, f"y_{split}"), len(getattr(self, f"x_{split}")), len(names))
+            x, y = f"x_{split}", f"y_{split}"
+            images = check_images("ImageDataset", x, getattr(self, x))
+            if images.dtype != np.uint8:
+                way_out = "Values from 0 to 255; a model rescales them itself."
+                raise input_error("ImageDataset", x, "of dtype uint8", images, way_out, TypeError)
+            labels = check_labels("ImageDataset", y, getattr(self, y), count=len(images), num_classes=len(names))
+            object.__setattr__(self, x, images)
+            object.__setattr__(self, y, labels)
         if self.x_test.shape[1:] != self.x_train.shape[1:]:
             rule = f"images of shape {self.input_shape}, as those of `x_train`"
             raise input_error("ImageDataset", "x_test", rule, self.x_test)
@@ -223,28 +230,3 @@ class ImageDataset:
             f"<ImageDataset {self.name}: {len(self.x_train)} training and {len(self.x_test)} test images of "
             f"{self.input_shape}, {self.num_classes} classes ({shown}), from {self.source}{skipped}>"
         )
-
-
-def _check_images(argument: str, images: np.ndarray) -> None:
-    if not isinstance(images, np.ndarray) or images.dtype != np.uint8:
-        way_out = "Values from 0 to 255; a model rescales them itself."
-        raise input_error("ImageDataset", argument, "a NumPy array of dtype uint8", images, way_out, TypeError)
-    if images.ndim != 4 or images.size == 0:
-        rule = "one or more images of shape (images, height, width, channels)"
-        way_out = "Grey images need the channel axis too: `images[..., None]`." if images.ndim == 3 else ""
-        raise input_error("ImageDataset", argument, rule, images, way_out)
-
-
-def _check_labels(argument: str, labels: np.ndarray, count: int, num_classes: int) -> None:
-    if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "iu":
-        rule = "a NumPy array of an integer dtype"
-        raise input_error("ImageDataset", argument, rule, labels, error=TypeError)
-    if labels.shape != (count,):
-        rule = f"one label per image, shape ({count},)"
-        way_out = "`labels.reshape(-1)` drops the second axis." if labels.shape == (count, 1) else ""
-        raise input_error("ImageDataset", argument, rule, labels, way_out)
-    smallest, largest = int(labels.min()), int(labels.max())
-    if smallest < 0 or largest >= num_classes:
-        rule = f"labels from 0 to {num_classes - 1}, one per class name"
-        way_out = f"The labels go from {smallest} to {largest}."
-        raise input_error("ImageDataset", argument, rule, labels, way_out)

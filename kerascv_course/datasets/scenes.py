@@ -7,7 +7,7 @@ import numpy as np
 
 from kerascv_course._validation import check_choice
 from kerascv_course.datasets.folders import load_listing, pixel_rule
-from kerascv_course.datasets.listing import Entry, Listing, list_class_folders, look_into, open_folder
+from kerascv_course.datasets.listing import Listing, list_class_folders, look_into, open_folder
 from kerascv_course.datasets.record import ImageDataset
 
 _CLASS_NAMES = ("coast", "forest", "highway", "insidecity", "mountain", "opencountry", "street", "tallbuilding")
@@ -87,23 +87,21 @@ def _from_folders(path: str | os.PathLike[str]) -> Listing:
 
 def _from_names(listing: Listing) -> Listing:
     """List files side by side, with the class in their names."""
-    classes: dict[str, list[Entry]] = {name: [] for name in _CLASS_NAMES}
-    for entry in look_into(listing.root, "", listing.faults)[1]:
-        match = _NAMED.match(entry.file)
+    classes: dict[str, dict[str, str]] = {name: {} for name in _CLASS_NAMES}
+    for file, stamp in look_into(listing.root, "", listing.faults)[1].items():
+        match = _NAMED.match(file)
         if match:
-            classes[_plain(match[1])].append(entry)
+            classes[_plain(match[1])][file] = stamp
         else:
-            listing.faults[entry.file] = "no scene in its name"
+            listing.faults[file] = "no scene in its name"
     missing = [name for name in _CLASS_NAMES if not classes[name]]
     if missing:
         rule = 'a folder of the eight scenes, in class folders or named like "coast_art1130.jpg"'
         raise listing.error(rule, f"No image of: {', '.join(missing)}.", listing.faults)
-    found = [entry for entries in classes.values() for entry in entries]
     return listing._replace(
         class_names=_CLASS_NAMES,
-        files=[entry.file for entry in found],
-        labels=np.repeat(np.arange(8), [len(entries) for entries in classes.values()]),
-        stamps=[entry.stamp for entry in found],
+        files={file: stamp for files in classes.values() for file, stamp in files.items()},
+        labels=np.repeat(np.arange(8), [len(files) for files in classes.values()]),
     )
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kerascv_course._validation import check_int, check_number, input_error
+from kerascv_course._validation import as_array, check_int, check_number, classes_of, input_error
 
 Arrays = tuple[np.ndarray, np.ndarray]
 
@@ -14,7 +14,7 @@ def split_validation(
 
     Args:
         x: Images, (n, ...).
-        y: Labels, (n, ...). Integer labels of shape (n,) are stratified; others are split at random.
+        y: Labels, (n, ...). Classes are stratified: (n,), (n, 1) or one-hot; other targets are split at random.
         validation_split: Share that is held out, above 0 and below 1.
         seed: Decides which images are held out, 0 to 2**32 - 1.
 
@@ -32,10 +32,7 @@ def split_validation(
         >>> np.bincount(y_validation).tolist()
         [16, 4]
     """
-    for argument, value in (("x", x), ("y", y)):
-        if not isinstance(value, np.ndarray) or value.ndim == 0:
-            rule = "a NumPy array with one entry per image"
-            raise input_error("split_validation", argument, rule, value, error=TypeError)
+    x, y = (as_array("split_validation", name, part, "an array") for name, part in (("x", x), ("y", y)))
     if len(x) != len(y):
         raise input_error("split_validation", "y", f"as long as `x`, which holds {len(x)} images", y)
     train, held_out = split_indices("split_validation", "validation_split", y, validation_split, seed)
@@ -50,7 +47,7 @@ def split_indices(
     seed = check_int(function, "seed", seed, 0, 2**32 - 1)
     from sklearn.model_selection import train_test_split  # takes a second
 
-    classes = labels if labels.ndim == 1 and np.issubdtype(labels.dtype, np.integer) else None
+    classes = classes_of(labels)
     rule = f"a share that leaves every class in both parts of {len(labels)} images"
     try:
         train, held_out = train_test_split(
@@ -58,11 +55,9 @@ def split_indices(
         )
     except ValueError as error:
         raise input_error(function, argument, rule, share, f"scikit-learn says: {error}") from error
-    if classes is not None:
-        for part in (train, held_out):
-            for label in np.setdiff1d(classes, classes[part])[:1]:
-                way_out = (
-                    f"Label {label} has {np.sum(classes == label)} images: give it more, or change the share."
-                )
-                raise input_error(function, argument, rule, share, way_out)
+    if classes is None:
+        return train, held_out
+    for label in [*np.setdiff1d(classes, classes[train]), *np.setdiff1d(classes, classes[held_out])][:1]:
+        way_out = f"Label {label} has {np.sum(classes == label)} images: give it more, or change the share."
+        raise input_error(function, argument, rule, share, way_out)
     return train, held_out
