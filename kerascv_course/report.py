@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from kerascv_course._tables import Layout, Table, safe_html
+from kerascv_course._pages import html_page, safe_html
+from kerascv_course._tables import Layout, Table
 from kerascv_course._validation import describe, input_error
 from kerascv_course.evaluation import calibration, classification_report, confident_mistakes, roc_curves
 from kerascv_course.evaluation import confusion_matrix as count_confusions
@@ -25,34 +26,6 @@ _FUNCTION = "write_report"
 _MOST_CLASSES = 24  # in a figure that is to be read on A4
 _MISTAKES = 8
 _DOTS_PER_INCH = 192
-# As on the pages of `kerascv-course run`.
-_STYLE = """
-body { color: #1f2328; font: 16px/1.5 system-ui, "Segoe UI", "Helvetica Neue", Arial, sans-serif; margin: 0; }
-main { margin: 2rem auto 4rem; max-width: 52rem; padding: 0 1.25rem; }
-h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .4rem; }
-h2 { border-top: 1px solid #d9dde3; font-size: 1.3rem; line-height: 1.25; margin: 2.2rem 0 .75rem;
-  padding-top: 1.2rem; }
-header { border-bottom: 3px solid #0072b2; margin-bottom: 1.4rem; padding-bottom: .9rem; }
-header p { color: #50565e; margin: 0; }
-p { margin: .75rem 0; }
-figure { margin: 1.3rem 0; overflow-x: auto; }
-figcaption, small { color: #50565e; font-size: .85rem; }
-img { display: block; height: auto; max-width: 100%; }
-table { border-collapse: collapse; font-size: .88rem; margin: .3rem 0; }
-th, td { border-bottom: 1px solid #d9dde3; padding: .25rem .7rem; }
-@page { margin: 16mm; size: A4; }
-@media print {
-  body { font-size: 10.5pt; }
-  main { margin: 0; max-width: none; padding: 0; }
-  h2 { break-after: avoid; }
-  figure, tr { break-inside: avoid; }
-  figure { margin: .8rem 0; overflow: visible; }
-  img { max-height: 11.6cm; object-fit: contain; object-position: left; }
-  .summary { break-after: page; }
-  .summary:last-child { break-after: auto; }
-  th, td { padding: .15rem .5rem; white-space: normal !important; }
-}
-"""
 
 
 def write_report(
@@ -70,7 +43,7 @@ def write_report(
 
     What the summary and the sections hold, alone or in a list:
 
-    * a text: a paragraph; an empty line starts another one. It is shown as it is, neither as HTML nor as Markdown.
+    * a string: a paragraph; an empty line starts another one. It is shown as it is, not as HTML or Markdown.
     * a figure of Matplotlib, as the functions of `plotting` return them.
     * a table: what shows itself as one in a notebook (`classification_report(...)`, a pandas frame), a list of
       dictionaries with a row each, or one dictionary with a line for each name and value. Of the HTML of others
@@ -112,31 +85,25 @@ def write_report(
         ('report.html', True)
     """
     target = _check_path(path)
-    for argument, value in (("title", title), ("date", date)):
-        if not isinstance(value, str | datetime.date if argument == "date" else str):
-            rule = "a text" + (" or a `datetime.date`" if argument == "date" else "")
-            raise input_error(_FUNCTION, argument, rule, value, error=TypeError)
     names = [authors] if isinstance(authors, str) else authors
-    if not isinstance(names, list | tuple) or not names or not all(isinstance(name, str) for name in names):
-        raise input_error(_FUNCTION, "authors", "a name or a list of names", authors, error=TypeError)
-    if not isinstance(sections, Mapping) or not all(isinstance(heading, str) for heading in sections):
-        rule = "a dictionary with what each section holds, by its heading"
-        raise input_error(_FUNCTION, "sections", rule, sections, error=TypeError)
+    are_names = isinstance(names, list | tuple) and names and all(isinstance(name, str) for name in names)
+    are_sections = isinstance(sections, Mapping) and all(isinstance(heading, str) for heading in sections)
+    for argument, value, is_right, rule in (
+        ("title", title, isinstance(title, str), "a string"),
+        ("date", date, isinstance(date, str | datetime.date), "a string or a `datetime.date`"),
+        ("authors", authors, are_names, "a name or a list of names"),
+        ("sections", sections, are_sections, "a dictionary with what each section holds, by its heading"),
+    ):
+        if not is_right:
+            raise input_error(_FUNCTION, argument, rule, value, error=TypeError)
     counts = {"Figure": 0, "Table": 0}
     parts = [f'<section class="summary">\n{_contents("summary", summary, counts)}</section>']
     for heading, contents in sections.items():
         body = _contents("sections", contents, counts)
         parts.append(f"<section>\n<h2>{html.escape(heading)}</h2>\n{body}</section>")
-    head = html.escape(title)
     byline = html.escape(f"{', '.join(names)} · {date}")
-    text = (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{head}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n"
-        f"<header>\n<h1>{head}</h1>\n<p>{byline}</p>\n</header>\n"
-        + "\n".join(parts)
-        + "\n</main>\n</body>\n</html>\n"
-    )
+    header = f"<header>\n<h1>{html.escape(title)}</h1>\n<p>{byline}</p>\n</header>"
+    text = html_page(title, "\n".join([header, *parts]), "report")
     target.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
     return target
 
@@ -302,7 +269,7 @@ def _table(argument: str, item: Any) -> str:
         if "<img" in text or re.sub(r"<[^>]*>", "", text).strip():
             return text
         return f"<p>{type(item).__name__}: nothing of it is left without scripts and addresses from outside.</p>"
-    rule = "made of texts, figures, tables and pairs of one of these with a caption"
+    rule = "made of strings, figures, tables and pairs of one of these with a caption"
     raise input_error(_FUNCTION, argument, rule, describe(item), error=TypeError)
 
 

@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "__init__": set(),  # it fetches names when they are used
     "_digests": set(),
     "_models": {"_validation"},
+    "_pages": set(),
     "_tables": set(),
     "_validation": set(),
     "runtime": {"_validation"},
@@ -36,9 +37,9 @@ MAY_IMPORT = {
     "latent": BASE | CORE,
     "transfer": BASE | CORE | {"training", "latent", "explain"},
     "experiment": BASE | CORE | {"training"},
-    "report": BASE | {"evaluation", "plotting"},
+    "report": BASE | {"_pages", "evaluation", "plotting"},
     "plotting": {"_validation", "architecture"},  # arrays and records in; only notebooks and report import it
-    "notebooks": BASE,
+    "notebooks": BASE | {"_pages"},
     "exercises": BASE | CORE | {"notebooks"},  # of the notebooks only the marks of their sources
     "cli": BASE | CORE | {"notebooks"},
 }

@@ -286,13 +286,17 @@ def test_an_object_of_which_nothing_is_left_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
-        ({"title": 3}, TypeError, "`title` of `write_report` must be a text"),
-        ({"date": 2026}, TypeError, "`date` of `write_report` must be a text or a `datetime.date`"),
+        ({"title": 3}, TypeError, "`title` of `write_report` must be a string"),
+        ({"date": 2026}, TypeError, "`date` of `write_report` must be a string or a `datetime.date`"),
         ({"authors": []}, TypeError, "`authors` of `write_report`"),
         ({"sections": ["A"]}, TypeError, "`sections` of `write_report` must be a dictionary"),
-        ({"sections": {"A": 3}}, TypeError, r"`sections` of `write_report` must be made of texts, .*sections='3'"),
-        ({"sections": {"A": classification_report}}, TypeError, "made of texts"),
-        ({"summary": None}, TypeError, "`summary` of `write_report` must be made of texts"),
+        (
+            {"sections": {"A": 3}},
+            TypeError,
+            r"`sections` of `write_report` must be made of strings, .*sections='3'",
+        ),
+        ({"sections": {"A": classification_report}}, TypeError, "made of strings"),
+        ({"summary": None}, TypeError, "`summary` of `write_report` must be made of strings"),
         ({"sections": {"A": [{"a": 1}, {"b": 1}]}}, ValueError, r"the columns \['a'\] in each row"),
     ],
 )
