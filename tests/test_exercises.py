@@ -24,13 +24,13 @@ EXERCISES = [exercise for sheet in SHEETS for exercise in sheet.exercises.values
 def small_sheet() -> Sheet:
     sheet = Sheet("00_small")
 
-    @sheet.exercise(to_do="Fill in both.", hints=["Vague.", "Plain."])
+    @sheet.exercise("Vague.", "Plain.", to_do="Fill in both.")
     def double(first, second):
         if second != 2 * first:
             raise WrongAnswerError(f"2 x `{first}` is not {second}.")
         return f"{second}."
 
-    @sheet.exercise(to_do="Fill it in.", hints=["It is 1."])
+    @sheet.exercise("It is 1.", to_do="Fill it in.")
     def one(one):
         return "1." if 1 / one == 1 else 1 / 0
 
@@ -70,7 +70,7 @@ def test_an_answer_that_nobody_foresaw_is_no_traceback_and_is_not_right():
 def test_an_interruption_is_not_taken_for_an_answer():
     sheet = Sheet("00_interrupted")
 
-    @sheet.exercise(to_do="-", hints=["-"])
+    @sheet.exercise("-", to_do="-")
     def long(long):
         raise KeyboardInterrupt
 
@@ -106,7 +106,7 @@ def test_the_summary_counts_what_was_done():
 def test_withheld_solutions_are_not_shown_and_not_mentioned():
     sheet = Sheet("02_lenet_cifar10")
 
-    @sheet.exercise(to_do="-", hints=["Only one."])
+    @sheet.exercise("Only one.", to_do="-")
     def lenet_rgb(lenet_rgb):
         return "-"
 

@@ -21,10 +21,8 @@ _TOO_MUCH = {
 
 
 @sheet.exercise(
-    hints=[
-        "The pooling leaves 512 maps of 7 x 7 values, one after the other in a vector.",
-        "Each of the 4,096 units has a weight for each of the 7 · 7 · 512 values, and a bias.",
-    ],
+    "The pooling leaves 512 maps of 7 x 7 values, one after the other in a vector.",
+    "Each of the 4,096 units has a weight for each of the 7 · 7 · 512 values, and a bias.",
 )
 def first_dense_layer(fc1_parameters: Any) -> str:
     """Predict the parameters of VGG16's first fully connected layer (Di Stefano)."""
@@ -44,10 +42,8 @@ def first_dense_layer(fc1_parameters: Any) -> str:
 
 
 @sheet.exercise(
-    hints=[
-        "Output size without padding: (I - K) / S, rounded down, plus 1.",
-        "(224 - 11) / 4 = 53.25: the kernel starts at 0, 4, ..., 212.",
-    ],
+    "Output size without padding: (I - K) / S, rounded down, plus 1.",
+    "(224 - 11) / 4 = 53.25: the kernel starts at 0, 4, ..., 212.",
 )
 def alexnet_sides(side_conv1: Any, side_pool1: Any) -> str:
     """Compute what AlexNet's first layers would make of 224 pixels (erratum of the paper)."""
@@ -68,11 +64,9 @@ def alexnet_sides(side_conv1: Any, side_pool1: Any) -> str:
 
 
 @sheet.exercise(
-    hints=[
-        "Write the MACs of both layers with n maps in between.",
-        "32 · 32 · 200 · n for the 1 x 1, and 32 · 32 · 25 · n · 32 for the 5 x 5.",
-        "One map in between costs 1,024 · (200 + 800) = 1,024,000 MACs.",
-    ],
+    "Write the MACs of both layers with n maps in between.",
+    "32 · 32 · 200 · n for the 1 x 1, and 32 · 32 · 25 · n · 32 for the 5 x 5.",
+    "One map in between costs 1,024 · (200 + 800) = 1,024,000 MACs.",
 )
 def reduction(maps_between: Any) -> str:
     """Choose the reduction of an inception branch for a budget (Di Stefano)."""
@@ -92,11 +86,9 @@ def reduction(maps_between: Any) -> str:
 
 
 @sheet.exercise(
+    "`Add` needs two tensors of one shape. Which shape has the shortcut when the stride is 2?",
+    "The projection is needed where the number of maps changes, or the stride is not 1.",
     to_do="Put the function back, and run that cell.",
-    hints=[
-        "`Add` needs two tensors of one shape. Which shape has the shortcut when the stride is 2?",
-        "The projection is needed where the number of maps changes, or the stride is not 1.",
-    ],
 )
 def residual_block(residual_block: Any) -> str:
     """Repair a residual block whose shortcut is not projected where it must be (erratum of Manco)."""
@@ -133,11 +125,9 @@ def residual_block(residual_block: Any) -> str:
 
 
 @sheet.exercise(
+    "The comparison above has parameters and MACs of each. A parameter takes 4 bytes.",
+    "Two of them have less than 25 million parameters. Which of the two has less than 500 million MACs?",
     to_do="Set `choice` to the name of a network and `megabytes` to a number, run that cell, and then this one.",
-    hints=[
-        "The comparison above has parameters and MACs of each. A parameter takes 4 bytes.",
-        "Two of them have less than 25 million parameters. Which of the two has less than 500 million MACs?",
-    ],
 )
 def for_a_phone(choice: Any, megabytes: Any) -> str:
     """Choose a network by its size and its work."""

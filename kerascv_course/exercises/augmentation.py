@@ -21,12 +21,10 @@ _REASONS = {
 
 
 @sheet.exercise(
+    "Go through the ten digits with each of them: is there one that becomes another digit, or none?",
+    "Turn a 6 upside down. Hold a 2 before a mirror.",
+    "Three of the five are harmless.",
     to_do='Put the names into a set, as {"mirror", "brightness"}, run that cell, and then this one.',
-    hints=[
-        "Go through the ten digits with each of them: is there one that becomes another digit, or none?",
-        "Turn a 6 upside down. Hold a 2 before a mirror.",
-        "Three of the five are harmless.",
-    ],
 )
 def harmless(harmless: Any) -> str:
     """Name the augmentations that keep the label of every digit."""
@@ -35,11 +33,9 @@ def harmless(harmless: Any) -> str:
 
 
 @sheet.exercise(
-    hints=[
-        "Both the image and the label are mixed, with the same share.",
-        "The second image gets what is left of 1.",
-        "image = share * image_i + (1 - share) * image_j, and the same for the labels.",
-    ],
+    "Both the image and the label are mixed, with the same share.",
+    "The second image gets what is left of 1.",
+    "image = share * image_i + (1 - share) * image_j, and the same for the labels.",
 )
 def mix_two(mix_two: Any) -> str:
     """Write mixup's formula for two images (Zhang et al., 2018)."""
@@ -62,12 +58,10 @@ def mix_two(mix_two: Any) -> str:
 
 
 @sheet.exercise(
+    "Mirroring from left to right changes columns, not rows.",
+    "In an image of 10 columns column 0 becomes column 9.",
+    "The new column is width - 1 - column.",
     to_do="Repair the line that returns: the label stays where it was. Run that cell, and then this one.",
-    hints=[
-        "Mirroring from left to right changes columns, not rows.",
-        "In an image of 10 columns column 0 becomes column 9.",
-        "The new column is width - 1 - column.",
-    ],
 )
 def mirror_with_label(mirror_with_label: Any) -> str:
     """Move the label of a regression with the mirrored image."""
@@ -90,10 +84,8 @@ def mirror_with_label(mirror_with_label: Any) -> str:
 
 
 @sheet.exercise(
-    hints=[
-        "`pipeline` counts rotation in turns: what share of a full turn are 30 degrees?",
-        "A shift range below 1 is a share of the side in both.",
-    ],
+    "`pipeline` counts rotation in turns: what share of a full turn are 30 degrees?",
+    "A shift range below 1 is a share of the side in both.",
 )
 def old_units(rotation: Any, translation: Any) -> str:
     """Translate the strengths of `ImageDataGenerator` (Boracchi)."""

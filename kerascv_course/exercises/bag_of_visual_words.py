@@ -12,11 +12,9 @@ summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
 
 
 @sheet.exercise(
-    hints=[
-        "`descriptors[:, None] - words[None]` subtracts every word from every descriptor: shape (n, k, d).",
-        "The length of the differences, `np.linalg.norm(..., axis=2)`, and `argmin(axis=1)` of that: the words.",
-        "`np.bincount` counts them; `minlength=len(words)` gives the words that were not used their 0.",
-    ],
+    "`descriptors[:, None] - words[None]` subtracts every word from every descriptor: shape (n, k, d).",
+    "The length of the differences, `np.linalg.norm(..., axis=2)`, and `argmin(axis=1)` of that: the words.",
+    "`np.bincount` counts them; `minlength=len(words)` gives the words that were not used their 0.",
 )
 def counting(count_words: Any) -> str:
     """Count the visual words of an image."""
@@ -45,11 +43,9 @@ def counting(count_words: Any) -> str:
 
 
 @sheet.exercise(
-    hints=[
-        "For each bin the smaller of the two counts is what both have.",
-        "`np.minimum(a, b)` takes the smaller one of each pair.",
-        "Then the sum over all bins.",
-    ],
+    "For each bin the smaller of the two counts is what both have.",
+    "`np.minimum(a, b)` takes the smaller one of each pair.",
+    "Then the sum over all bins.",
 )
 def sharing(intersection: Any) -> str:
     """Write the intersection kernel."""
@@ -73,11 +69,9 @@ def sharing(intersection: Any) -> str:
 
 
 @sheet.exercise(
-    hints=[
-        "A pyramid of 3 levels has 1 + 4 + 16 cells, one of 2 levels 1 + 4; each cell has its own vector.",
-        "In a cell: a histogram has a number for each word, VLAD as many as a descriptor for each word.",
-        "A Fisher vector has for each component as many numbers as a descriptor, twice: means and deviations.",
-    ],
+    "A pyramid of 3 levels has 1 + 4 + 16 cells, one of 2 levels 1 + 4; each cell has its own vector.",
+    "In a cell: a histogram has a number for each word, VLAD as many as a descriptor for each word.",
+    "A Fisher vector has for each component as many numbers as a descriptor, twice: means and deviations.",
 )
 def lengths(histogram: Any, vlad: Any, fisher: Any) -> str:
     """Tell how long the vectors of the encodings are."""
@@ -113,11 +107,9 @@ def lengths(histogram: Any, vlad: Any, fisher: Any) -> str:
 
 
 @sheet.exercise(
+    "Ask of each: could it be done the same way for an image that is taken only tomorrow?",
+    "Two of the four use what the test images are like, or what their labels say.",
     to_do='Put a set such as {"a", "b"} in place of None, run that cell, and then this one.',
-    hints=[
-        "Ask of each: could it be done the same way for an image that is taken only tomorrow?",
-        "Two of the four use what the test images are like, or what their labels say.",
-    ],
 )
 def leaks(spoiling: Any) -> str:
     """Tell what makes a test accuracy worth less."""

@@ -16,11 +16,9 @@ LOPSIDED = np.array([[1, 2, 0], [0, 3, 0], [0, 0, 4]], "float32")
 
 
 @sheet.exercise(
-    hints=[
-        "A filter has one kernel for each input map, and one bias.",
-        "Weights: kernel height x kernel width x input maps x filters. Biases: as many as filters.",
-        "The first layer: 5 · 5 · 3 weights in each of 2 filters, and 2 biases.",
-    ],
+    "A filter has one kernel for each input map, and one bias.",
+    "Weights: kernel height x kernel width x input maps x filters. Biases: as many as filters.",
+    "The first layer: 5 · 5 · 3 weights in each of 2 filters, and 2 biases.",
 )
 def count_parameters(parameters_first: Any, parameters_second: Any) -> str:
     """Predict the parameters of two convolution layers (Di Stefano)."""
@@ -43,12 +41,10 @@ def count_parameters(parameters_first: Any, parameters_second: Any) -> str:
 
 
 @sheet.exercise(
+    "Which positions may the kernel take when the stride does not divide the free pixels?",
+    "A step that leads out of the image is not made: round down.",
+    "In Python `//` divides and rounds down.",
     to_do="Put the function back, and run that cell.",
-    hints=[
-        "Which positions may the kernel take when the stride does not divide the free pixels?",
-        "A step that leads out of the image is not made: round down.",
-        "In Python `//` divides and rounds down.",
-    ],
 )
 def output_size(output_size: Any) -> str:
     """Repair the formula of the output size, which the slides round up (Manco CNN)."""
@@ -81,12 +77,10 @@ def output_size(output_size: Any) -> str:
 
 
 @sheet.exercise(
+    "Convolution has x(i - m, j - l) where correlation has x(i + m, j + l).",
+    "Both indices change their sign: both axes of the kernel are flipped.",
+    "`kernel[::-1]` flips the first axis. A second slice flips the other.",
     to_do="Put an array made from `lopsided` in place of None, run that cell, and then this one.",
-    hints=[
-        "Convolution has x(i - m, j - l) where correlation has x(i + m, j + l).",
-        "Both indices change their sign: both axes of the kernel are flipped.",
-        "`kernel[::-1]` flips the first axis. A second slice flips the other.",
-    ],
 )
 def flipped_kernel(flipped: Any) -> str:
     """Find the kernel with which correlation is convolution (Boracchi; erratum of Di Stefano)."""
@@ -105,12 +99,10 @@ def flipped_kernel(flipped: Any) -> str:
 
 
 @sheet.exercise(
+    "The table above has both for C maps. Here C is 64.",
+    "One 5 x 5 has 25 C² weights and C biases; two 3 x 3 have 2 · 9 C² weights and 2 C biases.",
+    "The difference is 7 C² - C.",
     to_do='Set `cheaper` to "one 5 x 5" or "two 3 x 3" and `saved` to a number, run that cell, and then this one.',
-    hints=[
-        "The table above has both for C maps. Here C is 64.",
-        "One 5 x 5 has 25 C² weights and C biases; two 3 x 3 have 2 · 9 C² weights and 2 C biases.",
-        "The difference is 7 C² - C.",
-    ],
 )
 def cheaper_design(cheaper: Any, saved: Any) -> str:
     """Choose between one 5x5 and two 3x3 layers, and say what the choice saves (Di Stefano)."""
@@ -131,11 +123,9 @@ def cheaper_design(cheaper: Any, saved: Any) -> str:
 
 
 @sheet.exercise(
-    hints=[
-        "Start with 1 pixel. Each layer adds (K - 1) steps.",
-        "A step is as wide as the product of the strides of the layers before it.",
-        "The steps are 1, then 2, then 4 pixels wide: 1 + 6 · 1 + 2 · 2 + ...",
-    ],
+    "Start with 1 pixel. Each layer adds (K - 1) steps.",
+    "A step is as wide as the product of the strides of the layers before it.",
+    "The steps are 1, then 2, then 4 pixels wide: 1 + 6 · 1 + 2 · 2 + ...",
 )
 def stem_field(field: Any) -> str:
     """Predict the receptive field of the first layers of ResNet (Di Stefano)."""

@@ -13,10 +13,8 @@ summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
 
 
 @sheet.exercise(
-    hints=[
-        "A filter has a weight for each place of the kernel and each input map, and one bias.",
-        "5 * 5 * 64 weights and a bias, for each of 64 filters; and the same for 3x3, twice.",
-    ],
+    "A filter has a weight for each place of the kernel and each input map, and one bias.",
+    "5 * 5 * 64 weights and a bias, for each of 64 filters; and the same for 3x3, twice.",
 )
 def two_for_one(one_5x5: Any, two_3x3: Any) -> str:
     """Count the parameters of one large kernel and of two small ones."""
@@ -38,11 +36,9 @@ def two_for_one(one_5x5: Any, two_3x3: Any) -> str:
 
 
 @sheet.exercise(
-    hints=[
-        "The variance is 2 divided by the number of products that an output adds up.",
-        "Those are kernel_size * kernel_size * channels.",
-        "The deviation is the square root of the variance.",
-    ],
+    "The variance is 2 divided by the number of products that an output adds up.",
+    "Those are kernel_size * kernel_size * channels.",
+    "The deviation is the square root of the variance.",
 )
 def he_deviation(he_deviation: Any) -> str:
     """Compute the standard deviation of He's initialisation."""
@@ -62,12 +58,10 @@ def he_deviation(he_deviation: Any) -> str:
 
 
 @sheet.exercise(
+    "The gradient of a kernel is what comes in, times what comes back.",
+    "What comes out of a convolution whose kernel and bias are zero? What comes back through a zero kernel?",
+    "The gradient of a bias is what comes back. Where does something come back?",
     to_do='Put a set such as {"first kernel", "dense bias"} in place of None, run that cell, and then this one.',
-    hints=[
-        "The gradient of a kernel is what comes in, times what comes back.",
-        "What comes out of a convolution whose kernel and bias are zero? What comes back through a zero kernel?",
-        "The gradient of a bias is what comes back. Where does something come back?",
-    ],
 )
 def what_moves(moves: Any) -> str:
     """Tell which weights move when all start at zero."""
@@ -84,11 +78,9 @@ def what_moves(moves: Any) -> str:
 
 
 @sheet.exercise(
-    hints=[
-        "The interval is the mean of the differences, plus and minus t times their standard error.",
-        "The standard error is np.std(differences, ddof=1) / np.sqrt(len(differences)).",
-        'Wholly above 0: "holds". Wholly below 0: "does not hold". Otherwise "undecided".',
-    ],
+    "The interval is the mean of the differences, plus and minus t times their standard error.",
+    "The standard error is np.std(differences, ddof=1) / np.sqrt(len(differences)).",
+    'Wholly above 0: "holds". Wholly below 0: "does not hold". Otherwise "undecided".',
 )
 def conclude(conclude: Any) -> str:
     """Draw a conclusion from differences of pairs."""
@@ -126,11 +118,9 @@ def conclude(conclude: Any) -> str:
 
 
 @sheet.exercise(
-    hints=[
-        "`np.linalg.norm(gradient)` is the length.",
-        "A gradient that is short enough stays as it is.",
-        "A longer one is multiplied by longest / length.",
-    ],
+    "`np.linalg.norm(gradient)` is the length.",
+    "A gradient that is short enough stays as it is.",
+    "A longer one is multiplied by longest / length.",
 )
 def clip_gradient(clip: Any) -> str:
     """Shorten a gradient that is too long."""

@@ -12,10 +12,8 @@ summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
 
 
 @sheet.exercise(
-    hints=[
-        "Precision at k is the share of the first k images that have the class of the query.",
-        "Among the first three there are two cats.",
-    ],
+    "Precision at k is the share of the first k images that have the class of the query.",
+    "Among the first three there are two cats.",
 )
 def precision(at_1: Any, at_3: Any, at_5: Any) -> str:
     """Compute precision at k by hand."""
@@ -32,11 +30,9 @@ def precision(at_1: Any, at_3: Any, at_5: Any) -> str:
 
 
 @sheet.exercise(
-    hints=[
-        "Count how often each class occurs.",
-        "Of the classes with the most votes take the one that occurs first in `labels`.",
-        "`np.argmax` returns the first of several equal ones.",
-    ],
+    "Count how often each class occurs.",
+    "Of the classes with the most votes take the one that occurs first in `labels`.",
+    "`np.argmax` returns the first of several equal ones.",
 )
 def voting(vote: Any) -> str:
     """Let the nearest images vote, ties to the nearest."""
@@ -59,7 +55,8 @@ def voting(vote: Any) -> str:
 
 
 @sheet.exercise(
-    hints=["A millisecond is a thousandth of a second.", "Each image is read whole, for every query."],
+    "A millisecond is a thousandth of a second.",
+    "Each image is read whole, for every query.",
 )
 def cost(seconds: Any, numbers: Any) -> str:
     """Estimate what the slide's loop costs."""

@@ -14,11 +14,9 @@ _WHOLE, _AFTER_MIXED5 = 21_802_784, 5_138_656
 
 
 @sheet.exercise(
-    hints=[
-        "The blocks are counted from mixed0, so the last of the eleven is mixed10.",
-        "Without the last one mixed9 is the end, without the last two mixed8.",
-        "Both numbers of weights are in the table of the cuts. Divide what is left by the whole.",
-    ],
+    "The blocks are counted from mixed0, so the last of the eleven is mixed10.",
+    "Without the last one mixed9 is the end, without the last two mixed8.",
+    "Both numbers of weights are in the table of the cuts. Divide what is left by the whole.",
 )
 def five_blocks_less(last_block: Any, share_left: Any) -> str:
     """Find the cut that removes five blocks, and what it leaves."""
@@ -41,11 +39,9 @@ def five_blocks_less(last_block: Any, share_left: Any) -> str:
 
 
 @sheet.exercise(
-    hints=[
-        "A list is cut with `names[:3]` and `names[3:]`.",
-        "What is `names[-3:]`? And what is `names[-0:]`?",
-        "`names[len(names) - count :]` is right for every count.",
-    ],
+    "A list is cut with `names[:3]` and `names[3:]`.",
+    "What is `names[-3:]`? And what is `names[-0:]`?",
+    "`names[len(names) - count :]` is right for every count.",
 )
 def trained_blocks(unfrozen: Any) -> str:
     """Name the blocks that a step of a sweep trains."""
@@ -77,11 +73,9 @@ def trained_blocks(unfrozen: Any) -> str:
 
 
 @sheet.exercise(
-    hints=[
-        "Without a cache every image goes through the whole network in every epoch.",
-        "The features of an image that is not changed are the same in every epoch.",
-        "Four views of an image are four images.",
-    ],
+    "Without a cache every image goes through the whole network in every epoch.",
+    "The features of an image that is not changed are the same in every epoch.",
+    "Four views of an image are four images.",
 )
 def passes(plain: Any, cached: Any, views: Any) -> str:
     """Count how many images go through a frozen backbone."""
@@ -106,11 +100,9 @@ def passes(plain: Any, cached: Any, views: Any) -> str:
 
 
 @sheet.exercise(
-    hints=[
-        "Compare each value of `positives` with each value of `negatives`.",
-        "`positives[:, None] - negatives` holds the differences of all pairs.",
-        "A pair counts 1 where the difference is above 0, and one half where it is 0. Then the mean.",
-    ],
+    "Compare each value of `positives` with each value of `negatives`.",
+    "`positives[:, None] - negatives` holds the differences of all pairs.",
+    "A pair counts 1 where the difference is above 0, and one half where it is 0. Then the mean.",
 )
 def area_by_pairs(area: Any) -> str:
     """Compute the area under a ROC curve from pairs of images."""

@@ -12,11 +12,9 @@ summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
 
 
 @sheet.exercise(
-    hints=[
-        "`vectors - query` subtracts the query from each row.",
-        "Take the absolute values, and their mean along each row: `axis=1`.",
-        "`np.argmin` gives the place of the smallest value; `np.min` gives the value.",
-    ],
+    "`vectors - query` subtracts the query from each row.",
+    "Take the absolute values, and their mean along each row: `axis=1`.",
+    "`np.argmin` gives the place of the smallest value; `np.min` gives the value.",
 )
 def nearest_by_hand(nearest: Any) -> str:
     """Find the nearest of several vectors."""
@@ -40,7 +38,8 @@ def nearest_by_hand(nearest: Any) -> str:
 
 
 @sheet.exercise(
-    hints=["The head is the layer that gives the classes.", "The latent vector is what the head takes."],
+    "The head is the layer that gives the classes.",
+    "The latent vector is what the head takes.",
 )
 def latent_layer(layer: Any, length: Any) -> str:
     """Name the layer before the head."""
@@ -60,11 +59,9 @@ def latent_layer(layer: Any, length: Any) -> str:
 
 
 @sheet.exercise(
+    "t-SNE keeps one thing: who is whose neighbour.",
+    "Look at the three planted groups: what came out wrong?",
     to_do='Put a set such as {"a", "b"} in place of None, run that cell, and then this one.',
-    hints=[
-        "t-SNE keeps one thing: who is whose neighbour.",
-        "Look at the three planted groups: what came out wrong?",
-    ],
 )
 def reading(readable: Any) -> str:
     """Tell what a map of t-SNE may be read for."""

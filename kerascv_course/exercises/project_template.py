@@ -12,11 +12,8 @@ summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
 
 
 @sheet.exercise(
-    to_do="Put your own lines in place of `return None`, run that cell, and then this one.",
-    hints=[
-        "`np.unique(scenes)` gives each scene once: draw a quarter of *these*.",
-        "`np.isin(scenes, drawn)` is True for the images whose scene was drawn.",
-    ],
+    "`np.unique(scenes)` gives each scene once: draw a quarter of *these*.",
+    "`np.isin(scenes, drawn)` is True for the images whose scene was drawn.",
 )
 def split_by_scene(for_testing: Any) -> str:
     """Set whole scenes aside for testing."""
@@ -46,11 +43,9 @@ def split_by_scene(for_testing: Any) -> str:
 
 
 @sheet.exercise(
+    "A pixel is a height above the belt: what does a change of the values mean?",
+    "What is class `double`?",
     to_do='Put a set such as {"a", "b"} in place of None, run that cell, and then this one.',
-    hints=[
-        "A pixel is a height above the belt: what does a change of the values mean?",
-        "What is class `double`?",
-    ],
 )
 def label_kept(kept: Any) -> str:
     """Tell which changes leave the class of a depth map alone."""
@@ -65,12 +60,9 @@ def label_kept(kept: Any) -> str:
 
 
 @sheet.exercise(
-    to_do="Put your two numbers in place of None, run that cell, and then this one.",
-    hints=[
-        "From the first place to the last a patch moves by 256 - 24 pixels, 4 at a time.",
-        "The number of places in a row is one more than the number of moves; there are as many rows.",
-        "Take 1 % of the places without an animal.",
-    ],
+    "From the first place to the last a patch moves by 256 - 24 pixels, 4 at a time.",
+    "The number of places in a row is one more than the number of moves; there are as many rows.",
+    "Take 1 % of the places without an animal.",
 )
 def false_animals(places: Any, false: Any) -> str:
     """Expect the false animals of a good network."""
@@ -95,8 +87,8 @@ def false_animals(places: Any, false: Any) -> str:
 
 
 @sheet.exercise(
-    to_do="Put your two numbers in place of None, run that cell, and then this one.",
-    hints=["Put p = 0.9 and n = 100 into the formula.", "Half the error wants how many times the images?"],
+    "Put p = 0.9 and n = 100 into the formula.",
+    "Half the error wants how many times the images?",
 )
 def images_needed(error: Any, images: Any) -> str:
     """Say how far an accuracy can be trusted, and how many test images it takes."""

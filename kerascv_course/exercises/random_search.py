@@ -22,12 +22,9 @@ _WITH_MOMENTUM = ("SGD", "RMSprop")
 
 
 @sheet.exercise(
-    to_do="Put your own line in place of `return None`, run that cell, and then this one.",
-    hints=[
-        "One trial misses with probability 1 - share. And n trials?",
-        "All n miss with (1 - share) ** n. That may be at most 1 - confidence.",
-        "Divide log(1 - confidence) by log(1 - share), and round up: `np.ceil`.",
-    ],
+    "One trial misses with probability 1 - share. And n trials?",
+    "All n miss with (1 - share) ** n. That may be at most 1 - confidence.",
+    "Divide log(1 - confidence) by log(1 - share), and round up: `np.ceil`.",
 )
 def trials_needed(trials_needed: Any) -> str:
     """Count the random trials that hit the best with a given probability."""
@@ -55,12 +52,9 @@ def trials_needed(trials_needed: Any) -> str:
 
 
 @sheet.exercise(
-    to_do="Put your numbers in place of None, run that cell, and then this one.",
-    hints=[
-        "Count the optimizers with their momenta first: SGD has 4 variants, and Adam has one.",
-        "Multiply by the number of rates, of activations and of sizes.",
-        "2 minutes for each trial, 60 minutes in an hour.",
-    ],
+    "Count the optimizers with their momenta first: SGD has 4 variants, and Adam has one.",
+    "Multiply by the number of rates, of activations and of sizes.",
+    "2 minutes for each trial, 60 minutes in an hour.",
 )
 def size_of_space(grid_trials: Any, hours: Any) -> str:
     """Count the trials of a grid and the hours that it takes."""
@@ -81,12 +75,9 @@ def size_of_space(grid_trials: Any, hours: Any) -> str:
 
 
 @sheet.exercise(
-    to_do="Put your own lines in place of `return None`, run that cell, and then this one.",
-    hints=[
-        '`hp.Choice("activation", ["relu", "tanh"])` draws one of the two and gives it a name.',
-        'The momentum is drawn where `trial["optimizer"] in ("SGD", "RMSprop")`, and only there.',
-        'KerasTuner learns that from `with hp.conditional_scope("optimizer", ["SGD", "RMSprop"]):` around it.',
-    ],
+    '`hp.Choice("activation", ["relu", "tanh"])` draws one of the two and gives it a name.',
+    'The momentum is drawn where `trial["optimizer"] in ("SGD", "RMSprop")`, and only there.',
+    'KerasTuner learns that from `with hp.conditional_scope("optimizer", ["SGD", "RMSprop"]):` around it.',
 )
 def draw_trial(draw_trial: Any) -> str:
     """Declare a space for KerasTuner and return the values of a trial."""
@@ -116,8 +107,7 @@ def _hyperparameters(values: dict[str, Any]) -> Any:
 
 def _check_trial(trial: Any, values: dict[str, Any]) -> None:
     """Raise where a trial is not the dictionary of what has been drawn."""
-    if not isinstance(trial, dict):
-        raise WrongAnswerError(f"`draw_trial` must return a dictionary; it returned {answers.kind(trial)}.")
+    answers.dictionary("the result of draw_trial", trial)
     optimizer = values["optimizer"]
     if "momentum" in trial and "momentum" not in values:
         raise WrongAnswerError(f"{optimizer} has no momentum, but the trial has one: leave it out.")
@@ -152,12 +142,9 @@ def _check_declared(hp: Any, optimizer: str) -> None:
 
 
 @sheet.exercise(
-    to_do="Put your own lines in place of `return None`, run that cell, and then this one.",
-    hints=[
-        "What has been used to choose can no longer report.",
-        "Choose with `np.argmax(searched)`; report from `tested`.",
-        "The figure is the mean of the row of `tested` that was chosen.",
-    ],
+    "What has been used to choose can no longer report.",
+    "Choose with `np.argmax(searched)`; report from `tested`.",
+    "The figure is the mean of the row of `tested` that was chosen.",
 )
 def what_to_report(report: Any) -> str:
     """Choose a trial and report its accuracy."""
@@ -165,14 +152,11 @@ def what_to_report(report: Any) -> str:
     second = np.array([0.55, 0.40, 0.52, 0.54]), np.array([[0.50], [0.41], [0.53], [0.49]])
     for searched, tested in (first, second):
         result = answers.outcome("report", report, searched.copy(), tested.copy())
-        if not isinstance(result, tuple | list) or len(result) != 2:
-            raise WrongAnswerError(
-                f"`report` must return a place and an accuracy; it returned {answers.kind(result)}."
-            )
+        place, accuracy = answers.parts("report", result, ["the place", "the accuracy"])
         right, means = int(np.argmax(searched)), tested.mean(axis=1)
         spent = "chosen by the test images, whose figure would then be a winner's, too."
         by_test = {int(np.argmax(means)): spent, int(np.argmax(tested.max(axis=1))): spent}
-        answers.expect("the place", result[0], right, by_test, f"the search's first is {right}.")
+        answers.expect("the place", place, right, by_test, f"the search's first is {right}.")
         mistakes = [
             (searched[right], "that is the search's own figure, which has had the winner's luck."),
             (tested[right].max(), "the best seed is luck: take the mean of all."),
@@ -181,5 +165,5 @@ def what_to_report(report: Any) -> str:
             ((searched[right] + means[right]) / 2, "leave the search's own figure out."),
         ]
         it_is = f"the mean of `tested[{right}]` is {means[right]:g}."
-        answers.expect("the accuracy", result[1], float(means[right]), mistakes, it_is)
+        answers.expect("the accuracy", accuracy, float(means[right]), mistakes, it_is)
     return "held-out images choose, test images report."

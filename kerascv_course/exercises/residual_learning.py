@@ -11,10 +11,8 @@ summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
 
 
 @sheet.exercise(
-    hints=[
-        "Take away the first convolution and the dense layer. What is left is shared by three stages.",
-        "Each block has two layers: 56 = 2 + 3 · 2 · n.",
-    ],
+    "Take away the first convolution and the dense layer. What is left is shared by three stages.",
+    "Each block has two layers: 56 = 2 + 3 · 2 · n.",
 )
 def blocks_per_stage(blocks_per_stage: Any) -> str:
     """Count the blocks of the paper's network with 56 layers (He et al.)."""
@@ -33,11 +31,9 @@ def blocks_per_stage(blocks_per_stage: Any) -> str:
 
 
 @sheet.exercise(
-    hints=[
-        "A sum of n products has n times the variance of one of them.",
-        "The ReLU halves the mean square, so the variance of the weights must be 2 / n.",
-        "The standard deviation is the root of the variance.",
-    ],
+    "A sum of n products has n times the variance of one of them.",
+    "The ReLU halves the mean square, so the variance of the weights must be 2 / n.",
+    "The standard deviation is the root of the variance.",
 )
 def he_deviation(deviation: Any) -> str:
     """Write He's standard deviation of the weights (He et al., 2015)."""
@@ -56,11 +52,9 @@ def he_deviation(deviation: Any) -> str:
 
 
 @sheet.exercise(
+    "The output is x + y. What must y be, so that this is x?",
+    "A convolution that copies: map i of the output is map i of the input, each pixel on its own.",
     to_do='Set `residual_value` to a number and `plain_nonzero` to "1", "C", "C²" or "9C²", and run that cell.',
-    hints=[
-        "The output is x + y. What must y be, so that this is x?",
-        "A convolution that copies: map i of the output is map i of the input, each pixel on its own.",
-    ],
 )
 def identity(residual_value: Any, plain_nonzero: Any) -> str:
     """Say what weights pass the input on, with and without a shortcut (He et al.)."""

@@ -143,7 +143,7 @@ class Sheet:
 
     Example:
         >>> sheet = Sheet("00_example")
-        >>> @sheet.exercise(to_do="Put the number in place of None.", hints=["It is between 41 and 43."])
+        >>> @sheet.exercise("It is between 41 and 43.", to_do="Put the number in place of None.")
         ... def answer(answer):
         ...     if answer != 42:
         ...         raise WrongAnswerError(f"{answer} is not the answer.")
@@ -157,7 +157,7 @@ class Sheet:
         self.exercises: dict[str, Exercise] = {}
         self.withheld = False
 
-    def exercise(self, *, hints: Sequence[str], to_do: str = _TO_DO) -> Callable[[Callable[..., str]], Exercise]:
+    def exercise(self, *hints: str, to_do: str = _TO_DO) -> Callable[[Callable[..., str]], Exercise]:
         """Make an exercise of a function that judges an answer.
 
         The function is named as the exercise. It takes the answers, returns what is said after "Right", and raises

@@ -12,10 +12,8 @@ summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
 
 
 @sheet.exercise(
-    hints=[
-        "Every image gets the first view. How many get the others?",
-        "700 images get one view, 300 get ten.",
-    ],
+    "Every image gets the first view. How many get the others?",
+    "700 images get one view, 300 get ten.",
 )
 def predictions(predictions: Any) -> str:
     """Count the predictions where only unsure images get all views."""
@@ -33,11 +31,9 @@ def predictions(predictions: Any) -> str:
 
 
 @sheet.exercise(
-    hints=[
-        "First the mean over the views, then the largest of the classes.",
-        "The views are the first axis, number 0. After the mean the shape is (images, classes).",
-        "posteriors.mean(axis=0).argmax(axis=1)",
-    ],
+    "First the mean over the views, then the largest of the classes.",
+    "The views are the first axis, number 0. After the mean the shape is (images, classes).",
+    "posteriors.mean(axis=0).argmax(axis=1)",
 )
 def averaged(averaged: Any) -> str:
     """Average the posteriors of several views."""
@@ -68,11 +64,9 @@ def averaged(averaged: Any) -> str:
 
 
 @sheet.exercise(
+    "Arithmetic: add the three probabilities of each class.",
+    "Geometric: multiply them. What does a factor of 0.001 do?",
     to_do="Put a class, 0 or 1, in place of each None, run that cell, and then this one.",
-    hints=[
-        "Arithmetic: add the three probabilities of each class.",
-        "Geometric: multiply them. What does a factor of 0.001 do?",
-    ],
 )
 def veto(arithmetic: Any, geometric: Any) -> str:
     """Compare the arithmetic and the geometric mean of three views."""

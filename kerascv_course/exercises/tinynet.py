@@ -13,11 +13,9 @@ summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
 
 
 @sheet.exercise(
-    hints=[
-        "The peak is reached at step `top = rising * total`.",
-        "Up to there the share `step / top` of the way from `start` to `peak` is done.",
-        "After it, (total - step) of (total - top) steps are left, and the rate is that share of the peak.",
-    ],
+    "The peak is reached at step `top = rising * total`.",
+    "Up to there the share `step / top` of the way from `start` to `peak` is done.",
+    "After it, (total - step) of (total - top) steps are left, and the rate is that share of the peak.",
 )
 def one_cycle_by_hand(rate_at: Any) -> str:
     """Write the rate of one cycle (Smith, 2018)."""
@@ -48,11 +46,9 @@ def _one_cycle(step: int, total: int, start: float, peak: float, rising: float) 
 
 
 @sheet.exercise(
-    hints=[
-        "A plain filter has a 3x3 kernel for each map that comes in, and there are 256 filters.",
-        "A depthwise convolution has one 3x3 kernel for each map that comes in, and no more.",
-        "The 1x1 behind it has 128 weights for each of 256 maps.",
-    ],
+    "A plain filter has a 3x3 kernel for each map that comes in, and there are 256 filters.",
+    "A depthwise convolution has one 3x3 kernel for each map that comes in, and no more.",
+    "The 1x1 behind it has 128 weights for each of 256 maps.",
 )
 def depthwise_saves(plain_weights: Any, depthwise_weights: Any) -> str:
     """Count what a depthwise convolution saves (Howard et al., 2017)."""
@@ -77,11 +73,9 @@ def depthwise_saves(plain_weights: Any, depthwise_weights: Any) -> str:
 
 
 @sheet.exercise(
-    hints=[
-        "Variance is the mean of the squares less the square of the mean.",
-        "The mean stays. How large is a square that is kept, and how often is one kept?",
-        "The mean of the squares becomes np.mean(x**2) / (1 - p).",
-    ],
+    "Variance is the mean of the squares less the square of the mean.",
+    "The mean stays. How large is a square that is kept, and how often is one kept?",
+    "The mean of the squares becomes np.mean(x**2) / (1 - p).",
 )
 def variance_with_dropout(variance_with_dropout: Any) -> str:
     """Compute the variance behind a dropout in training (Li et al., 2018)."""
@@ -103,11 +97,9 @@ def variance_with_dropout(variance_with_dropout: Any) -> str:
 
 
 @sheet.exercise(
-    hints=[
-        "`inside[:, None] - outside[None, :]` holds the difference of each pair.",
-        "Count the pairs above 0, and half of those at 0.",
-        "The mean of a comparison is the share of pairs for which it is true.",
-    ],
+    "`inside[:, None] - outside[None, :]` holds the difference of each pair.",
+    "Count the pairs above 0, and half of those at 0.",
+    "The mean of a comparison is the share of pairs for which it is true.",
 )
 def area_by_counting(auc: Any) -> str:
     """Compute the area under the ROC curve by counting pairs."""
@@ -117,11 +109,9 @@ def area_by_counting(auc: Any) -> str:
 
 
 @sheet.exercise(
-    hints=[
-        "Each map has one weight: the mean of its gradient over height and width.",
-        "`maps @ weights` adds the weighted maps at each place.",
-        "What is below 0 is cut off: `np.maximum(..., 0)`.",
-    ],
+    "Each map has one weight: the mean of its gradient over height and width.",
+    "`maps @ weights` adds the weighted maps at each place.",
+    "What is below 0 is cut off: `np.maximum(..., 0)`.",
 )
 def grad_cam_by_hand(heatmap: Any) -> str:
     """Compute Grad-CAM from maps and gradients (Selvaraju et al., 2017)."""

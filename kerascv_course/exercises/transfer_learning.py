@@ -15,10 +15,8 @@ _FEATURES = 1280
 
 
 @sheet.exercise(
-    hints=[
-        "A dense layer has a weight for each pair of input and output, and a bias for each output.",
-        "1,280 features and one output: 1,280 weights and one bias.",
-    ],
+    "A dense layer has a weight for each pair of input and output, and a bias for each output.",
+    "1,280 features and one output: 1,280 weights and one bias.",
 )
 def head_size(ten_classes: Any, one_unit: Any) -> str:
     """Count the weights of two heads."""
@@ -34,11 +32,9 @@ def head_size(ten_classes: Any, one_unit: Any) -> str:
 
 
 @sheet.exercise(
-    hints=[
-        "Go through `backbone.layers` and set `layer.trainable` of each.",
-        "Remember whether the layer of that name has come by.",
-        "`isinstance(layer, layers.BatchNormalization)` finds the layers that stay frozen.",
-    ],
+    "Go through `backbone.layers` and set `layer.trainable` of each.",
+    "Remember whether the layer of that name has come by.",
+    "`isinstance(layer, layers.BatchNormalization)` finds the layers that stay frozen.",
 )
 def freezing(freeze: Any) -> str:
     """Freeze a backbone up to a layer, and its batch normalization everywhere."""
@@ -78,12 +74,10 @@ def _small_backbone() -> keras.Model:
 
 
 @sheet.exercise(
+    "`include_top` says whether the classifier is part of it.",
+    "`weights` left out loads ImageNet's; None makes random ones.",
+    '`pooling="avg"` takes the mean of each map.',
     to_do="Put a dictionary of arguments in place of None, run that cell, and then this one.",
-    hints=[
-        "`include_top` says whether the classifier is part of it.",
-        "`weights` left out loads ImageNet's; None makes random ones.",
-        '`pooling="avg"` takes the mean of each map.',
-    ],
 )
 def backbone_arguments(arguments: Any) -> str:
     """Choose the arguments of a network of keras.applications."""
@@ -118,11 +112,9 @@ def backbone_arguments(arguments: Any) -> str:
 
 
 @sheet.exercise(
-    hints=[
-        "One number must say how probable class 1 is: from 0 to 1.",
-        "The softmax of a single number is 1, whatever it is.",
-        "The loss has the number of classes in its name.",
-    ],
+    "One number must say how probable class 1 is: from 0 to 1.",
+    "The softmax of a single number is 1, whatever it is.",
+    "The loss has the number of classes in its name.",
 )
 def binary_head(activation: Any, loss: Any) -> str:
     """Choose activation and loss of a single unit."""

@@ -25,8 +25,8 @@ RIGHT = {
 UNTOUCHED = {
     "split_by_scene": (lambda: (lambda scenes: None,), "Put your own line in place of `return None`"),
     "label_kept": (lambda: (None,), "Put a set such as"),
-    "false_animals": (lambda: (None, None), "Put your two numbers in place of None"),
-    "images_needed": (lambda: (None, None), "Put your two numbers in place of None"),
+    "false_animals": (lambda: (None, None), "Put your answer in place of None"),
+    "images_needed": (lambda: (None, None), "Put your answer in place of None"),
 }
 
 WRONG = {

@@ -61,7 +61,7 @@ RIGHT = {
 
 UNTOUCHED = {
     "trials_needed": (lambda: (lambda share, confidence: None,), "Put your own line in place of `return None`"),
-    "size_of_space": (lambda: (None, None), "Put your numbers in place of None"),
+    "size_of_space": (lambda: (None, None), "Put your answer in place of None"),
     "draw_trial": (lambda: (lambda hp: None,), "Put your own line in place of `return None`"),
     "what_to_report": (lambda: (lambda searched, tested: None,), "Put your own line in place of `return None`"),
 }
@@ -98,7 +98,7 @@ WRONG = {
         (lambda: (lambda hp: {**drawn(hp), "units": 3},), "a name that the task does not have"),
         (lambda: (lambda hp: drawn(hp) if hp.Choice("units", [1, 2]) else None,), "There is no 'units'"),
         (lambda: (with_any_rate,), "must be a choice of 0.003, 0.03, 0.3"),
-        (lambda: (lambda hp: list(drawn(hp).values()),), "must return a dictionary"),
+        (lambda: (lambda hp: list(drawn(hp).values()),), "must be a dictionary"),
         (lambda: (lambda hp: drawn(hp)["rate"],), "`draw_trial(hp)` stops with `KeyError"),
         (lambda: (3,), "must be a function"),
     ],
@@ -108,7 +108,7 @@ WRONG = {
         (lambda: (lambda searched, tested: (searched.argmax(), tested[searched.argmax()].max()),), "best seed"),
         (lambda: (lambda searched, tested: (np.argmax(searched), tested.mean()),), "mean of all trials"),
         (lambda: (lambda searched, tested: (np.argmin(searched), 0.6),), "the search's first is 1"),
-        (lambda: (lambda searched, tested: np.argmax(searched),), "must return a place and an accuracy"),
+        (lambda: (lambda searched, tested: np.argmax(searched),), "must return two things: the place, the accuracy"),
         (lambda: (lambda searched, tested: (1, 0.5),), "the mean of `tested[1]`"),
     ],
 }  # fmt: skip
