@@ -108,7 +108,7 @@ WRONG = {
         (lambda: (lambda searched, tested: (searched.argmax(), tested[searched.argmax()].max()),), "best seed"),
         (lambda: (lambda searched, tested: (np.argmax(searched), tested.mean()),), "mean of all trials"),
         (lambda: (lambda searched, tested: (np.argmin(searched), 0.6),), "the search's first is 1"),
-        (lambda: (lambda searched, tested: np.argmax(searched),), "must return two things: the place, the accuracy"),
+        (lambda: (lambda searched, tested: np.argmax(searched),), "must return two things: the place"),
         (lambda: (lambda searched, tested: (1, 0.5),), "the mean of `tested[1]`"),
     ],
 }  # fmt: skip
