@@ -191,7 +191,7 @@ def expect(
     Args:
         name: The variable, or the call that returned the answer.
         answer: What the student handed in.
-        right: The right answer. An int asks for a whole number, a float for a number, an array for an array.
+        right: The right answer. An integer asks for an integer, a float for a number, an array for an array.
         mistakes: The usual wrong values with a sentence for each: a dictionary, or pairs. They may have another
             shape than the right one.
         otherwise: The sentence for every other value.

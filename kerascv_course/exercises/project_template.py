@@ -23,12 +23,12 @@ def split_by_scene(for_testing: Any) -> str:
         result = answers.outcome("for_testing", for_testing, scenes.copy())
         if np.ndim(result) != 1 or len(result) != len(scenes):
             raise WrongAnswerError(
-                f"`for_testing` must return {len(scenes)} truth values, one for each image; it returned "
+                f"`for_testing` must return {len(scenes)} bools, one for each image; it returned "
                 f"{answers.kind(result)}. `np.isin(scenes, ...)` gives them."
             )
         is_test = answers.array("the result of for_testing", result, (len(scenes),))
         if not np.isin(is_test, (0, 1)).all():
-            raise WrongAnswerError("`for_testing` must return truth values: True or False for each image.")
+            raise WrongAnswerError("`for_testing` must return bools: True or False for each image.")
         test, train = np.unique(scenes[is_test == 1]), np.unique(scenes[is_test == 0])
         count = len(np.unique(scenes))
         if not len(test) or not len(train):
