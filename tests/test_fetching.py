@@ -37,6 +37,7 @@ class FaultServer(ThreadingHTTPServer):
         self.sent = 0  # bytes of content
         self.sums = None  # the text of SHA256SUMS
         self.headers = []  # further headers of each answer
+        self.is_busy = False  # whether the next HEAD fails
         self.gate = threading.Event()  # what hangs waits for it
         self.base = f"http://127.0.0.1:{self.server_address[1]}/"
 
@@ -70,7 +71,11 @@ class FaultHandler(BaseHTTPRequestHandler):
             getattr(self, plan)()
 
     def do_HEAD(self):
-        self.head()
+        if self.server.is_busy:
+            self.server.is_busy = False
+            self.send_error(503)
+        else:
+            self.head()
 
     def head(self, start=0, size=SIZE, content_type="application/gzip"):
         self.send_response(206 if start else 200)
@@ -106,6 +111,15 @@ class FaultHandler(BaseHTTPRequestHandler):
     def no_length(self):
         self.head(size=None)
         self.send(CONTENT)
+
+    def no_length_cut(self):
+        self.head(size=None)
+        self.send(CONTENT[:30_000])
+
+    def endless(self):
+        self.head(size=None)
+        for _ in range(200):
+            self.send(CONTENT)
 
     def wrong(self):
         self.head(self.start)
@@ -237,6 +251,19 @@ def test_a_cut_transfer_goes_on_where_it_was_and_each_byte_is_sent_once(start):
     assert get(server) == CONTENT
     assert server.ranges == [None, "bytes=30000-", "bytes=60000-", "bytes=90000-"]
     assert server.sent == SIZE
+
+
+@pytest.mark.parametrize("cut", ["cut", "no_length_cut"])
+def test_what_is_cut_is_noticed_by_the_size(start, cut):
+    server = start(cut, "whole")
+    assert get(server) == CONTENT
+    assert server.ranges == [None, "bytes=30000-"]
+
+
+def test_of_an_endless_answer_no_more_is_read_than_the_file(start):
+    server = start("endless")
+    assert get(server) == CONTENT
+    assert server.sent < 150 * SIZE
 
 
 def test_a_later_call_goes_on_also_at_another_address(start):
@@ -440,6 +467,7 @@ def test_a_killed_process_leaves_what_the_next_one_goes_on_with(start):
     wait_until(lambda: part.is_file() and part.stat().st_size > 30_000)
     process.kill()
     process.communicate()
+    assert held() == ["file.bin.part"]
     arrived = part.stat().st_size
     assert get(server) == CONTENT
     assert server.ranges == [None, f"bytes={arrived}-"]
@@ -468,10 +496,12 @@ def test_the_published_checksum_counts_for_more_than_that_of_a_mirror(start, mon
 
 @pytest.mark.parametrize("in_one_header", [True, False])
 def test_else_the_checksum_that_the_host_states_decides(start, in_one_header):
+    """Also where the host is busy when it is asked first."""
     stated = ["crc32c=Fr7Pmw==", f"md5={base64.b64encode(MD5.digest()).decode()}"]
     wrong, right = start("wrong"), start("whole")
     for server in (wrong, right):
         server.headers = [("x-goog-hash", text) for text in ([",".join(stated)] if in_one_header else stated)]
+    right.is_busy = True
     found = fetch(remote(wrong, right, checksum="", size=None))
     assert found.path.read_bytes() == CONTENT
     assert found.checked == "the checksum that the host states"
@@ -484,6 +514,10 @@ def test_a_file_that_nobody_vouches_for_is_fetched_whole_and_said_to_be_unchecke
     assert found.path.read_bytes() == CONTENT
     assert found.checked == ""
     assert server.ranges == [None]  # nothing is put behind a piece of an earlier call
+
+
+def test_of_an_unchecked_file_no_other_part_is_taken_than_was_asked_for(start):
+    assert get(start("cut", "other_part", "whole"), checksum="", size=None) == CONTENT
 
 
 # Certificates

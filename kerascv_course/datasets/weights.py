@@ -19,18 +19,18 @@ def _official(title: str, folder: str, name: str, checksum: str = "") -> RemoteF
     """Return the file that Keras itself would download."""
     address = f"https://storage.googleapis.com/tensorflow/keras-applications/{folder}/{name}"
     path = f"{WEIGHT_FOLDER}/{name}"
-    return RemoteFile(f"ImageNet weights of {title} without top", path, (address,), (path,), checksum)
+    return RemoteFile(f"ImageNet weights without top of {title}", path, (address,), (path,), checksum)
 
 
 WEIGHTS = {
     **{
         f"mobilenet_v2_{side}": _official(
-            f"MobileNetV2 for {side}x{side} pixels", "mobilenet_v2", f"{_MOBILENET_V2}1.0_{side}_no_top.h5"
+            f"MobileNetV2 for {side}x{side} pixels (9 MB)", "mobilenet_v2", f"{_MOBILENET_V2}1.0_{side}_no_top.h5"
         )
         for side in _SIDES
     },
     "inception_v3": _official(
-        "InceptionV3",
+        "InceptionV3 (88 MB)",
         "inception_v3",
         "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5",
         "md5:bcbd6486424b2319ff4ef7d526e38f63",  # as in keras.applications.inception_v3
