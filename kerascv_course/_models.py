@@ -44,7 +44,10 @@ def check_linked(function: str, model: Any, argument: str = "model") -> None:
     """Raise unless it is a Keras model whose layers are linked: functional or `Sequential`, and built."""
     check_model(function, model, argument)
     if not isinstance(model, keras.Sequential | keras.Function):
-        way_out = "A subclassed model does not say how its layers are linked."
+        way_out = (
+            "A subclassed model does not say how its layers are linked. Give it a graph: "
+            "`inputs = keras.Input((32, 32, 3)); keras.Model(inputs, model.call(inputs))`."
+        )
         raise input_error(function, argument, "a functional or Sequential model", model, way_out, TypeError)
     if not getattr(model, "inputs", None):
         way_out = "Put `keras.Input((32, 32, 3))` first, or call `model.build((None, 32, 32, 3))`."

@@ -881,7 +881,7 @@ class NoConfig(layers.Layer):
         (receptive_field, ([(3, 1), (3,)],), {}, ValueError, ["`layers`", "Entry 1 has 1 numbers"]),
         (receptive_field, ([(3, 0)],), {}, ValueError, ["`layers[0][1]`", "layers[0][1]=0"]),
         (receptive_field, ([(3.0, 1)],), {}, TypeError, ["`layers[0][0]`", "3.0"]),
-        (layer_table, ("vgg16",), {}, TypeError, ["`model`", "built Keras model", "model='vgg16'"]),
+        (layer_table, ("vgg16",), {}, TypeError, ["`model`", "a Keras model", "model='vgg16'"]),
         (layer_table, (layers.Dense(3),), {}, TypeError, ["`model`", "Dense"]),
         (layer_table, (Subclassed(),), {}, TypeError, ["functional or Sequential", "Subclassed", "model.call"]),
         (layer_table, (OwnSequential([keras.Input((2,))]),), {}, TypeError, ["`model`", "OwnSequential"]),

@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from kerascv_course._models import check_linked
 from kerascv_course._validation import input_error
 from kerascv_course.architecture import fields
 from kerascv_course.architecture.costs import LAYERS, OPERATIONS, PASSIVE, Call, Tensor
@@ -45,17 +46,10 @@ def layer_table(model: keras.Model) -> LayerTable:
 
     Source: the counting rules are those of Boracchi and Di Stefano.
     """
-    if not isinstance(model, keras.Model):
-        raise _unfit(model, "a built Keras model", "", TypeError)
-    if not _has_graph(model):
-        way_out = (
-            "A subclassed model does not say how its layers are linked. Give it a graph: "
-            "`inputs = keras.Input((32, 32, 3)); layer_table(keras.Model(inputs, model.call(inputs)))`."
-        )
+    if isinstance(model, keras.Sequential | keras.Function) and not _known_class(model):
+        way_out = "Its `call` is its own: move what it does into layers."
         raise _unfit(model, "a functional or Sequential model", way_out, TypeError)
-    if not getattr(model, "inputs", None):
-        way_out = "Put `keras.Input((32, 32, 3))` first, or call `model.build((None, 32, 32, 3))`."
-        raise _unfit(model, "built", way_out)
+    check_linked("layer_table", model)
     if any(None in tensor.shape[1:] for tensor in model.inputs):
         way_out = (
             "Its input leaves sizes open, and without them nothing can be counted. Fix them: "
