@@ -104,7 +104,7 @@ def test_a_map_without_a_parcel_gives_zeros():
         ({}, np.zeros((2, 8, 8, 3)), ValueError, ["images", "(2, 8, 8, 3)"]),
         ({}, np.full((1, 8, 8), np.nan), ValueError, ["images", "finite", "nan"]),
         ({}, np.full((1, 8, 8), -3), ValueError, ["images", "0 or more", "-3"]),
-        ({}, [[[1]]], TypeError, ["images", "NumPy array"]),
+        ({}, "maps", TypeError, ["images", "depth maps"]),
     ],
 )
 def test_what_is_wrong_is_named(options, images, error, texts):

@@ -13,10 +13,9 @@ from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from kerascv_course._validation import check_choice, check_int, input_error
-from kerascv_course.classic import encodings, pyramid
-from kerascv_course.classic.descriptions import Descriptions, describe_with
+from kerascv_course.classic import encodings
+from kerascv_course.classic.descriptions import Descriptions, describe_with, read_images
 from kerascv_course.classic.descriptors import DESCRIPTORS
-from kerascv_course.classic.images import check_images
 
 _FUNCTION = "BagOfVisualWords"
 _BLOCK_PIXELS = 50_000  # images are worked at in blocks so small that what is computed in turn stays in the cache
@@ -33,8 +32,7 @@ class BagOfVisualWords(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     Args:
         descriptor: "dense_sift", "sift", "daisy" for `DenseSift()`, `Sift()`, `Daisy()`; one of these objects with
             other options; or a callable that takes images (n, h, w, c) as they came and returns a map of
-            descriptors (n, rows, columns, dimensions), such as the output of a convolution, or a list with a pair
-            for each image: positions (points, 2), y and x in pixels, and descriptors (points, dimensions).
+            descriptors (n, rows, columns, dimensions), such as the output of a convolution.
         vocabulary: Number of visual words, or of components of the Gaussian mixture; 1 or more.
         encoding: "histogram" counts the words; "vlad" sums what the descriptors differ by from their word;
             "fisher" is the gradient of the mixture's log likelihood, per descriptor.
@@ -105,7 +103,7 @@ class BagOfVisualWords(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
                 descriptors than `vocabulary` or `pca` asks for.
         """
         self._check_options()
-        images = self._check_images(images)
+        images = self._read_images(images)
         random = check_random_state(self.random_state)
         sample = self._sample(images, random)
         components = mean = None
@@ -140,7 +138,7 @@ class BagOfVisualWords(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             ValueError: If `images` is not as for `fit`, or a callable returns other dimensions than before.
         """
         check_is_fitted(self)
-        images = self._check_images(images)
+        images = self._read_images(images)
         return np.concatenate(list(self._each_block(self._encode, images)))
 
     def describe(self, images: np.ndarray) -> Descriptions:
@@ -154,7 +152,7 @@ class BagOfVisualWords(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             ValueError: If `images` is not as for `fit`.
         """
         self._check_options()
-        images = self._check_images(images)
+        images = self._read_images(images)
         found, start = [], 0
         for part, count in self._each_block(self._describe, images):
             found.append((part.descriptors, part.positions, part.sizes, part.images + start))
@@ -168,7 +166,7 @@ class BagOfVisualWords(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             descriptors: Array (points, dimensions), as `describe` gives them.
 
         Returns:
-            Whole numbers from 0, (points,).
+            Integers from 0, (points,).
 
         Raises:
             NotFittedError: If `fit` was not called.
@@ -218,9 +216,9 @@ class BagOfVisualWords(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             check_int(_FUNCTION, "pca", self.pca, 1)
         check_int(_FUNCTION, "max_descriptors", self.max_descriptors, 1)
 
-    def _check_images(self, images: Any) -> np.ndarray:
+    def _read_images(self, images: Any) -> np.ndarray:
         is_ours = isinstance(self.descriptor, str) or hasattr(self.descriptor, "describe")
-        return check_images(_FUNCTION, images, channels=(1, 3) if is_ours else None)
+        return read_images(_FUNCTION, images, channels=(1, 3) if is_ours else None)
 
     def _descriptor(self) -> Any:
         return DESCRIPTORS[self.descriptor]() if isinstance(self.descriptor, str) else self.descriptor
@@ -297,19 +295,19 @@ class BagOfVisualWords(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         """Return the weighted vectors (images, cells * width) of each level of the pyramid."""
         count, height, width = images.shape[:3]
         cells = 4 ** (self.pyramid_levels - 1)
-        groups = found.images * cells + pyramid.cells(found.positions, height, width, self.pyramid_levels)
+        groups = found.images * cells + encodings.cells(found.positions, height, width, self.pyramid_levels)
         descriptors = self.reduce(found.descriptors)
         if self.encoding == "fisher":
             sums = encodings.fisher(descriptors, groups, count * cells, self.mixture_)
         else:
             encode = encodings.histogram if self.encoding == "histogram" else encodings.vlad
             sums = encode(descriptors, groups, count * cells, self.words_)
-        levels = pyramid.pool(sums.reshape(count, cells, -1), self.pyramid_levels)
+        levels = encodings.pool(sums.reshape(count, cells, -1), self.pyramid_levels)
         if self.encoding == "fisher":
             points = np.bincount(groups, minlength=count * cells).reshape(count, cells, 1)
-            each = pyramid.pool(points, self.pyramid_levels)
+            each = encodings.pool(points, self.pyramid_levels)
             levels = [level / np.maximum(number, 1) for level, number in zip(levels, each, strict=True)]
-        weights = pyramid.level_weights(self.pyramid_levels)
+        weights = encodings.level_weights(self.pyramid_levels)
         return [
             (weight * level).reshape(count, -1).astype("float32")
             for weight, level in zip(weights, levels, strict=True)

@@ -6,8 +6,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from kerascv_course._validation import check_choice, check_int, check_number, input_error
-from kerascv_course.classic.descriptions import Descriptions, without_flat
-from kerascv_course.classic.images import check_images, planes
+from kerascv_course.classic.descriptions import Descriptions, planes, read_images, without_flat
 
 _BINS, _ORIENTATIONS = 4, 8  # of SIFT: 4x4 histograms of 8 directions
 _LARGEST = 0.2  # of SIFT: no value of the normalised descriptor above it, against strong edges
@@ -76,7 +75,7 @@ class DenseSift(BaseEstimator):
         if not isinstance(sizes, list | tuple | np.ndarray) or not len(sizes):
             raise input_error("DenseSift", "bin_sizes", "a list of one or more numbers", sizes, error=TypeError)
         bin_sizes = [check_number("DenseSift", "bin_sizes", size, 1) for size in sizes]
-        images = check_images("DenseSift", images)
+        images = read_images("DenseSift", images)
         count, height, width = images.shape[:3]
         if _BINS * max(bin_sizes) > min(height, width):
             rule = f"sizes whose {_BINS} cells fit into images of {height}x{width} pixels"

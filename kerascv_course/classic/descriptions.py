@@ -1,12 +1,14 @@
-"""The record in which local descriptors arrive, and what makes one of the answer of a user's callable."""
+"""What descriptors take and give: images, and the record in which local descriptors arrive."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from kerascv_course._validation import input_error
+from kerascv_course._validation import as_numbers, input_error
+
+_LUMA = (0.299, 0.587, 0.114)  # red, green and blue in grey: ITU-R BT.601
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,42 +59,55 @@ def describe_with(function: str, call: Callable[[np.ndarray], Any], images: np.n
         return answer
     count, height, width = images.shape[:3]
     rule = (
-        f"a callable that returns a map of descriptors ({count}, rows, columns, dimensions) for {count} images, "
-        "or a list with a pair for each: positions (points, 2) and descriptors (points, dimensions)"
+        f"a callable that returns a map of finite numbers ({count}, rows, columns, dimensions) for {count} images"
     )
-    if isinstance(answer, list | tuple):
-        return _from_pairs(function, rule, answer, images)
-    maps = np.asarray(answer)
-    if maps.ndim != 4 or len(maps) != count or maps.dtype.kind not in "uif" or not maps.size:
-        raise input_error(function, "descriptor", rule, maps if maps.ndim else answer)
-    if not np.isfinite(maps).all():
-        raise input_error(function, "descriptor", "a callable that returns finite numbers", maps)
+    maps = as_numbers(function, "descriptor", answer, rule)
+    if maps.ndim != 4 or len(maps) != count or not maps.size:
+        raise input_error(function, "descriptor", rule, maps)
     y, x = (
         (np.arange(n) + 0.5) * side / n - 0.5 for n, side in zip(maps.shape[1:3], (height, width), strict=True)
     )
     return from_maps(maps, y, x, height / maps.shape[1])
 
 
-def _from_pairs(function: str, rule: str, answer: Sequence[Any], images: np.ndarray) -> Descriptions:
-    if len(answer) != len(images):
-        raise input_error(function, "descriptor", rule, f"a list of {len(answer)}")
-    pairs: list[tuple[np.ndarray, np.ndarray]] = []
-    for pair in answer:
-        if not isinstance(pair, list | tuple) or len(pair) != 2:
-            raise input_error(function, "descriptor", rule, pair)
-        positions, descriptors = map(np.asarray, pair)
-        width = pairs[0][1].shape[1] if pairs else None
-        fits = descriptors.ndim == 2 and descriptors.dtype.kind in "uif" and width in (None, descriptors.shape[1])
-        if not fits or positions.shape != (len(descriptors), 2):
-            received = f"positions {positions.shape} and descriptors {descriptors.shape}"
-            raise input_error(function, "descriptor", rule, received)
-        if not (np.isfinite(positions).all() and np.isfinite(descriptors).all()):
-            raise input_error(function, "descriptor", "a callable that returns finite numbers", descriptors)
-        pairs.append((positions, descriptors))
-    counts = [len(positions) for positions, _ in pairs]
-    return Descriptions(
-        np.concatenate([descriptors for _, descriptors in pairs]).astype("float32"),
-        np.concatenate([positions for positions, _ in pairs]).astype("float64"),
-        np.full(sum(counts), min(images.shape[1:3]) / 4),  # it did not say how much it looks at
-        np.repeat(np.arange(len(images)), counts),
-    )
+# Images
+
+
+def read_images(function: str, images: Any, *, channels: tuple[int, ...] | None = (1, 3)) -> np.ndarray:
+    """Return images as an array (n, h, w, c) of `uint8` or floats, not copied where they are one, or raise.
+
+    Images are (n, h, w) or (n, h, w, c). `channels` says how many there may be, None any number. With them, floats
+    must be from 0 to 1, and integers from 0 to 255.
+    """
+    rule = "images of one size, shape (n, height, width) or (n, height, width, channels)"
+    found = as_numbers(function, "images", images, rule)
+    if found.ndim not in (3, 4) or not found.size:
+        way_out = "Give a single image an axis with `[None]`." if found.ndim == 2 else ""
+        raise input_error(function, "images", rule, found, way_out)
+    if found.ndim == 3 and found.shape[2] in (1, 3) and found.shape[1] > 3:  # (h, w, 3) is one colour image
+        raise input_error(function, "images", rule, found, "Give a single image an axis with `[None]`.")
+    found = found[..., None] if found.ndim == 3 else found
+    if channels and found.shape[3] not in channels:
+        raise input_error(function, "images", f"images with {' or '.join(map(str, channels))} channels", found)
+    low, high = (0, 255) if found.dtype == np.uint8 else (float(found.min()), float(found.max()))
+    if found.dtype.kind in "iu" and low >= 0 and high <= 255:
+        return found.astype("uint8", copy=False)
+    if found.dtype.kind in "iu" or (channels and not (low >= -1e-5 and high <= 1 + 1e-5)):
+        way_out = "Convert values from 0 to 255 with `images.astype('uint8')`."
+        received = f"values from {low:g} to {high:g}"
+        raise input_error(function, "images", "uint8, or floats from 0 to 1", received, way_out)
+    return found
+
+
+def planes(images: np.ndarray, color: str) -> list[np.ndarray]:
+    """Return the planes (n, h, w) that are described: one of grey, or one per channel; `float32` from 0 to 1."""
+    scaled = images.astype("float32", order="C")
+    if images.dtype == np.uint8:
+        scaled /= 255
+    if images.shape[3] == 1:
+        return [scaled[..., 0]]
+    if color == "gray":
+        # Not a matrix product, whose last digit depends on how many images there are.
+        red, green, blue = (np.float32(_LUMA[index]) * scaled[..., index] for index in range(3))
+        return [red + green + blue]
+    return [np.ascontiguousarray(scaled[..., channel]) for channel in range(3)]

@@ -9,8 +9,7 @@ from sklearn.base import BaseEstimator
 
 from kerascv_course._validation import check_choice, check_int, input_error
 from kerascv_course.classic.dense_sift import DenseSift, normalise
-from kerascv_course.classic.descriptions import Descriptions, from_maps, without_flat
-from kerascv_course.classic.images import check_images, planes
+from kerascv_course.classic.descriptions import Descriptions, from_maps, planes, read_images, without_flat
 
 
 class Sift(BaseEstimator):
@@ -60,7 +59,7 @@ class Sift(BaseEstimator):
         """
         check_choice("Sift", "norm", self.norm, ("root", "l2"))
         find = _by_opencv() if self._module() == "opencv" else _by_skimage
-        grey = planes(check_images("Sift", images), "gray")[0]
+        grey = planes(read_images("Sift", images), "gray")[0]
         each = [find(plane) for plane in grey]
         descriptors = np.concatenate([found[0] for found in each]).astype("float32")
         return without_flat(
@@ -106,7 +105,7 @@ class Daisy(BaseEstimator):
 
         step = check_int("Daisy", "step", self.step, 1)
         radius = check_int("Daisy", "radius", self.radius, 3)
-        images = check_images("Daisy", images)
+        images = read_images("Daisy", images)
         if 2 * radius >= min(images.shape[1:3]):
             rule = f"so small that twice of it fits into images of {images.shape[1]}x{images.shape[2]} pixels"
             raise input_error("Daisy", "radius", rule, self.radius)

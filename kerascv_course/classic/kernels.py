@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from kerascv_course._validation import input_error
+from kerascv_course._validation import as_numbers, input_error
 
 _FUNCTION = "histogram_intersection"
 
@@ -43,13 +43,12 @@ def histogram_intersection(x: Any, y: Any = None) -> np.ndarray:
 
 
 def _check_histograms(argument: str, values: Any, bins: int | None) -> np.ndarray:
-    found = np.asarray(values)
-    if found.dtype.kind not in "buif":
-        raise input_error(_FUNCTION, argument, "an array of numbers", values, error=TypeError)
+    rule = f"an array (n, {bins or 'bins'}), not empty"
+    found = as_numbers(_FUNCTION, argument, values, rule)
     if found.ndim != 2 or not found.size or bins not in (None, found.shape[1]):
-        raise input_error(_FUNCTION, argument, f"an array (n, {bins or 'bins'}), not empty", found)
-    low, high = float(found.min()), float(found.max())  # NaN where one of the values is NaN
-    if not (low >= 0 and high < np.inf):
+        raise input_error(_FUNCTION, argument, rule, found)
+    low, high = float(found.min()), float(found.max())
+    if low < 0:
         way_out = "VLAD and Fisher vectors have negative values: take a linear or RBF kernel for them."
         raise input_error(
             _FUNCTION, argument, "finite counts of 0 or more", f"values from {low:g} to {high:g}", way_out

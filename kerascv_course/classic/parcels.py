@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from kerascv_course._validation import check_int, check_number, input_error
+from kerascv_course._validation import as_numbers, check_int, check_number, input_error
 
 _FUNCTION = "ParcelFeatures"
 _FIRST = ("area", "perimeter", "longest_diagonal", "other_diagonal", "mean_height", "height_std")
@@ -78,7 +78,7 @@ class ParcelFeatures(TransformerMixin, BaseEstimator):
         return np.stack([_measure(depth, low, edges) for depth in self._check_maps(images)])
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Return the names of the features, as texts in an array of objects.
+        """Return the names of the features, as strings in an array of objects.
 
         Args:
             input_features: Not used: images have no names of features.
@@ -107,16 +107,14 @@ class ParcelFeatures(TransformerMixin, BaseEstimator):
 
     @staticmethod
     def _check_maps(images: Any) -> np.ndarray:
-        if not isinstance(images, np.ndarray) or images.dtype.kind not in "uif":
-            raise input_error(_FUNCTION, "images", "a NumPy array of numbers", images, error=TypeError)
-        maps = images[..., 0] if images.ndim == 4 and images.shape[3] == 1 else images
+        rule = "depth maps, shape (n, height, width) or (n, height, width, 1)"
+        found = as_numbers(_FUNCTION, "images", images, rule)
+        maps = found[..., 0] if found.ndim == 4 and found.shape[3] == 1 else found
         if maps.ndim != 3 or not maps.size:
-            way_out = "Give a single map an axis with `[None]`." if images.ndim == 2 else ""
-            rule = "depth maps, shape (n, height, width) or (n, height, width, 1)"
-            raise input_error(_FUNCTION, "images", rule, images, way_out)
-        low, high = float(maps.min()), float(maps.max())  # NaN where one of the values is NaN
-        if not (low >= 0 and high < np.inf):
-            received = f"values from {low:g} to {high:g}"
+            way_out = "Give a single map an axis with `[None]`." if found.ndim == 2 else ""
+            raise input_error(_FUNCTION, "images", rule, found, way_out)
+        if maps.min() < 0:
+            received = f"values from {maps.min():g} to {maps.max():g}"
             raise input_error(_FUNCTION, "images", "finite heights of 0 or more", received)
         return maps
 

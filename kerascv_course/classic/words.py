@@ -5,6 +5,7 @@ from PIL import Image
 
 from kerascv_course._validation import check_int, input_error
 from kerascv_course.classic.bag_of_visual_words import BagOfVisualWords
+from kerascv_course.classic.descriptions import read_images
 
 _FUNCTION = "word_patches"
 
@@ -42,9 +43,10 @@ def word_patches(
     found = bag.describe(images)
     nearest = bag.nearest_words(found.descriptors)
     distances = np.linalg.norm(bag.reduce(found.descriptors) - bag.words_[nearest], axis=1)
-    pictures = images if images.dtype == np.uint8 else np.rint(np.clip(images, 0, 1) * 255).astype("uint8")
-    if pictures.ndim == 4 and pictures.shape[3] == 1:
-        pictures = pictures[..., 0]
+    pictures = read_images(_FUNCTION, images)
+    if pictures.dtype != np.uint8:
+        pictures = np.rint(np.clip(pictures, 0, 1) * 255).astype("uint8")
+    pictures = pictures[..., 0] if pictures.shape[3] == 1 else pictures
     patches = []
     for word in range(len(bag.words_)):
         points = np.flatnonzero(nearest == word)
