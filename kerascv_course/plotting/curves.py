@@ -146,13 +146,11 @@ def plot_schedule(schedules: Any, *, steps: int, caption: str | None = None) -> 
 
 def _check_runs(history: Any) -> dict[str, Mapping[str, Any]]:
     """Return run -> metric -> values, or raise; a single run has the empty name."""
-    runs = getattr(history, "history", history)
-    if isinstance(runs, Mapping):
-        runs = {str(name): getattr(run, "history", run) for name, run in runs.items()}
-        if not any(isinstance(run, Mapping) for run in runs.values()):
-            runs = {"": runs}
-    else:
-        runs = {"": runs}
+    given: Any = getattr(history, "history", history)
+    items = given.items() if isinstance(given, Mapping) else ()
+    runs: dict[str, Any] = {str(name): getattr(run, "history", run) for name, run in items}
+    if not any(isinstance(run, Mapping) for run in runs.values()):
+        runs = {"": given}
     for name, run in runs.items():
         if not isinstance(run, Mapping) or any(np.ndim(values) != 1 for values in run.values()):
             raise input_error("plot_history", "history", _HISTORY, {name: run} if name else run, error=TypeError)

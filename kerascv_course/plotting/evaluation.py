@@ -105,24 +105,19 @@ def plot_roc_curves(curves: Sequence[Any], *, caption: str | None = None) -> Fig
     rows = check_records("plot_roc_curves", "curves", curves, rule, *fields, most=_MOST_CURVES)
     labels = [wrap(f"{curve.name}  {'–' if curve.auc is None else f'{curve.auc:.3f}'}", 2.6) for curve in rows]
     lines = [line for label in labels for line in label.splitlines()]
-    beside = max(1.95, 0.6 + 0.075 * max(map(len, lines)))  # inches: what the legend takes
+    width = 4.5 + max(1.95, 0.6 + 0.075 * max(map(len, lines)))  # inches, with what the legend takes
     height = max(4.4, 0.205 * (len(lines) + 2) + 0.6)  # the diagonal and the title are lines
-    figure, (axis,) = panels(size=(min(style.WIDTH, 4.5 + beside), height))
+    figure, (axis,) = panels(size=(min(style.WIDTH, width), height))
     for index, (curve, label) in enumerate(zip(rows, labels, strict=True)):
         rates = np.asarray(curve.false_positive_rates), np.asarray(curve.true_positive_rates)
-        drawn = RocCurveDisplay(fpr=rates[0], tpr=rates[1]).plot(axis).line_
+        drawn = RocCurveDisplay(fpr=rates[0], tpr=rates[1]).plot(axis, name=label).line_
         # A few markers along the line, each curve's at places of its own.
-        drawn.set(markevery=(0.04 + 0.2 * (index * 0.382 % 1), 0.2), label=label, **look(index, line=True))
+        drawn.set(markevery=(0.04 + 0.2 * (index * 0.382 % 1), 0.2), **look(index, line=True))
     axis.plot([0, 1], [0, 1], color=style.GREY, linestyle="--", label="guessing  0.500", zorder=1)
     axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), anchor="NE")
     axis.set(xlabel="false positive rate", ylabel="true positive rate")
-    place: dict[str, Any] = {
-        "loc": "upper left",
-        "bbox_to_anchor": (1.02, 1),
-        "borderaxespad": 0,
-        "alignment": "left",
-    }
-    axis.legend(title="class, area under the curve", **place)
+    beside: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.02, 1), "borderaxespad": 0}
+    axis.legend(title="class, area under the curve", alignment="left", **beside)
     return with_caption(figure, caption)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
 
 from kerascv_course._validation import input_error
 from kerascv_course.plotting import style
@@ -87,7 +88,7 @@ def plot_unfreeze_sweep(results: Any, *, caption: str | None = None) -> Figure:
         ... ]
         >>> accuracy, params = plot_unfreeze_sweep(rows).axes
         >>> accuracy.lines[0].get_ydata().tolist(), params.get_ylabel()
-        ([0.5, 0.8], 'trainable parameters, thousands')
+        ([0.5, 0.8], 'trainable parameters')
     """
     rows = _check_rows(results)
     parts = {part: np.array([row.get(f"{part}_accuracy") for row in rows], float) for part in ("val", "test")}
@@ -102,12 +103,10 @@ def plot_unfreeze_sweep(results: Any, *, caption: str | None = None) -> Figure:
             label, line = ("test", "--") if part == "test" else ("validation", "-")
             left.plot(blocks, values, line, label=label, **look(index))
     left.set_ylabel("accuracy")
-    largest = max(row["trainable_params"] for row in rows)
-    units = ((1e6, ", millions"), (1e3, ", thousands"), (1, ""))
-    unit, word = next(pair for pair in units if largest >= pair[0] or pair[0] == 1)
-    heights = [row["trainable_params"] / unit for row in rows]
-    right.plot(blocks, heights, **look(2))
-    right.set(ylabel=f"trainable parameters{word}", ylim=(0, 1.05 * max(heights) or 1))
+    right.plot(blocks, [row["trainable_params"] for row in rows], **look(2))
+    right.yaxis.set_major_formatter(EngFormatter(sep=""))  # 20k, 3M
+    right.set_ylabel("trainable parameters")
+    right.set_ylim(bottom=0)
     margin = max(0.3, 0.03 * max(blocks))
     for axis in (left, right):
         axis.set(xlim=(min(blocks) - margin, max(blocks) + margin))

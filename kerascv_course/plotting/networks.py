@@ -50,7 +50,7 @@ def plot_model_costs(records: Any, *, caption: str | None = None) -> Figure:
     axis.set(xscale="log", xlabel="parameters, millions")
     axis.set(yscale="log", ylabel="MACs for one image, billions (10⁹)")
     axis.margins(0.08)
-    figure.legend(loc="outside right upper", frameon=False)
+    figure.legend(loc="outside right center", frameon=False)
     return with_caption(figure, caption)
 
 
@@ -92,8 +92,7 @@ def plot_architecture(table: "LayerTable", *, caption: str | None = None) -> Fig
         raise input_error(function, "table", "the table of a network that writes maps", table.model_name)
     tallest, _, thickest = np.max(maps, axis=0)
     longest = max((box["shape"][0] for box in boxes if len(box["shape"]) == 1), default=1)
-    kinds = ("convolution", "pooling", "dense")
-    colors = {"image": style.GREY} | dict(zip(kinds, style.COLORS, strict=False))
+    colors = dict(zip(("convolution", "pooling", "dense", "image"), (*style.COLORS[:3], style.GREY), strict=True))
     figure, (axis,) = panels(size=(style.WIDTH, 3.9), grid=None)
     x = 0.0
     seen: dict[str, Polygon] = {}

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from kerascv_course.plotting import style
-from kerascv_course.plotting.style import check_records, integer_ticks, panels, styled, with_caption, wrap
+from kerascv_course.plotting.style import check_records, integer_ticks, look, panels, styled, with_caption, wrap
 
 _MAX_LAYERS = 24
 _FIELDS = ("layer", "steps", "means", "standard_deviations", "zero_shares", "histogram_counts", "histogram_edges")
@@ -48,15 +48,11 @@ def plot_activation_statistics(records: Any, *, caption: str | None = None) -> F
     depths = matplotlib.colormaps[style.COLOR_MAP]
     for axis, field in zip(axes, ("means", "standard_deviations", "zero_shares"), strict=True):
         for index, row in enumerate(rows):
-            axis.plot(
-                row.steps,
-                getattr(row, field),
-                color=depths(0.8 * index / max(1, len(rows) - 1)),  # the upper end is too light for a line
-                marker=style.MARKERS[index % len(style.MARKERS)],
-                # A few markers along the line, each layer's at places of its own.
-                markevery=(0.04 + 0.3 * (index * 0.382 % 1), 0.3) if len(row.steps) > 8 else None,
-                label=wrap(row.layer, 3.6),
-            )
+            color = depths(0.8 * index / max(1, len(rows) - 1))  # the upper end is too light for a line
+            # A few markers along the line, each layer's at places of its own.
+            every = (0.04 + 0.3 * (index * 0.382 % 1), 0.3) if len(row.steps) > 8 else None
+            way: dict[str, Any] = look(index) | {"color": color, "markevery": every}
+            axis.plot(row.steps, getattr(row, field), label=wrap(row.layer, 3.6), **way)
         label = {"means": "mean", "zero_shares": "share of zeros"}.get(field, "standard deviation")
         axis.set(xlabel="step", ylabel=label)
         integer_ticks(axis.xaxis, 4)
