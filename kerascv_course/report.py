@@ -118,7 +118,7 @@ def evaluation_section(
     """Make a section of `write_report` from what a model said of images with known classes.
 
     Args:
-        labels: True classes, whole numbers from 0, shape (images,).
+        labels: True classes, integers from 0, shape (images,).
         probabilities: What `model.predict` returned: (images, classes), from 0 to 1. One column, or an array
             (images,), is the probability of class 1 of two.
         class_names: One name per class, two where there is one column; by default "class 0" and so on.
@@ -130,7 +130,7 @@ def evaluation_section(
         mistakes. Of more than 24 classes there are neither matrix nor curves.
 
     Raises:
-        TypeError: If an array has the wrong dtype, or the names are no texts.
+        TypeError: If an array has the wrong dtype, or the names are no strings.
         ValueError: If labels, probabilities, names or images do not fit each other.
 
     Example:

@@ -15,3 +15,17 @@ def own_cache_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyte
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("KERASCV_COURSE_CACHE", str(folder))
     return folder
+
+
+@pytest.fixture(scope="module")
+def zeros_as_first_weights():
+    """Build large models in no time, where only the shapes of their weights count."""
+    import keras
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            keras.initializers.VarianceScaling,
+            "__call__",
+            lambda self, shape, dtype=None, **_: keras.ops.zeros(shape, dtype),
+        )
+        yield

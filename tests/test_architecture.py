@@ -12,17 +12,7 @@ from keras import layers
 from kerascv_course import conv_output_size, layer_table, models, receptive_field
 from kerascv_course.architecture import LayerRow, LayerTable, costs
 
-
-@pytest.fixture(scope="module", autouse=True)
-def zeros_as_first_weights():
-    """Build large models in no time: only the shapes of their weights count here."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            keras.initializers.VarianceScaling,
-            "__call__",
-            lambda self, shape, dtype=None, **_: keras.ops.zeros(shape, dtype),
-        )
-        yield
+pytestmark = pytest.mark.usefixtures("zeros_as_first_weights")
 
 
 def build_lenet() -> keras.Model:
@@ -283,6 +273,19 @@ def test_receptive_field_of_published_networks(build, layer: str, side: int):
     model = build(weights=None, include_top=False, input_shape=(224, 224, 3))
     table = quiet_table(model)
     assert row_of(table, layer).receptive_field_px == side
+    assert table.total_params == model.count_params()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "family",
+    ["ConvNeXtTiny", "InceptionResNetV2", "EfficientNetB0", "EfficientNetV2B0", "DenseNet121", "NASNetMobile"]
+    + ["Xception", "ResNet50V2", "MobileNetV3Small"],
+)
+def test_a_family_of_keras_applications_is_known_with_its_fields(family: str):
+    model = getattr(keras.applications, family)(weights=None, include_top=False, input_shape=(224, 224, 3))
+    table = quiet_table(model)
+    assert [row.name for row in table.rows if row.receptive_field_px is None] == []
     assert table.total_params == model.count_params()
 
 

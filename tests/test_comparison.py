@@ -10,6 +10,8 @@ from keras import layers
 from kerascv_course.architecture import Cost, compare_models, conv_cost, dense_cost, layer_table, stage_table
 from kerascv_course.models import build_lenet5
 
+pytestmark = pytest.mark.usefixtures("zeros_as_first_weights")
+
 
 def branching():
     """Return a network with two branches of different depth, a norm, and three resolutions."""

@@ -22,6 +22,8 @@ from kerascv_course.models import (
     build_vgg,
 )
 
+pytestmark = pytest.mark.usefixtures("zeros_as_first_weights")
+
 
 def mlp(channels: int) -> keras.Model:
     inputs = keras.Input((32, 32, channels))
