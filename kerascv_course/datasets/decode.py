@@ -27,6 +27,10 @@ _MAX_WORKERS = 8  # each may hold a decoded image of MAX_PIXELS
 _SMALL_BYTES = 2**16
 _CHUNK_FILES = 500
 _CHUNK_BYTES = 16 * 2**20
+_ORIENTATION = 0x0112  # the EXIF tag, 1 where the image is upright
+_TO = Image.Transpose
+_UPRIGHT = {2: _TO.FLIP_LEFT_RIGHT, 3: _TO.ROTATE_180, 4: _TO.FLIP_TOP_BOTTOM}
+_UPRIGHT |= {5: _TO.TRANSPOSE, 6: _TO.ROTATE_270, 7: _TO.TRANSVERSE, 8: _TO.ROTATE_90}  # these exchange the sides
 
 
 class PixelRule(NamedTuple):
@@ -158,18 +162,6 @@ def _describe(error: Exception) -> str:
     return f"unreadable: {reason.splitlines()[0][:100]}"
 
 
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-_ORIENTATION = 0x0112  # the EXIF tag
-
-
 def _decode(path: str, rule: PixelRule) -> bytes:
     with Image.open(_source(path), formats=_READ) as image:
         if image.width * image.height > MAX_PIXELS:
@@ -186,7 +178,9 @@ def _decode(path: str, rule: PixelRule) -> bytes:
         may_be_turned = image.format != "JPEG" or not image.info.keys().isdisjoint(("exif", "xmp"))
         orientation = image.getexif().get(_ORIENTATION) if may_be_turned else None
         sides = (rule.height, rule.width) if orientation in (5, 6, 7, 8) else (rule.width, rule.height)
-        upright = _fit(_eight_bits(image), *sides)
+        upright = _eight_bits(image)
+        if upright.size != sides:  # scaled to cover the size; what juts out is cut off on two sides
+            upright = ImageOps.fit(upright, sides, Image.Resampling.BILINEAR)
     if orientation in _UPRIGHT:
         upright = upright.transpose(_UPRIGHT[orientation])
     if "A" in upright.getbands():
@@ -219,10 +213,3 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     if image.mode in ("L", "LA", "RGB", "RGBA"):
         return image
     return image.convert("L" if image.mode == "1" else "RGB")
-
-
-def _fit(image: Image.Image, width: int, height: int) -> Image.Image:
-    """Scale to cover the size, keeping the aspect ratio, and cut what juts out on two sides."""
-    if image.size == (width, height):
-        return image
-    return ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
