@@ -2,6 +2,7 @@
 
 `number`, `choice`, `chosen`, `array` and so on read an answer, whatever its type. `expect`, `expect_results`,
 `expect_choice` and `expect_set` judge it as well: they take the usual mistakes, each with its sentence.
+All raise `WrongAnswerError` with the sentence for the student.
 """
 
 import copy
@@ -26,9 +27,6 @@ def number(name: str, answer: Any) -> float:
 
     Returns:
         The number.
-
-    Raises:
-        WrongAnswerError: If it is no finite number.
 
     Example:
         >>> number("sum", np.int64(3))
@@ -91,9 +89,6 @@ def chosen(name: str, answer: Any, options: Sequence[str]) -> set[str]:
         answer: What it is: a set, a list or a tuple of strings, or a string such as "a, b".
         options: All that can be chosen, in lower case.
 
-    Raises:
-        WrongAnswerError: If it is something else, or holds what is none of the options.
-
     Example:
         >>> sorted(chosen("kept", "A, b", "abcd"))
         ['a', 'b']
@@ -132,9 +127,6 @@ def array(name: str, answer: Any, shape: tuple[int, ...]) -> np.ndarray:
 
 def outcome(name: str, function: Any, *arguments: Any, **options: Any) -> Any:
     """Call a student's function and return what it returns.
-
-    Raises:
-        WrongAnswerError: If it is none, raises, or returns nothing.
 
     Example:
         >>> outcome("double", lambda x: 2 * x, 4)
@@ -195,11 +187,8 @@ def expect(
         mistakes: The usual wrong values with a sentence for each: a dictionary, or pairs. They may have another
             shape than the right one.
         otherwise: The sentence for every other value.
-        tolerance: By how much an answer may differ, as a share of the largest right value; 0 where an int is
-            right and 1e-6 elsewhere. The mistakes are found with the same tolerance.
-
-    Raises:
-        WrongAnswerError: With the value and the sentence, unless the answer is right.
+        tolerance: By how much an answer may differ, as a share of the largest right value; 0 where an integer
+            is right and 1e-6 elsewhere. The mistakes are found with the same tolerance.
 
     Example:
         >>> expect("weights", 9, 9, {3: "that is one row."}, "count rows and columns.")
@@ -243,9 +232,6 @@ def expect_results(
             sentence for every other result. Without it that says what is right.
         tolerance: As in `expect`.
 
-    Raises:
-        WrongAnswerError: With the first call whose result is wrong.
-
     Example:
         >>> def solve(x):
         ...     return 2 * x, {x * x: "that is the square."}
@@ -281,9 +267,6 @@ def expect_set(name: str, answer: Any, right: Collection[str], reasons: Mapping[
         answer: What it is; as in `chosen`.
         right: Those that belong to the set.
         reasons: A sentence for each of the options: why it belongs to the set, or why it does not.
-
-    Raises:
-        WrongAnswerError: With the first that does not belong to the set, else with the first that is missing.
 
     Example:
         >>> expect_set("even", {"four"}, {"four"}, {"three": "3 = 2 + 1.", "four": "4 = 2 + 2."})

@@ -107,10 +107,8 @@ def conclude(conclude: Any) -> str:
             reason = "is the sign the right way round? Positive differences speak for A."
         elif given == "undecided":
             reason = "0 is outside. Do you divide by the square root of the number of seeds?"
-        elif mean * np.sign(mean) > t * float(np.std(differences)) / np.sqrt(n):
+        elif abs(mean) > t * float(np.std(differences)) / np.sqrt(n):
             reason = "0 is within. The deviation of a sample takes `ddof=1`."
-            if mean * np.sign(mean) > reach:
-                reason = "0 is within."
         else:
             reason = "0 is within. Is `t` times the standard error on both sides of the mean?"
         raise WrongAnswerError(f"For differences of {differences} you say {given!r}: {interval}, and {reason}")
