@@ -200,6 +200,7 @@ def test_the_same_seed_gives_the_same_images_and_another_does_not():
     assert np.abs(first - other).max() > 1
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(
     "layer", [RandomAffine(**EVERYTHING, seed=1), RandomNoise(0.2, seed=1)], ids=["affine", "noise"]
 )

@@ -286,7 +286,7 @@ def test_without_a_norm_the_histogram_counts_all_points(photographs):
     np.testing.assert_array_equal(found[0], np.bincount(words, minlength=10))
 
 
-@pytest.mark.parametrize("descriptor", ["dense_sift", Daisy(step=8)], ids=["threads", "processes"])
+@pytest.mark.parametrize("descriptor", [DenseSift(step=8), Daisy(step=12)], ids=["threads", "processes"])
 def test_blocks_threads_and_processes_change_nothing(descriptor):
     images = rng().integers(0, 256, (130, 32, 32)).astype("uint8")  # three blocks
     bag = BagOfVisualWords(descriptor, vocabulary=8, encoding="vlad").fit(images)
@@ -313,19 +313,21 @@ def test_an_image_without_keypoints_becomes_zero():
     assert np.isfinite(found).all()
 
 
-def test_it_learns_digits_in_a_pipeline_with_each_classifier(digits):
+def test_each_classifier_learns_digits_from_its_vectors(digits):
+    bag = BagOfVisualWords(DenseSift(step=4), vocabulary=24, pyramid_levels=2, norm="l1").fit(digits.x_train)
+    vectors, held_out = bag.transform(digits.x_train), bag.transform(digits.x_test)
     for classifier in (SVC(), SVC(kernel=histogram_intersection), KNeighborsClassifier(3)):
-        bag = BagOfVisualWords(DenseSift(step=4), vocabulary=24, pyramid_levels=2, norm="l1")
-        model = make_pipeline(bag, classifier).fit(digits.x_train, digits.y_train)
-        assert model.score(digits.x_test, digits.y_test) > 0.75
+        assert classifier.fit(vectors, digits.y_train).score(held_out, digits.y_test) > 0.75
 
 
 def test_cross_validation_and_grid_search_reach_the_options_of_the_descriptor(digits):
     model = make_pipeline(BagOfVisualWords(DenseSift(step=8), vocabulary=8, max_descriptors=2000), SVC())
-    folds = StratifiedKFold(8, shuffle=True, random_state=0)
-    scores = cross_val_score(model, digits.x_train, digits.y_train, cv=folds)
-    assert scores.shape == (8,)
-    choices = {"bagofvisualwords__descriptor__bin_sizes": [(2,), (3,)], "bagofvisualwords__vocabulary": [2, 16]}
+    folds = StratifiedKFold(2, shuffle=True, random_state=0)
+    assert cross_val_score(model, digits.x_train, digits.y_train, cv=folds).shape == (2,)
+    choices = [
+        {"bagofvisualwords__vocabulary": [2]},
+        {"bagofvisualwords__vocabulary": [16], "bagofvisualwords__descriptor__bin_sizes": [(3,)]},
+    ]
     search = GridSearchCV(model, choices, cv=2, error_score="raise").fit(digits.x_train, digits.y_train)
     assert search.best_params_["bagofvisualwords__vocabulary"] == 16
     assert not np.isnan(search.cv_results_["mean_test_score"]).any()
@@ -403,7 +405,7 @@ def test_what_scikit_learn_checks_on_tables_holds_for_images(photographs, encodi
     np.testing.assert_allclose(bag.transform(np.asfortranarray(photographs)), found, atol=1e-6)
     np.testing.assert_allclose(bag.transform(photographs[::-1])[::-1], found, atol=1e-6)
     np.testing.assert_allclose(
-        np.concatenate([bag.transform(photographs[i : i + 1]) for i in range(40)]), found, atol=1e-6
+        np.concatenate([bag.transform(photographs[i : i + 1]) for i in range(8)]), found[:8], atol=1e-6
     )
     names = bag.get_feature_names_out()
     assert names[:2].tolist() == ["bagofvisualwords0", "bagofvisualwords1"]

@@ -129,6 +129,7 @@ def test_finished_runs_are_not_repeated_and_an_interruption_keeps_them(tmp_path)
     assert more.runs[0] == resumed.runs[0]
 
 
+@pytest.mark.smoke
 def test_failed_runs_are_tried_again(tmp_path):
     run({"a": build, "b": build_nan}, folder=tmp_path)
     names = {json.loads(path.read_text())["run"]["variant"] for path in tmp_path.glob("run-*.json")}

@@ -610,6 +610,7 @@ def test_images_that_do_not_fit_into_memory_are_an_error_before_decoding(tmp_pat
 # The cached arrays
 
 
+@pytest.mark.smoke
 def test_second_load_decodes_nothing_but_the_files_at_fault(tmp_path, monkeypatch):
     write_splits(tmp_path)
     (tmp_path / "train" / "cat" / "x.png").write_bytes(b"hello")

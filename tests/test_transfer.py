@@ -949,6 +949,7 @@ def test_grad_cam_explains_the_model():
     np.testing.assert_allclose(found.heatmaps.max(axis=(1, 2)), 1, rtol=1e-5)
 
 
+@pytest.mark.smoke
 def test_a_custom_loss_and_a_later_freeze_do_not_hinder_saving(tmp_path):
     def own_loss(labels, answers):
         return keras.ops.mean(keras.losses.sparse_categorical_crossentropy(labels, answers))
