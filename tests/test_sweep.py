@@ -245,7 +245,7 @@ def unnamed():
         ({"start": "output"}, ValueError, "`start` of `unfreeze_sweep` must be 'input' or 'head'"),
         ({"steps": 2}, TypeError, "`steps` of `unfreeze_sweep` must be a list"),
         ({"steps": []}, ValueError, "`steps` of `unfreeze_sweep` must be a list of one or more distinct"),
-        ({"steps": [1, 1]}, ValueError, "distinct whole numbers from 0 to 3"),
+        ({"steps": [1, 1]}, ValueError, "distinct integers from 0 to 3"),
         ({"steps": [0.5]}, TypeError, "`steps` of `unfreeze_sweep` must be an integer"),
         ({"steps": [4]}, ValueError, "an integer from 0 to 3"),
         ({"steps": [-1]}, ValueError, "an integer from 0 to 3"),

@@ -436,7 +436,7 @@ def test_tensorboard_log_is_written_into_the_folder(tmp_path):
         ({"data": (X * np.inf, Y)}, ValueError, ["`data` of `fit`", "NaN"]),
         ({"validation_data": (X, None)}, ValueError, ["`validation_data` of `fit`"]),
         ({"epochs": 0}, ValueError, ["`epochs` of `fit`", "at least 1", "epochs=0"]),
-        ({"epochs": 2.5}, TypeError, ["`epochs` of `fit`", "whole number", "2.5"]),
+        ({"epochs": 2.5}, TypeError, ["`epochs` of `fit`", "an integer", "2.5"]),
         ({"batch_size": -8}, ValueError, ["`batch_size` of `fit`", "-8"]),
         ({"validation_data": None, "validation_split": 1.5}, ValueError, ["`validation_split` of `fit`", "1.5"]),
         (

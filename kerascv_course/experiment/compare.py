@@ -54,7 +54,7 @@ def compare(
         data: The training images and labels as two arrays, or an `ImageDataset`, whose images are passed on as
             they are.
         epochs: How often the training images are seen, 1 or more.
-        seeds: Distinct whole numbers from 0 on, at least one. Three are few: see `verdict`.
+        seeds: Distinct integers from 0 on, at least one. Three are few: see `verdict`.
         batch_size: Images per step, 1 or more.
         patience: As in `training.fit`.
         validation_split: Share of the training images that is held out to measure the accuracy, above 0 and below
@@ -177,7 +177,7 @@ def _check_settings(settings: Mapping[str, Any], where: str) -> None:
 
 
 def _check_seeds(seeds: Any) -> list[int]:
-    rule = "a list of one or more distinct whole numbers from 0 on"
+    rule = "a list of one or more distinct integers from 0 on"
     if not isinstance(seeds, list | tuple | range):
         raise input_error(_FUNCTION, "seeds", rule, seeds, error=TypeError)
     numbers = [check_int(_FUNCTION, "seeds", seed, 0, 2**32 - 1) for seed in seeds]

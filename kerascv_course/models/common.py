@@ -27,7 +27,7 @@ def check_options(
         pooling: How the maps become a vector where `include_top` is False: "avg", "max", or None for the maps.
 
     Returns:
-        `input_shape` and `num_classes` as plain whole numbers.
+        `input_shape` and `num_classes` as plain integers.
 
     Raises:
         TypeError: If an option has the wrong type.

@@ -42,7 +42,7 @@ class Stage:
         """Check the fields and fill in the rate."""
         if not isinstance(self.name, str) or not self.name:
             error = ValueError if self.name == "" else TypeError
-            raise input_error("Stage", "name", "a text that is not empty", self.name, error=error)
+            raise input_error("Stage", "name", "a string that is not empty", self.name, error=error)
         epochs = check_int("Stage", "epochs", self.epochs, 1)
         rate = _RATES.get(self.name, _PARTIAL_RATE)
         if self.learning_rate is not None:

@@ -211,7 +211,7 @@ def _counted_blocks(backbone: keras.Model) -> list[Block]:
 
 
 def _check_steps(steps: Any, most: int) -> list[int]:
-    rule = f"a list of one or more distinct whole numbers from 0 to {most}, the blocks with weights"
+    rule = f"a list of one or more distinct integers from 0 to {most}, the blocks with weights"
     if steps is None:
         return list(range(most + 1))
     if not isinstance(steps, list | tuple | range):
