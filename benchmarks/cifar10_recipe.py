@@ -89,7 +89,8 @@ def causes(data: Any, rounds: int = 7, images: int = 4096, batch_size: int = 256
     """Print what a training step costs in several ways, in alternated rounds, against the bare loop."""
     import tensorflow as tf
 
-    x, y = data.x_train[:images], np.eye(10, dtype="float32")[data.y_train[:images]]
+    x, labels = data.head(images)
+    y = np.eye(10, dtype="float32")[labels]
     loss = keras.losses.CategoricalCrossentropy()
 
     def compiled(network: keras.Model, **options: Any) -> keras.Model:

@@ -31,7 +31,7 @@ def word_patches(
 
     Example:
         >>> from kerascv_course.datasets import load_digits
-        >>> images = load_digits().x_train[:50]
+        >>> images, _ = load_digits().head(50)
         >>> patches = word_patches(BagOfVisualWords(vocabulary=10).fit(images), images, per_word=4)
         >>> len(patches), patches[0].shape
         (10, (4, 16, 16))
