@@ -138,10 +138,9 @@ def plot_word_histogram(histograms: Any, *, caption: str | None = None) -> Figur
     if not 1 <= len(rows) <= _MAX_BARS or len(shapes) > 1 or len(shape) != 1 or 0 in shape:
         raise input_error(function, "histograms", rule, {name: row.shape for name, row in rows.items()})
     size = (style.PLOT_WIDTH, 1.4 * len(rows) + 0.6)
-    figure, axes = panels(len(rows), size=size, grid=None, sharex=True, sharey=True)
+    figure, axes = panels(len(rows), size=size, grid="y", sharex=True, sharey=True)
     for axis, (name, values) in zip(axes, rows.items(), strict=True):
         axis.bar(np.arange(len(values)), values, width=0.9, color=style.COLORS[0])
         axis.set(title=wrap(name, style.PLOT_WIDTH), xlim=(-0.6, len(values) - 0.4))
-        axis.spines[["top", "right"]].set_visible(False)
     axes[-1].set_xlabel("visual word")
     return with_caption(figure, caption)

@@ -58,6 +58,7 @@ def plot_history(history: Any, *, metrics: Sequence[str] | None = None, caption:
     fitting = max(1, int(width // (0.7 + 0.08 * max(map(len, handles)))))
     columns = min(fitting, len(runs)) if len(runs) > 1 else fitting  # a column per run, if they fit
     figure.legend(handles=list(handles.values()), loc="outside lower center", ncols=columns)
+    figure.set_figheight(style.PLOT_HEIGHT + style.LINE * (len(handles) // columns - 1))
     return with_caption(figure, caption)
 
 

@@ -114,8 +114,7 @@ def plot_roc_curves(curves: Sequence[Any], *, caption: str | None = None) -> Fig
         # A few markers along the line, each curve's at places of its own.
         drawn.set(markevery=(0.04 + 0.2 * (index * 0.382 % 1), 0.2), **look(index, line=True))
     axis.plot([0, 1], [0, 1], color=style.GREY, linestyle="--", label="guessing  0.500", zorder=1)
-    axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), anchor="NE")
-    axis.set(xlabel="false positive rate", ylabel="true positive rate")
+    axis.set(xlabel="false positive rate", ylabel="true positive rate", anchor="NE")
     beside: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.02, 1), "borderaxespad": 0}
     axis.legend(title="class, area under the curve", alignment="left", **beside)
     return with_caption(figure, caption)

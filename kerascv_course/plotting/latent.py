@@ -67,7 +67,6 @@ def plot_latent_map(
         text: dict[str, Any] = {"ha": "center", "va": "center", "weight": "bold", "path_effects": outline}
         axis.annotate(names[number], place, **text)
     axis.set(xticks=[], yticks=[], aspect="equal")
-    axis.margins(0.03)
     axis.spines[:].set_color(style.PALE)
     shown = [axis.plot([], [], linestyle="", label=name, **way)[0] for name, way in zip(names, looks, strict=True)]
     figure.legend(handles=shown, loc="outside right center", frameon=False)
