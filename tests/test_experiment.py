@@ -227,7 +227,7 @@ def test_the_figure_shows_each_run_the_mean_and_the_interval():
         (lambda: run({}), ValueError, "`variants` of `compare` must be one or more named functions"),
         (lambda: run({"a": build()}), TypeError, "Pass the function itself, not the model"),
         (lambda: run({"a": (build, {"lr": 1})}), ValueError, r"`variants\['a'\]` of `compare` must be without"),
-        (lambda: run({"a": (build, {"epochs": 0})}), ValueError, r"\['epochs'\]` of `compare` must be a whole"),
+        (lambda: run({"a": (build, {"epochs": 0})}), ValueError, r"\['epochs'\]` of `compare` must be an integer"),
         (
             lambda: run({"a": build}, epochs=0),
             ValueError,
