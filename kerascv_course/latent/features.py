@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from kerascv_course import runtime
-from kerascv_course._digests import array_digest, config_digest
+from kerascv_course._fingerprints import Unknowable, fingerprint, warn_unknowable
 from kerascv_course._models import check_model_and_images, one_output
 from kerascv_course._validation import check_choice, check_int, input_error
 from kerascv_course.datasets.cache import cached_arrays
@@ -86,8 +86,11 @@ def computed_features(
     shape = (len(images), *(model.output_shape[1:] if is_known else (None,)))
     if None in shape or not cache:
         return _compute(function, model, images, batch_size, dtype, verbose), len(images)
-    content = array_digest([images, *model.get_weights()])
-    settings = [keras.__version__, keras.config.backend(), dtype, model.get_config(), content, key]
+    try:
+        name = f"features-{fingerprint(model, images, keras.__version__, keras.config.backend(), dtype, key)}"
+    except Unknowable as what:
+        warn_unknowable(function, what, "The features are computed, and not kept.")
+        return _compute(function, model, images, batch_size, dtype, verbose), len(images)
     computed = 0
 
     def build() -> dict[str, np.ndarray]:
@@ -95,7 +98,6 @@ def computed_features(
         computed = len(images)
         return {"features": _compute(function, model, images, batch_size, dtype, verbose)}
 
-    name = f"features-{config_digest(settings)}{content[:16]}"
     return cached_arrays(name, {"features": shape}, build, dtype)["features"], computed
 
 

@@ -1,11 +1,9 @@
 """Batches in an order that depends on the seed and the epoch alone."""
 
-from collections.abc import Iterable
-
 import keras
 import numpy as np
 
-from kerascv_course._digests import array_digest
+from kerascv_course._fingerprints import array_digest
 
 
 class Batches(keras.utils.PyDataset):
@@ -46,7 +44,4 @@ class Batches(keras.utils.PyDataset):
 
     def digest(self) -> str:
         """Return a fingerprint of the images and labels, in whatever order they come."""
-        return array_digest(self._arrays())
-
-    def _arrays(self) -> Iterable[np.ndarray]:
-        return self.x, self.y, self.indices
+        return array_digest(self.x, self.y, self.indices)

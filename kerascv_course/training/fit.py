@@ -6,7 +6,7 @@ layer depend on (seed, epoch) alone, and after each epoch everything that the ne
 
 import importlib.util
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,21 @@ import keras
 import numpy as np
 
 from kerascv_course import runtime
-from kerascv_course._validation import check_int, check_number, describe, input_error
+from kerascv_course._fingerprints import (
+    Unknowable,
+    array_digest,
+    compile_fingerprint,
+    fingerprint,
+    warn_unknowable,
+)
+from kerascv_course._models import check_model
+from kerascv_course._store import RunFolder
+from kerascv_course._validation import check_int, check_number, check_pair, input_error
 from kerascv_course.datasets import ImageDataset
 from kerascv_course.datasets.split import split_indices
 from kerascv_course.training.batches import Batches
-from kerascv_course.training.resume import Arrays, Checkpoint, ResumableEarlyStopping, run_settings
+
+Arrays = tuple[np.ndarray, np.ndarray]
 
 BATCHES_BETWEEN_LOSS_CHECKS = 32  # reading the loss waits for the accelerator: rarely enough not to be felt
 
@@ -29,14 +39,15 @@ def fit(
     *,
     epochs: int,
     batch_size: int = 32,
-    validation_split: float = 0.1,
+    validation_split: float = 0.0,
     validation_data: Arrays | None = None,
     patience: int | None = None,
     monitor: str = "val_loss",
     folder: str | os.PathLike[str] | None = None,
     resume: bool = True,
     tensorboard: bool = False,
-    callbacks: Iterable[keras.callbacks.Callback] = (),
+    callbacks: keras.callbacks.Callback | Iterable[keras.callbacks.Callback] = (),
+    class_weight: Mapping[int, float] | None = None,
     seed: int = 0,
     verbose: int | str = "auto",
 ) -> keras.callbacks.History:
@@ -45,7 +56,8 @@ def fit(
     With a `folder`, weights, optimizer, history and early stopping are written there after each epoch. The same
     call, made again after an interruption of any kind, restarts at the last completed epoch. With
     `runtime.seed_everything(seed, deterministic=True)` on a CPU the final weights then equal those of an
-    uninterrupted run bit for bit. A run that is complete is not repeated: its weights and history are loaded.
+    uninterrupted run bit for bit. A run that is complete is not repeated: its weights and history are loaded. It
+    is complete when its epochs are done, or a `keras.callbacks.EarlyStopping` has stopped it.
 
     Args:
         model: A compiled Keras model.
@@ -60,10 +72,12 @@ def fit(
             None trains all epochs and keeps the last weights.
         monitor: The figure that early stopping watches, as Keras names it.
         folder: Where the state of the run is kept; made if it does not exist. None keeps nothing.
-        resume: Whether to go on with the run in `folder`. False starts anew and overwrites it.
+        resume: Whether to go on with the run in `folder`. False starts anew and overwrites it; no other file in
+            the folder is touched.
         tensorboard: Whether to log to `folder`/tensorboard (needs the extra `tensorboard`).
-        callbacks: Further Keras callbacks. They see every epoch that this call trains; a state that they keep
-            themselves is not restored after an interruption.
+        callbacks: A Keras callback or several. They see every epoch that this call trains. After an interruption
+            the state of `EarlyStopping` is restored, that of others is not.
+        class_weight: From a class to the weight of its images in the loss, as `model.fit` takes it.
         seed: Decides, with the epoch, the order of the images and the seeds of layers such as `Dropout`. A layer
             of your own that draws random numbers needs a `keras.random.SeedGenerator` to be among them.
         verbose: Keras' own: 0 silent, 1 a progress bar, 2 a line per epoch.
@@ -72,10 +86,8 @@ def fit(
         Keras' `History`; after a resume with the earlier epochs in front.
 
     Raises:
-        TypeError: If the model is no Keras model, or an argument is of the wrong type.
-        ValueError: If the model is not compiled, images and labels do not fit together, images are not finite, a
-            number is out of range, or `folder` holds a run of another model, other data or other settings, or
-            damaged files.
+        ValueError: If the model is not compiled, images and labels do not fit together, a number is out of range,
+            or `folder` holds a run of another model, other data or other settings, or damaged files.
         FloatingPointError: If the loss becomes NaN or infinite.
         ImportError: If `tensorboard` is asked for and not installed.
 
@@ -86,36 +98,30 @@ def fit(
         >>> model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
         >>> history = fit(model, (digits.x_train / 255, digits.y_train), epochs=2, verbose=0)
         >>> sorted(history.history)
-        ['accuracy', 'loss', 'val_accuracy', 'val_loss']
+        ['accuracy', 'loss']
     """
-    x, y = _check_data("data", (data.x_train, data.y_train) if isinstance(data, ImageDataset) else data)
-    _check_model(model)
+    x, y = check_pair("fit", "data", data)
+    check_compiled("fit", model)
     epochs = check_int("fit", "epochs", epochs, 1)
     batch_size = check_int("fit", "batch_size", batch_size, 1)
     seed = check_int("fit", "seed", seed, 0, 2**32 - 1)
     validation_split = check_number("fit", "validation_split", validation_split, 0, 0.99)
     if patience is not None:
         patience = check_int("fit", "patience", patience, 0)
-    training_images = None
+    training_images, validation = None, None
     if validation_data is not None:
-        validation = Batches(*_check_data("validation_data", validation_data), batch_size, seed=None)
+        validation = Batches(*check_pair("fit", "validation_data", validation_data), batch_size, seed=None)
     elif validation_split:
         training_images, held_out = split_indices("fit", "validation_split", y, validation_split, seed)
         validation = Batches(x, y, batch_size, None, held_out)
-    else:
-        validation = None
     if patience is not None and monitor.startswith("val_") and validation is None:
         way_out = "Pass `validation_data`, or a `validation_split` above 0."
         raise input_error("fit", "patience", "None where nothing is validated", patience, way_out)
-    if folder is not None and Path(folder).exists() and not Path(folder).is_dir():
-        raise input_error("fit", "folder", "a folder, or a name that does not exist yet", str(folder))
     if folder is None and tensorboard:
-        raise input_error(
-            "fit", "tensorboard", "False where no `folder` is given", tensorboard, "Name a `folder`."
-        )
+        rule = "False where no `folder` is given"
+        raise input_error("fit", "tensorboard", rule, tensorboard, "Name a `folder`.")
     if tensorboard and importlib.util.find_spec("tensorboard") is None:
         raise ImportError('`tensorboard` of `fit` needs a package: pip install "kerascv_course[tensorboard]".')
-
     return fit_batches(
         model,
         Batches(x, y, batch_size, seed, training_images),
@@ -128,6 +134,7 @@ def fit(
         resume=resume,
         tensorboard=tensorboard,
         callbacks=callbacks,
+        class_weight=class_weight,
         verbose=verbose,
     )
 
@@ -144,20 +151,19 @@ def fit_batches(
     folder: str | os.PathLike[str] | None = None,
     resume: bool = True,
     tensorboard: bool = False,
-    callbacks: Iterable[keras.callbacks.Callback] = (),
+    callbacks: keras.callbacks.Callback | Iterable[keras.callbacks.Callback] = (),
+    class_weight: Mapping[int, float] | None = None,
     verbose: int | str = "auto",
     function: str = "fit",
 ) -> keras.callbacks.History:
     """Do what `fit` does, with batches and arguments that have been checked, on behalf of a public function."""
-    if not model.built:
-        model.build((None, *batches.x.shape[1:]))
-    if not model.optimizer.built:
-        model.optimizer.build(model.trainable_variables)
-    early_stopping = None
+    build(model, batches)
+    own = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else list(callbacks)
+    monitored = None if patience is None else monitor
+    run: list[keras.callbacks.Callback] = [_Watch(function, batches, seed, monitored), *own]
     if patience is not None:
-        early_stopping = ResumableEarlyStopping(monitor=monitor, patience=patience, restore_best_weights=True)
-    run: list[keras.callbacks.Callback] = [_EpochSeeds(batches, seed), *callbacks]
-    run += [_StopAtNaN(), *([early_stopping] if early_stopping else [])]
+        early = keras.callbacks.EarlyStopping(monitor=monitor, patience=patience, restore_best_weights=True)
+        run.append(early)
 
     def train(from_epoch: int) -> keras.callbacks.History:
         with runtime.without_tracing_notes():
@@ -167,54 +173,62 @@ def fit_batches(
                 epochs=epochs,
                 validation_data=validation,
                 callbacks=run,
+                class_weight=class_weight,
                 shuffle=False,  # the batches shuffle themselves; Keras would mix them again, each time differently
                 verbose=verbose,
             )
 
     if folder is None:
         return train(0)
-
-    settings = run_settings(model, batches, validation, seed, patience, monitor)
-    checkpoint = Checkpoint(Path(folder), settings, early_stopping, function)
-    done = checkpoint.restore(model, epochs) if resume else 0
+    store = RunFolder(function, folder)
+    settings: dict[str, Any] = {"seed": seed, "patience": patience, "monitor": monitored}
+    settings |= {"class_weight": None if class_weight is None else fingerprint(dict(class_weight))}
+    try:
+        settings |= _fingerprints(model, batches, validation)
+    except Unknowable as what:
+        warn_unknowable(function, what, "What `folder` holds cannot be gone on with: the training starts anew.")
+        resume = False
+    checkpoint = _Checkpoint(store, settings, model, run)
+    done = checkpoint.restore(epochs) if resume else 0
     if done == 0:
-        checkpoint.start(model)
+        checkpoint.start()
     if tensorboard:
         run.append(keras.callbacks.TensorBoard(log_dir=str(Path(folder) / "tensorboard")))
     run.append(checkpoint)
-
-    if checkpoint.stopped or done >= epochs:
-        if early_stopping is not None and early_stopping.restored:
-            model.set_weights(early_stopping.restored["best_weights"])
-        history = keras.callbacks.History()
-        history.set_model(model)
+    if done < epochs and not checkpoint.values["stopped"]:
+        train(done)
+        checkpoint.finish(epochs)
     else:
-        history = train(done)
-    history.history = {name: list(values) for name, values in checkpoint.history.items()}
-    history.epoch = list(range(checkpoint.epochs_done))
+        checkpoint.give()
+    history = keras.callbacks.History()
+    history.set_model(model)
+    history.history = {name: list(values) for name, values in checkpoint.values["history"].items()}
+    history.epoch = list(range(checkpoint.values["epochs_done"]))
     return history
 
 
-class _EpochSeeds(keras.callbacks.Callback):
-    """Sets the order of the data and the seeds of the layers at the start of each epoch."""
+def build(model: keras.Model, batches: Batches) -> None:
+    """Make the weights of a compiled model and the state of its optimizer, where they are not there."""
+    if not (model.built and getattr(model, "inputs", None)):  # a subclassed one may have layers that are not
+        model(batches[0][0][:1])
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
 
-    def __init__(self, batches: Batches, seed: int) -> None:
+
+class _Watch(keras.callbacks.Callback):
+    """Sets the order of the data and the seeds of the layers; raises where the loss is no number any more."""
+
+    def __init__(self, function: str, batches: Batches, seed: int, monitor: str | None) -> None:
         super().__init__()
-        self.batches, self.seed = batches, seed
+        self.function, self.batches, self.seed, self.monitor = function, batches, seed, monitor
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self.epoch, self.next_check = epoch, 0
         self.batches.start_epoch(epoch)
         states = [v for v in self.model.variables if v.path.endswith("seed_generator_state")]
         numbers = np.random.SeedSequence([self.seed, epoch]).generate_state(len(states)) >> 1
         for state, number in zip(states, numbers, strict=True):
             state.assign(np.array([number, 0]))
-
-
-class _StopAtNaN(keras.callbacks.Callback):
-    """Raises as soon as the loss is no number any more, before that epoch is saved."""
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        self.epoch, self.next_check = epoch, 0
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         if batch >= self.next_check:  # not every batch ends a call where several steps are done in one
@@ -223,34 +237,141 @@ class _StopAtNaN(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self.check((logs or {}).get("loss"), f"in epoch {epoch + 1}")
+        if self.monitor not in {None, *(logs or {})}:  # Keras would only warn, and never stop
+            rule = f"one of the figures of the epoch ({', '.join(sorted(logs or {}))})"
+            raise input_error(self.function, "monitor", rule, self.monitor)
 
     def check(self, loss: Any, when: str) -> None:
         if loss is not None and not np.isfinite(float(loss)):
             rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
             raise FloatingPointError(
-                f"`fit`: the loss became {float(loss)} {when}, with a learning rate of {rate:g}. Training has "
-                "been stopped. Usual causes: too high a learning rate (try a tenth of it), images that are not "
-                "scaled, labels outside 0..num_classes - 1, or a loss that does not fit the last layer."
+                f"`{self.function}`: the loss became {float(loss)} {when}, with a learning rate of {rate:g}. "
+                "Training has been stopped. Usual causes: too high a learning rate (try a tenth of it), images "
+                "that are not scaled, labels outside 0..num_classes - 1, or a loss that does not fit the last "
+                "layer."
             )
 
 
-def _check_model(model: Any) -> None:
-    if not isinstance(model, keras.Model):
-        raise input_error("fit", "model", "a Keras model", model, error=TypeError)
+class _Checkpoint(keras.callbacks.Callback):
+    """Keeps the state of a run in its folder: after each epoch what the next one starts from, and what was given.
+
+    The weights that the caller got at the end, after early stopping or averaging, are the file "given"; those to
+    go on from are "state"; "best 0" and so on are those that early stopping would go back to.
+    """
+
+    def __init__(
+        self,
+        store: RunFolder,
+        settings: dict[str, Any],
+        model: keras.Model,
+        run: list[keras.callbacks.Callback],
+    ) -> None:
+        super().__init__()
+        self.store, self.settings, self.network = store, settings, model
+        self.stoppers = [callback for callback in run if isinstance(callback, keras.callbacks.EarlyStopping)]
+        self.states: list[dict[str, Any]] = []  # of early stopping, from an earlier call
+        self.values: dict[str, Any] = {}
+
+    def restore(self, epochs: int) -> int:
+        """Load the run in the folder into the model; return the number of its complete epochs, 0 without a run."""
+        found = self.store.read()
+        if not found or not found["epochs_done"]:
+            same = bool(found) and not self._differing(found)
+            if same:  # killed in its first epoch: it starts from the same weights
+                self.store.load("state", self.network)
+            return 0
+        if differing := self._differing(found):
+            raise self.store.other(differing)
+        if found["epochs_done"] > epochs:
+            rule = f"at least the {found['epochs_done']} that `folder` holds"
+            raise input_error(self.store.function, "epochs", rule, epochs)
+        self.values = found
+        if len(found["early stopping"]) == len(self.stoppers):
+            for number, state in enumerate(found["early stopping"]):
+                best = None
+                if f"best {number}" in self.store.files:
+                    self.store.load(f"best {number}", self.network)
+                    best = self.network.get_weights()
+                self.states.append({**state, "best_weights": best})
+        self.store.load("state", self.network)
+        return int(found["epochs_done"])
+
+    def _differing(self, found: dict[str, Any]) -> list[str]:
+        """Return what differs between the run in the folder and this one, by name."""
+        differing = [name for name, value in self.settings.items() if found["settings"].get(name) != value]
+        for name, values in _steady(self.network).items():
+            pairs = zip(found["steady"].get(name, ()), values, strict=False)
+            if any(before is not None and before != now for before, now in pairs):
+                differing.append(name)
+        return differing
+
+    def start(self) -> None:
+        """Save the untrained model."""
+        values = {"settings": self.settings, "steady": _steady(self.network), "epochs_done": 0, "stopped": False}
+        self.values = values | {"history": {}, "early stopping": []}
+        self.store.keep(self.values, {"state": self.store.put(self.network)})
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        """Give early stopping its state of the earlier call."""
+        for stopper, state in zip(self.stoppers, self.states, strict=False):
+            for name, value in state.items():
+                setattr(stopper, name, value)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Save everything that the next epoch starts from."""
+        for name, value in (logs or {}).items():
+            self.values["history"].setdefault(name, []).append(np.asarray(value).tolist())
+        was, now = self.values["steady"], _steady(self.network)
+        # What changes while training, such as the statistics of batch normalization, is no mark of a run.
+        steady = {name: [a if a == b else None for a, b in zip(was[name], now[name], strict=True)] for name in now}
+        early = [{"best": _number(s.best), "wait": s.wait, "best_epoch": s.best_epoch} for s in self.stoppers]
+        stopped = any(stopper.stopped_epoch > 0 for stopper in self.stoppers)
+        files = {name: file for name, file in self.store.files.items() if name.startswith("best ")}
+        files["state"] = self.store.put(self.network)
+        for number, stopper in enumerate(self.stoppers):
+            if stopper.best_weights is not None and stopper.best_epoch == epoch:
+                files[f"best {number}"] = files["state"]
+        self.values |= {"epochs_done": epoch + 1, "stopped": stopped, "steady": steady, "early stopping": early}
+        self.store.keep(self.values, files)
+
+    def finish(self, epochs: int) -> None:
+        """Save the weights that the caller gets, once the run is complete; after any other stop it goes on."""
+        if self.values["stopped"] or self.values["epochs_done"] >= epochs:
+            given, state = self.store.put(self.network), self.store.files["state"]
+            same = given["sha256"] == state["sha256"]
+            self.store.keep(self.values, {**self.store.files, "given": state if same else given})
+
+    def give(self) -> None:
+        """Load the weights that the caller got when the run was completed."""
+        kinds = [*(f"best {number}" for number in range(len(self.stoppers))), "state"]
+        self.store.load(next(kind for kind in ["given", *kinds] if kind in self.store.files), self.network)
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
+def _steady(model: keras.Model) -> dict[str, list[Any]]:
+    """Return what makes another run where it differs, unless it is seen to change while training."""
+    rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
+    fixed = [array_digest(keras.ops.convert_to_numpy(variable)) for variable in model.non_trainable_variables]
+    return {"learning rate": [rate], "weights that are not trained": [digest[:16] for digest in fixed]}
+
+
+def _fingerprints(model: keras.Model, batches: Batches, validation: Batches | None) -> dict[str, Any]:
+    """Return fingerprints of what two runs must have in common for one to go on with the other."""
+    return {
+        "model": fingerprint(model, weights=False),
+        "compile arguments": compile_fingerprint(model),
+        "training data": batches.digest(),
+        "validation data": None if validation is None else validation.digest(),
+        "batch_size": batches.batch_size,
+    }
+
+
+def check_compiled(function: str, model: Any) -> None:
+    """Raise unless it is a compiled Keras model."""
+    check_model(function, model)
     if not model.compiled:
         way_out = 'For example: model.compile(optimizer="adam", loss="sparse_categorical_crossentropy").'
-        raise input_error("fit", "model", "compiled", model, way_out)
-
-
-def _check_data(argument: str, data: Any) -> Arrays:
-    if not isinstance(data, tuple | list) or len(data) != 2:
-        way_out = "For a `tf.data` pipeline call `model.fit`: its order cannot be repeated from outside."
-        rule = "a pair of arrays (images, labels)" + (" or an ImageDataset" if argument == "data" else "")
-        raise input_error("fit", argument, rule, type(data).__name__, way_out, TypeError)
-    x, y = np.asarray(data[0]), np.asarray(data[1])
-    if x.ndim < 2 or y.ndim < 1 or len(x) != len(y) or len(x) == 0:
-        rule = "as many images as labels, and at least one"
-        raise input_error("fit", argument, rule, f"({describe(x)}, {describe(y)})")
-    if np.issubdtype(x.dtype, np.floating) and not np.isfinite([x.min(), x.max()]).all():
-        raise input_error("fit", argument, "images without NaN and infinite values", describe(x))
-    return x, y
+        raise input_error(function, "model", "compiled", model, way_out)

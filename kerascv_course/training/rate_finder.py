@@ -9,10 +9,10 @@ from keras import ops
 
 from kerascv_course import runtime
 from kerascv_course._tables import Layout, Table
-from kerascv_course._validation import check_int, check_number, input_error
+from kerascv_course._validation import check_int, check_number, check_pair, input_error
 from kerascv_course.datasets import ImageDataset
 from kerascv_course.training.batches import Batches
-from kerascv_course.training.checks import Arrays, check_arrays, check_model
+from kerascv_course.training.fit import Arrays, build, check_compiled
 
 SMOOTHING = 0.9  # weight of the losses before, in the moving average of the losses
 DIVERGED = 3.0  # times the first loss above the lowest: the sweep ends there
@@ -111,8 +111,8 @@ def find_learning_rate(
         average, the end at divergence and the tenth of the minimum are Gugger's (How do you find a good learning
         rate, 2018).
     """
-    check_model(_FUNCTION, model)
-    x, y = check_arrays(_FUNCTION, "data", data)
+    check_compiled(_FUNCTION, model)
+    x, y = check_pair(_FUNCTION, "data", data)
     lowest = check_number(_FUNCTION, "lowest", lowest, 0)
     if lowest == 0:
         raise input_error(_FUNCTION, "lowest", "a number above 0", lowest)
@@ -122,11 +122,9 @@ def find_learning_rate(
     steps = check_int(_FUNCTION, "steps", steps, 10)
     batch_size = check_int(_FUNCTION, "batch_size", batch_size, 1)
     seed = check_int(_FUNCTION, "seed", seed, 0, 2**32 - 1)
-    if not model.built:
-        model.build((None, *x.shape[1:]))
+    batches = Batches(x, y, batch_size, seed)
+    build(model, batches)
     optimizer = model.optimizer
-    if not optimizer.built:
-        optimizer.build(model.trainable_variables)
     if not any(variable is optimizer.learning_rate for variable in optimizer.variables):
         way_out = "Compile it with a number, find the rate, then compile it with the schedule."
         received = f"an optimizer that follows {optimizer.get_config()['learning_rate']}"
@@ -137,7 +135,7 @@ def find_learning_rate(
     before = [np.copy(ops.convert_to_numpy(variable)) for variable in variables]
     try:
         with runtime.without_tracing_notes():
-            losses = _sweep(model, Batches(x, y, batch_size, seed), rates, verbose)
+            losses = _sweep(model, batches, rates, verbose)
     finally:
         model.reset_metrics()  # those that the first step has made
         for variable, value in zip(variables, before, strict=True):

@@ -22,12 +22,11 @@ import numpy as np
 from keras import layers
 
 from kerascv_course import runtime
-from kerascv_course._validation import check_choice, check_int, check_number, input_error
+from kerascv_course._validation import check_choice, check_int, check_number, check_pair, input_error
 from kerascv_course.datasets import ImageDataset
 from kerascv_course.models import build_fastnet
 from kerascv_course.training.batches import Batches
-from kerascv_course.training.checks import Arrays, check_arrays
-from kerascv_course.training.fit import fit_batches
+from kerascv_course.training.fit import Arrays, fit_batches
 from kerascv_course.training.one_cycle import OneCycle
 
 CUT = 4  # pixels: so much smaller than the images are the crops
@@ -92,7 +91,7 @@ def train_fast(
         images in turn, the one cycle and the soft labels. Smaller crops in training than in the test: Touvron et
         al., Fixing the train-test resolution discrepancy (2019).
     """
-    images, labels = check_arrays(_FUNCTION, "data", data)
+    images, labels = check_pair(_FUNCTION, "data", data)
     check_choice(_FUNCTION, "size", size, ("small", "large"))
     epochs = check_int(_FUNCTION, "epochs", epochs, 1)
     batch_size = min(check_int(_FUNCTION, "batch_size", batch_size, 1), len(images))

@@ -8,7 +8,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerascv_course._digests import config_digest
 from kerascv_course._models import (
     check_model,
     ending_of,
@@ -169,14 +168,13 @@ def extract_views(
     inputs = keras.Input(images.shape[1:])
     model = keras.Model(inputs, extractor(_InTraining(augmentation)(inputs)))
     states = [variable for variable in model.variables if variable.path.endswith("seed_generator_state")]
-    settings = config_digest(augmentation.get_config())
     found, computed = [], 0
     for view in range(views):
         numbers = np.random.SeedSequence([seed, view]).generate_state(len(states)) >> 1
         for state, number in zip(states, numbers, strict=True):
             state.assign(np.array([number, 0]))
         features, count = computed_features(
-            model, images, dtype=dtype, cache=True, verbose=verbose, key=f"{settings} {seed} {view}"
+            model, images, dtype=dtype, cache=True, verbose=verbose, key=f"{seed} {view}"
         )
         found.append(features)
         computed += count

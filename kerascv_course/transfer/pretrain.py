@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerascv_course._digests import array_digest, config_digest
+from kerascv_course._fingerprints import fingerprint
 from kerascv_course._validation import check_int, check_number, input_error
 from kerascv_course.datasets import ImageDataset
 from kerascv_course.datasets.cache import cached_arrays
@@ -99,16 +99,15 @@ def pretrain(
             )
             compile_for(model, learning_rate)
             batches = Batches(data.x_train, data.y_train, batch_size, seed)
-            fit_batches(model, batches, None, epochs=epochs, seed=seed, verbose=int(bool(verbose)))
+            fit_batches(
+                model, batches, None, epochs=epochs, seed=seed, verbose=int(bool(verbose)), function=_FUNCTION
+            )
             return {f"{number}": weight.astype("float32") for number, weight in enumerate(copy.get_weights())}
 
         shapes = {f"{number}": tuple(weight.shape) for number, weight in enumerate(copy.weights)}
+        probe = _probe(preprocess_input, (*size, copy.input_shape[-1]))
         settings = [keras.__version__, keras.config.backend(), epochs, batch_size, learning_rate, seed, size]
-        settings += [data.num_classes, copy.get_config()]
-        content = array_digest(
-            [data.x_train, data.y_train, _probe(preprocess_input, (*size, copy.input_shape[-1]))]
-        )
-        name = f"pretrained-{config_digest(settings)}{content[:16]}"
+        name = f"pretrained-{fingerprint(copy, data.x_train, data.y_train, data.num_classes, probe, settings)}"
         arrays = cached_arrays(name, shapes, train, "float32")
     finally:
         random.setstate(state)

@@ -8,7 +8,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerascv_course._validation import check_choice, check_int, check_number, input_error
+from kerascv_course._validation import (
+    check_choice,
+    check_images,
+    check_int,
+    check_number,
+    check_pair,
+    input_error,
+)
 from kerascv_course.datasets import ImageDataset
 from kerascv_course.datasets.split import split_indices
 from kerascv_course.latent.features import computed_features
@@ -26,6 +33,7 @@ _STEPS_IN_A_CALL = 32  # of the head on features
 class Run:
     """All that the stages of a run share."""
 
+    function: str  # that was called
     model: keras.Model
     parts: Parts
     train: Batches
@@ -37,16 +45,29 @@ class Run:
     feature_dtype: str
     seed: int
     verbose: int
-    resume: bool
 
     def train_stage(
-        self, stage: Stage, folder: Path | None, on_features: bool, before: StageResult | None
+        self,
+        stage: Stage,
+        *,
+        on_features: bool = False,
+        before: StageResult | None = None,
+        folder: Path | None = None,
+        resume: bool = False,
     ) -> tuple[StageResult, dict[str, list[float]]]:
-        """Train a stage; return its row and its history. `before` is the row of the stage before it."""
+        """Train a stage; return its row and its history. `before` is the row of the stage before it.
+
+        With a `folder`, where the epochs are kept, an interruption leaves the weights from before the stage.
+        """
         kept = self.model.get_weights()
         started = time.perf_counter()
         fit = self._fit_on_features if on_features else self._fit_on_images
-        history, extracted = fit(stage, folder)
+        try:
+            history, extracted = fit(stage, folder=folder, resume=resume)
+        except BaseException:
+            if folder is not None:
+                self.model.set_weights(kept)
+            raise
         seconds = time.perf_counter() - started
         val_loss = val_accuracy = None
         improved = True
@@ -72,15 +93,15 @@ class Run:
         )
         return row, history
 
-    def _fit_on_images(self, stage: Stage, folder: Path | None) -> tuple[dict[str, list[float]], None]:
+    def _fit_on_images(self, stage: Stage, **options: Any) -> tuple[dict[str, list[float]], None]:
         model = self.model
         if self.augmentation is not None:
             inputs = keras.Input(self.train.x.shape[1:])
             model = keras.Model(inputs, self.model(self.augmentation(inputs)))
             compile_for(model, stage.learning_rate)
-        return self._fit(model, self.train, self.validation, stage, folder), None
+        return self._fit(model, self.train, self.validation, stage, **options), None
 
-    def _fit_on_features(self, stage: Stage, folder: Path | None) -> tuple[dict[str, list[float]], int]:
+    def _fit_on_features(self, stage: Stage, **options: Any) -> tuple[dict[str, list[float]], int]:
         train, validation = self.train, self.validation
         known: dict[int, np.ndarray] = {}  # the held-out images may be some of the same array
         extracted = 0
@@ -106,12 +127,12 @@ class Run:
             outer = Batches(held_out, validation.y, validation.batch_size, None, validation.indices)
         head = self.parts.copy_head()
         compile_for(head, stage.learning_rate, _steps_in_a_call(head))
-        history = self._fit(head, inner, outer, stage, folder)
+        history = self._fit(head, inner, outer, stage, **options)
         self.parts.take_head(head)
         return history, extracted
 
     def _fit(
-        self, model: keras.Model, train: Batches, validation: Batches | None, stage: Stage, folder: Path | None
+        self, model: keras.Model, train: Batches, validation: Batches | None, stage: Stage, **options: Any
     ) -> dict[str, list[float]]:
         patience = None
         if validation is not None:  # early stopping also goes back to the best weights where nothing is stopped
@@ -123,10 +144,9 @@ class Run:
             epochs=stage.epochs,
             seed=self.seed,
             patience=patience,
-            folder=folder,
-            resume=self.resume,
             verbose=self.verbose,
-            function="fit_stages",
+            function=self.function,
+            **options,
         )
         return history.history
 
@@ -160,7 +180,6 @@ def prepare_run(
     augmentation: keras.Layer | None,
     views: int = 1,
     feature_dtype: str = "float32",
-    resume: bool = False,
     seed: int,
     verbose: int,
 ) -> tuple[Run, list[str]]:
@@ -189,6 +208,7 @@ def prepare_run(
         train, part = split_indices(function, "validation_split", y, share, seed)
         validation = Batches(x, y, batch_size, None, part)
     run = Run(
+        function=function,
         model=model,
         parts=parts,
         train=Batches(x, y, batch_size, seed, train),
@@ -200,7 +220,6 @@ def prepare_run(
         feature_dtype=feature_dtype,
         seed=seed,
         verbose=int(bool(verbose)),
-        resume=resume,
     )
     return run, notes
 
@@ -236,10 +255,8 @@ def accuracy(answers: np.ndarray, labels: np.ndarray) -> float:
 def _check_all_data(
     function: str, model: keras.Model, data: Any, test_data: Any, notes: list[str]
 ) -> tuple[np.ndarray, np.ndarray, Arrays | None]:
-    if isinstance(data, ImageDataset):
-        if test_data is None:
-            test_data = (data.x_test, data.y_test)
-        data = (data.x_train, data.y_train)
+    if isinstance(data, ImageDataset) and test_data is None:
+        test_data = (data.x_test, data.y_test)
     x, y = _check_data(function, "data", model, data)
     if test_data is not None:
         test_data = _check_data(function, "test_data", model, test_data)
@@ -250,36 +267,12 @@ def _check_all_data(
 
 def _check_data(function: str, argument: str, model: keras.Model, data: Any) -> Arrays:
     """Return images and labels, or raise where they are not what the model takes."""
-    if not isinstance(data, tuple | list) or len(data) != 2:
-        raise input_error(
-            function, argument, "a pair of arrays (images, labels)", type(data).__name__, error=TypeError
-        )
-    x, y = data
-    if not isinstance(x, np.ndarray) or x.dtype.kind not in "uif":
-        raise input_error(function, argument, "images as a NumPy array of numbers", x, error=TypeError)
-    rule = "images (images, height, width, channels) with 1 or 3 channels, and at least one"
-    if x.ndim != 4 or not len(x) or x.shape[-1] not in (1, 3):
-        way_out = "Leave out the transparency with `images[..., :3]`." if x.ndim == 4 and x.shape[-1] == 4 else ""
-        raise input_error(function, argument, rule, x, way_out)
-    wanted = model.input_shape[1:]
-    if any(side not in (None, given) for side, given in zip(wanted, x.shape[1:], strict=True)):
-        raise input_error(function, argument, f"images of the model's input shape {wanted}", x)
-    y = np.asarray(y)
-    if y.shape != (len(x),) or y.dtype.kind not in "iu":
-        way_out = "`labels.reshape(-1)` drops the second axis." if y.shape == (len(x), 1) else ""
-        rule = f"labels as whole numbers of shape ({len(x)},), one for each image"
-        raise input_error(function, argument, rule, y, way_out)
-    largest = max(model.output_shape[-1], 2) - 1
-    if y.min() < 0 or y.max() > largest:
-        rule = f"labels from 0 to {largest}, as the model has {model.output_shape[-1]} output(s)"
-        raise input_error(function, argument, rule, f"labels from {y.min()} to {y.max()}")
-    if x.dtype.kind == "f":
-        low, high = float(x.min()), float(x.max())
-        if not np.isfinite([low, high]).all():
-            raise input_error(function, argument, "images without NaN and infinite values", x)
-        if hasattr(model, "weights_source") and 0 < high <= 1:
-            way_out = "The model scales them itself: pass uint8, or multiply by 255."
-            raise input_error(
-                function, argument, "images from 0 to 255", f"floats from {low:g} to {high:g}", way_out
-            )
+    x, y = check_pair(function, argument, data, num_classes=max(model.output_shape[-1], 2))
+    x = check_images(function, argument, x, shape=model.input_shape[1:])
+    if x.shape[-1] not in (1, 3):
+        way_out = "Leave out the transparency with `images[..., :3]`." if x.shape[-1] == 4 else ""
+        raise input_error(function, argument, "images with 1 or 3 channels", x, way_out)
+    if x.dtype.kind == "f" and hasattr(model, "weights_source") and 0 < (high := float(x.max())) <= 1:
+        way_out = "The model scales them itself: pass uint8, or multiply by 255."
+        raise input_error(function, argument, "images from 0 to 255", f"floats up to {high:g}", way_out)
     return x, y

@@ -2,18 +2,19 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import keras
 
+from kerascv_course._fingerprints import Unknowable, array_digest, fingerprint, warn_unknowable
+from kerascv_course._store import RunFolder
 from kerascv_course._validation import check_choice, input_error
 from kerascv_course.datasets import ImageDataset
 from kerascv_course.transfer.freezing import first_trained, flat_layers, set_trainable
 from kerascv_course.transfer.heads import is_random, split_model
 from kerascv_course.transfer.records import Stage, StageResult, StageResults, is_head
-from kerascv_course.transfer.run import Arrays, compile_for, prepare_run
-from kerascv_course.transfer.state import State
+from kerascv_course.transfer.run import Arrays, Run, compile_for, prepare_run
 
 
 def fit_stages(
@@ -109,7 +110,6 @@ def fit_stages(
         augmentation=augmentation,
         views=views,
         feature_dtype=feature_dtype,
-        resume=resume,
         seed=seed,
         verbose=verbose,
     )
@@ -121,24 +121,24 @@ def fit_stages(
     if use_features and is_random(parts.backbone) and any(map(is_head, stages)):
         notes.append("Random layers of the backbone were left out where the head was trained on features.")
     notes += _batch_norm_note(parts.backbone, batch_norm)
-    state = None if folder is None else State(folder, run, batch_norm)
+    on_features = [use_features and is_head(stage) for stage in stages]
+    kept = None if folder is None else _Kept(folder, run, stages, on_features, batch_norm, resume)
     rows: list[StageResult] = []
     histories = {}
-    for number, stage in enumerate(stages, start=1):
-        before = rows[-1] if rows else None
-        on_features = use_features and is_head(stage)
-        done = state.load(number, stage, on_features) if state else None
+    for number, stage in enumerate(stages):
+        done = kept.load(number) if kept else None
         set_trainable(parts.backbone, stage, batch_norm)
         compile_for(model, stage.learning_rate)
         if not is_head(stage) and not parts.backbone.trainable_weights:
             notes.append(f"Stage {stage.name!r} trained the head alone: what it unfroze has no weights to train.")
         if done is None:
-            place = state.start(number, stage, on_features) if state else None
-            done = run.train_stage(stage, place, on_features, before)
-            if state:
-                state.finish(number, stage, *done)
+            place = kept.begin(number) if kept else {}
+            before = rows[-1] if rows else None
+            done = run.train_stage(stage, on_features=on_features[number], before=before, **place)
+            if kept:
+                kept.finish(number, *done)
         rows.append(done[0])
-        histories[f"{number} {stage.name}"] = done[1]
+        histories[f"{number + 1} {stage.name}"] = done[1]
         if not done[0].improved:
             notes.append(
                 f"Stage {stage.name!r} did not lower the validation loss: the weights from before it were kept."
@@ -146,6 +146,93 @@ def fit_stages(
     if augmentation is not None and use_features and any(map(is_head, stages)):
         notes.append(f"With the backbone frozen, {views} augmented views of each training image were used.")
     return StageResults(tuple(rows), tuple(notes), histories)
+
+
+class _Kept:
+    """The stages of a run in a folder: for each its settings and, once it is finished, its row and its weights.
+
+    The epochs of the stage that is being trained are kept in a folder inside, as those of `training.fit`.
+    """
+
+    def __init__(
+        self, folder: Any, run: Run, stages: list[Stage], on_features: list[bool], batch_norm: str, resume: bool
+    ) -> None:
+        self.store, self.run = RunFolder(run.function, folder), run
+        self.test_data = None if run.test_data is None else array_digest(*run.test_data)
+        self.plans = [
+            {f"{name} of stage {number}": value for name, value in asdict(stage).items()}
+            | {"cache_features": cached}
+            for number, (stage, cached) in enumerate(zip(stages, on_features, strict=True), start=1)
+        ]
+        settings: dict[str, Any] = {
+            "weights of the backbone": getattr(run.model, "weights_source", ""),
+            "training data": run.train.digest(),
+            "validation data": None if run.validation is None else run.validation.digest(),
+            "batch_norm": batch_norm,
+            "views": None if run.augmentation is None else run.views,
+            "feature_dtype": run.feature_dtype,
+            "batch_size": run.train.batch_size,
+            "patience": run.patience,
+            "seed": run.seed,
+        }
+        # Which layers are trainable is part of a configuration: a model that was trained before is the same model.
+        set_trainable(run.parts.backbone, Stage("all"), "train")
+        try:
+            settings |= {
+                "model": fingerprint(run.model, weights=False),
+                "augmentation": None if run.augmentation is None else fingerprint(run.augmentation),
+            }
+        except Unknowable as what:
+            warn_unknowable(run.function, what, "What `folder` holds cannot be gone on with: all starts anew.")
+            resume = False
+        set_trainable(run.parts.backbone, stages[0], batch_norm)
+        self.frozen = [  # at first: what has been trained since is known by `after`
+            variable
+            for variable in run.parts.backbone.non_trainable_variables
+            if not variable.path.endswith("seed_generator_state")
+        ]
+        found = self.store.read() if resume else {}
+        if found:
+            differing = [name for name, value in settings.items() if found["settings"].get(name) != value]
+            for plan, stage in zip(self.plans, found["stages"], strict=False):
+                differing += [name for name, value in plan.items() if stage["plan"].get(name) != value]
+            if not differing and self._frozen() not in found["frozen"]:
+                differing.append("weights of the backbone")
+            if differing:
+                raise self.store.other(differing)
+            self.values = found
+        else:
+            self.values = {"settings": settings, "frozen": [self._frozen()], "stages": []}
+
+    def _frozen(self) -> str:
+        """Return the hash of the weights of the backbone that the first stage does not train."""
+        return array_digest(*(keras.ops.convert_to_numpy(variable) for variable in self.frozen))
+
+    def load(self, number: int) -> tuple[StageResult, dict[str, list[float]]] | None:
+        """Load the weights after a finished stage and return its row; None where it is not finished."""
+        stages = self.values["stages"]
+        if number >= len(stages) or stages[number]["row"] is None:
+            return None
+        self.store.load(f"after stage {number + 1}", self.run.model)
+        row = StageResult(**stages[number]["row"])
+        if stages[number]["test data"] != self.test_data:  # it decides nothing, so it may be another later
+            row = replace(row, test_accuracy=self.run.test_accuracy(on_features=False))
+        return row, stages[number]["history"]
+
+    def begin(self, number: int) -> dict[str, Any]:
+        """Return where the epochs of a stage are kept, and whether some are there already."""
+        resume = number < len(self.values["stages"])
+        if not resume:
+            self.values["stages"].append({"plan": self.plans[number], "row": None})
+            self.store.keep(self.values, self.store.files if number else {})
+        return {"folder": self.store.folder / f"stage-{number + 1:02}", "resume": resume}
+
+    def finish(self, number: int, row: StageResult, history: dict[str, list[float]]) -> None:
+        """Keep the row and the weights after a stage."""
+        self.values["stages"][number] |= {"row": asdict(row), "history": history, "test data": self.test_data}
+        self.values["frozen"].append(self._frozen())
+        files = {**self.store.files, f"after stage {number + 1}": self.store.put(self.run.model)}
+        self.store.keep(self.values, files)
 
 
 def _batch_norm_note(backbone: keras.Model, batch_norm: str) -> list[str]:

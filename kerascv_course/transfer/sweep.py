@@ -171,7 +171,7 @@ def unfreeze_sweep(
             unfreeze(model)  # the head, whatever was done to it before
             train_only(parts.backbone, {layer for block in unfrozen for layer in block.layers})
             compile_for(model, learning_rate)
-            result, _ = run.train_stage(settings, folder=None, on_features=False, before=None)
+            result, _ = run.train_stage(settings)
             rows.append(
                 SweepRow(
                     unfrozen_blocks=number,

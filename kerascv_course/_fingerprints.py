@@ -1,0 +1,346 @@
+"""Fingerprints: are two runs, or a cache and a question, about the same?"""
+
+import dis
+import functools
+import hashlib
+import io
+import json
+import os
+import random
+import site
+import sys
+import sysconfig
+import types
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+_HEAP_TYPE = 1 << 9  # `Py_TPFLAGS_HEAPTYPE`
+_ROWS = 256  # of an array at a time: it may lie on disk and be larger than the memory
+_BUILTINS = (types.BuiltinFunctionType, types.WrapperDescriptorType, types.MethodDescriptorType, np.ufunc)
+_BUILTINS += (types.MemberDescriptorType, types.GetSetDescriptorType, types.MethodWrapperType)
+_MOVING = (np.random.Generator, np.random.RandomState, random.Random, Iterator, io.IOBase)
+
+
+class Unknowable(Exception):  # noqa: N818  # it is no error of the caller
+    """Raised for a value of which nobody can say whether it does the same again."""
+
+
+def fingerprint(*values: Any, weights: bool = True) -> str:
+    """Return a hash of all that decides what values do, the same in every process.
+
+    Arrays and tensors count by content; functions by their code, defaults, closures and the globals that they use,
+    wherever they were typed in; objects and classes of the user's own by their code and state; those of libraries
+    by name and configuration. Names of layers, which Keras counts up, seeds and the current learning rate do not
+    count. Models and layers count with their weights, or without them where `weights` is False.
+
+    What changes by itself, such as a generator, or cannot be taken apart raises `Unknowable`.
+
+    Example:
+        >>> first, second = (keras.layers.Dense(3, activation=name) for name in ("relu", "tanh"))
+        >>> fingerprint(first) == fingerprint(keras.layers.Dense(3, activation="relu")) != fingerprint(second)
+        True
+    """
+    inner = [layer for value in values if isinstance(value, keras.Layer) for layer in inner_layers(value)]
+    walk = _Walk(set() if weights else set(map(id, inner)))
+    return text_digest(*map(walk.of, values))
+
+
+def compile_fingerprint(model: keras.Model) -> str:
+    """Return a hash of what a model was compiled with, the learning rate aside where it is a number."""
+    walk = _Walk(set(map(id, inner_layers(model))))
+    places = {name: str(place) for place, name in enumerate(getattr(model, "output_names", None) or ())}
+    loss = model.loss
+    if isinstance(loss, Mapping):
+        loss = {places.get(name, name): value for name, value in loss.items()}
+    holders = [model.optimizer, *(value for value in vars(model).values() if isinstance(value, keras.Metric))]
+    own = sorted({part for holder in holders for part in walk.own_parts(holder)})
+    return text_digest(walk.config(model.get_compile_config, places), walk.of(loss), *own)
+
+
+def array_digest(*arrays: np.ndarray) -> str:
+    """Return a hash of shape, dtype and content of arrays, read in parts.
+
+    Example:
+        >>> array_digest(np.zeros(3)) == array_digest(np.zeros((3, 1)))
+        False
+    """
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.shape} {array.dtype};".encode())
+        for start in range(0, len(array) if array.ndim else 0, _ROWS):
+            digest.update(np.ascontiguousarray(array[start : start + _ROWS]).view("uint8").data)
+        if not array.ndim:
+            digest.update(array.tobytes())
+    return digest.hexdigest()[:32]
+
+
+def inner_layers(layer: keras.Layer) -> list[keras.Layer]:
+    """Return a layer and those inside it, each once: the layers of a model, and those that a layer holds."""
+    found: dict[int, keras.Layer] = {}
+
+    def collect(value: Any) -> None:
+        if isinstance(value, keras.Layer):
+            if id(value) not in found:
+                found[id(value)] = value
+                held = [] if type(value) is keras.Sequential else vars(value).values()
+                for part in [getattr(value, "layers", None), *held]:
+                    collect(part)
+        elif isinstance(value, dict | list | tuple):
+            for part in value.values() if isinstance(value, dict) else value:
+                if isinstance(part, keras.Layer):
+                    collect(part)
+
+    collect(layer)
+    return list(found.values())
+
+
+class _Walk:
+    """Takes values apart. `bare` holds the ids of the layers whose weights do not count."""
+
+    def __init__(self, bare: set[int]) -> None:
+        self.bare = bare
+        self.known: dict[int, tuple[Any, str]] = {}  # with the value, so that no other takes its id
+
+    def of(self, value: Any) -> str:
+        """Return the hash of a value."""
+        if value is None or isinstance(value, bool | int | float | complex | str | bytes | np.generic):
+            return text_digest(type(value).__name__, repr(value))
+        if id(value) not in self.known:
+            self.known[id(value)] = (value, "a circle")
+            self.known[id(value)] = (value, self._of(value))
+        return self.known[id(value)][1]
+
+    def _of(self, value: Any) -> str:
+        if isinstance(value, dict):
+            return text_digest(
+                "dict", *sorted(text_digest(self.of(key), self.of(part)) for key, part in value.items())
+            )
+        if isinstance(value, list | tuple):
+            return text_digest("list", *map(self.of, value))
+        if isinstance(value, set | frozenset):
+            return text_digest("set", *sorted(map(self.of, value)))
+        if isinstance(value, keras.Variable):
+            return text_digest("variable", value.shape, value.dtype)
+        if keras.ops.is_tensor(value):
+            value = keras.ops.convert_to_numpy(value)
+        if isinstance(value, np.ndarray):
+            return self.of(value.tolist()) if value.dtype.hasobject else array_digest(value)
+        if isinstance(value, types.CodeType):
+            return self._code(value)
+        if isinstance(value, types.FunctionType):
+            return self._function(value)
+        if isinstance(value, types.MethodType):
+            return text_digest("method", self.of(value.__func__), self.of(value.__self__))
+        if isinstance(value, functools.partial):
+            return text_digest("partial", *map(self.of, (value.func, value.args, value.keywords)))
+        if isinstance(value, property):
+            return text_digest("property", self.of([value.fget, value.fset]))
+        if isinstance(value, types.ModuleType):
+            file = getattr(value, "__file__", None)
+            own = file and not is_library(file)
+            return text_digest(value.__name__, file_digest(Path(str(file))) if own else "")
+        if isinstance(value, type):
+            return self._class(value)
+        if isinstance(value, _BUILTINS) or value is Ellipsis:
+            return text_digest(getattr(value, "__module__", ""), getattr(value, "__qualname__", repr(value)))
+        if isinstance(value, keras.Layer):
+            return text_digest(*map(self._layer, inner_layers(value)))
+        # What `tf.function`, `jax.jit`, `staticmethod` and decorators make of a function.
+        inner = getattr(value, "python_function", None) or getattr(value, "__wrapped__", None)
+        if inner is not None:
+            return text_digest("wrapped", self.of(inner))
+        if hasattr(value, "get_config"):
+            return text_digest(self.of(type(value)), self.config(value.get_config), *self.own_parts(value))
+        try:
+            parts = None if isinstance(value, _MOVING) else value.__reduce_ex__(2)
+        except Exception:  # whatever it is that cannot be taken apart
+            parts = None
+        if parts is None:
+            raise Unknowable(f"an object of type {type(value).__qualname__!r}")
+        if isinstance(parts, str):
+            return text_digest("global", type(value).__module__, parts)
+        return text_digest(*(self.of(list(part) if isinstance(part, Iterator) else part) for part in parts))
+
+    def _code(self, code: types.CodeType) -> str:
+        names = (code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars)
+        counts = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags)
+        return text_digest("code", code.co_code.hex(), names, counts, *map(self.of, code.co_consts))
+
+    def _function(self, function: types.FunctionType) -> str:
+        cells = []
+        for cell in function.__closure__ or ():
+            try:
+                cells.append(cell.cell_contents)
+            except ValueError:  # it is filled later
+                cells.append(None)
+        if is_library(function.__code__.co_filename):
+            inner = [cell for cell in cells if isinstance(cell, types.FunctionType | functools.partial)]
+            return text_digest(function.__module__, function.__qualname__, *map(self.of, inner))
+        scope = {name: function.__globals__[name] for name in _globals(function.__code__, function.__globals__)}
+        parts = (function.__code__, function.__defaults__, function.__kwdefaults__, cells, scope)
+        return text_digest("function", *map(self.of, parts))
+
+    def _class(self, kind: type) -> str:
+        if is_library_class(kind):
+            return text_digest("class", kind.__module__, kind.__qualname__)
+        members = {
+            name: value
+            for name, value in vars(kind).items()
+            if not name.startswith("_abc_") and (callable(value) or not name.startswith("__"))
+        }
+        return text_digest("own class", self.of(list(kind.__bases__)), self.of(members))
+
+    def _layer(self, layer: keras.Layer) -> str:
+        shapes = [(tuple(weight.shape), str(weight.dtype)) for weight in layer.weights]
+        content = [] if id(layer) in self.bare else [array_digest(*layer.get_weights())]
+        config, kind = self.config(layer.get_config), type(layer)
+        if not config and not is_library_class(kind):
+            held = {name: value for name, value in vars(layer).items() if name not in _bare_names()}
+            config = self.of({name: value for name, value in held.items() if _is_plain(value)})
+        elif not config and isinstance(layer, keras.Model) and kind is not keras.Sequential:
+            raise Unknowable(f"the model {layer.name!r}, whose configuration Keras cannot write,")
+        return text_digest(self.of(kind), config, shapes, *content, *self.own_parts(layer))
+
+    def config(self, get_config: Any, places: Mapping[str, str] | None = None) -> str:
+        """Return the hash of a configuration; nothing where Keras cannot write one."""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # a lambda in it, for example
+                config = get_config()
+            drawn = is_library_class(type(get_config.__self__))
+        except Exception:  # of a layer whose arguments Keras cannot write, and `get_config` is the user's own code
+            return ""
+        return text_digest(json.dumps(_clean(config, places or {}, drawn), sort_keys=True, default=self.of))
+
+    def own_parts(self, holder: Any) -> list[str]:
+        """Return the hashes of all functions and objects of the user's own that a Keras object holds."""
+        found: set[str] = set()
+        seen: set[int] = set()
+
+        def collect(value: Any) -> None:
+            if id(value) in seen or isinstance(value, keras.Layer | keras.Variable | np.ndarray):
+                return
+            seen.add(id(value))
+            if isinstance(value, dict | list | tuple | set):
+                for part in value.values() if isinstance(value, dict) else value:
+                    collect(part)
+            elif isinstance(value, types.FunctionType):
+                if not is_library(value.__code__.co_filename):
+                    found.add(self.of(value))
+            elif isinstance(value, types.MethodType | functools.partial):
+                collect(value.__func__ if isinstance(value, types.MethodType) else value.func)
+                collect(value.__self__ if isinstance(value, types.MethodType) else [value.args, value.keywords])
+            elif not isinstance(value, type) and not is_library_class(type(value)):
+                found.add(self.of(value))
+            elif hasattr(value, "get_config") and hasattr(value, "__dict__") and not isinstance(value, type):
+                collect(vars(value))
+
+        collect(vars(holder))
+        return sorted(found)
+
+
+def text_digest(*parts: Any) -> str:
+    """Return a hash of the texts of values."""
+    return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:32]
+
+
+def file_digest(path: Path) -> str:
+    """Return a hash of the content of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:32]
+
+
+def _clean(node: Any, places: Mapping[str, str], drawn: bool) -> Any:
+    """Return a configuration without what a second building of the same changes.
+
+    `places` says in place of the names of layers where these stand; `drawn` whether a seed may have been drawn by
+    Keras. Functions count by their code, elsewhere.
+    """
+    if isinstance(node, list | tuple):
+        return [_clean(part, places, drawn) for part in node]
+    if not isinstance(node, dict):
+        return node
+    kind = str(node.get("class_name"))
+    if kind in ("__lambda__", "function"):
+        return [kind, node["config"]] if isinstance(node.get("config"), str) else [kind]
+    if list(node) == ["value"] and isinstance(node["value"], list | tuple):  # a lambda as Keras marshals it
+        return "lambda"
+    if kind.endswith("Policy"):  # of the numbers of a layer: its name is what it is
+        return node
+    drawn = str(node["module"]).startswith("keras") if "module" in node else drawn
+    if isinstance(node.get("layers"), list):
+        names = [layer.get("name") or layer["config"].get("name") for layer in node["layers"]]
+        places = {name: f"#{place}" for place, name in enumerate(names)}
+    found = {}
+    for key, value in node.items():
+        if key in ("keras_history", "input_layers", "output_layers"):
+            found[key] = _rename(value, places)
+        elif (key == "learning_rate" and isinstance(value, float | int)) or (key == "seed" and drawn):
+            continue
+        elif key not in ("name", "shared_object_id", "build_config", "registered_name"):
+            found[places.get(str(key), str(key))] = _clean(value, places, drawn)
+    return found
+
+
+def _rename(node: Any, places: Mapping[str, str]) -> Any:
+    if isinstance(node, dict):
+        return {key: _rename(value, places) for key, value in node.items()}
+    if isinstance(node, list | tuple):
+        return [_rename(part, places) for part in node]
+    return places.get(node, node) if isinstance(node, str) else node
+
+
+@functools.cache
+def _bare_names() -> frozenset[str]:
+    """Return the names of what every compiled Keras model holds; on JAX and PyTorch it is made in the same way."""
+    model = keras.Model()
+    model.compile()
+    return frozenset([*vars(model), "history", "stop_training"])
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list | tuple | dict):
+        return all(map(_is_plain, value.values() if isinstance(value, dict) else value))
+    return value is None or isinstance(value, bool | int | float | str | np.ndarray | np.generic)
+
+
+def _globals(code: types.CodeType, scope: Mapping[str, Any]) -> list[str]:
+    """Return the names of the globals that code uses, that of functions inside it included."""
+    found = {
+        step.argval for step in dis.get_instructions(code) if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")
+    } & set(scope)
+    inner = [part for part in code.co_consts if isinstance(part, types.CodeType)]
+    return sorted(found.union(*(_globals(part, scope) for part in inner)))
+
+
+@functools.cache
+def _library_folders() -> tuple[str, ...]:
+    paths = sysconfig.get_paths()
+    folders = [paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    folders += [*site.getsitepackages(), site.getusersitepackages(), str(Path(__file__).parent)]
+    return ("<frozen ", *{os.path.join(folder, "") for folder in folders})
+
+
+def is_library(file: str | None) -> bool:
+    """Tell whether code comes with Python or an installed package, or is the user's own."""
+    return file is None or file.startswith(_library_folders())
+
+
+def is_library_class(kind: type) -> bool:
+    """Tell whether a class comes with Python or an installed package, or is the user's own."""
+    module = sys.modules.get(kind.__module__)
+    if module is None or kind.__module__ == "__main__" or not is_library(getattr(module, "__file__", None)):
+        return False
+    # Code that was typed in may claim any module, but makes types of another kind than C does.
+    return not kind.__flags__ & _HEAP_TYPE or hasattr(module, kind.__qualname__.split(".")[0])
+
+
+def warn_unknowable(function: str, what: Unknowable, consequence: str) -> None:
+    """Warn that a value cannot be compared from one call to the next."""
+    text = f"`{function}`: {what} cannot be compared from one call to the next. {consequence}"
+    warnings.warn(text, stacklevel=4)

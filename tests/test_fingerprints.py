@@ -1,0 +1,173 @@
+"""Fingerprints: what decides a result tells two apart, what a second kernel changes does not."""
+
+import functools
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from kerascv_course._fingerprints import Unknowable, compile_fingerprint, fingerprint
+
+RNG = np.random.default_rng(0)
+
+
+def network(*inner, **options):
+    model = keras.Sequential([keras.Input((6, 6, 2)), *inner, layers.Flatten(), layers.Dense(3)])
+    model.compile(**{"optimizer": "adam", "loss": "mse", **options})
+    return model
+
+
+def typed(source, name="f", number=1, **scope):
+    """Return a function as a cell of a notebook makes it, in the kernel of that number."""
+    exec(compile("\n" * number + source, f"/tmp/ipykernel_{number}/{number}77.py", "exec"), scope)
+    return scope[name]
+
+
+TWICE = "def f(z):\n    return 2 * z - 1\n"
+SCALED = "def f(z):\n    return FACTOR * z\n"
+LAYER = "import keras\nclass f(keras.layers.Layer):\n    def call(self, x):\n        return {} * x\n"
+HELPER = "def g(z):\n    return {} * z\ndef f(z):\n    return g(z) + 1\n"
+
+
+def loss_of(factor):
+    return lambda true, predicted: factor * keras.ops.mean(predicted - true)
+
+
+def shared(activation):
+    inputs = keras.Input((4,))
+    dense = layers.Dense(4, activation=activation)
+    return keras.Model(inputs, dense(dense(inputs)))
+
+
+def frozen(trainable):
+    model = network(layers.Conv2D(2, 3))
+    model.layers[0].trainable = trainable
+    return model
+
+
+PAIRS = {  # what makes one; what makes another
+    "content of an array": (lambda: np.arange(6), lambda: np.arange(6)[::-1]),
+    "shape of an array": (lambda: np.zeros(6), lambda: np.zeros((6, 1))),
+    "dtype of an array": (lambda: np.zeros(6, "int32"), lambda: np.zeros(6, "float32")),
+    "a tensor": (lambda: keras.ops.ones(3), lambda: keras.ops.zeros(3)),
+    "a value in a dictionary": (lambda: {"a": [1, {2}]}, lambda: {"a": [1, {3}]}),
+    "code": (lambda: typed(TWICE), lambda: typed(TWICE.replace("- 1", "- 2"))),
+    "a default": (lambda: typed("def f(z, a=1): return z"), lambda: typed("def f(z, a=2): return z")),
+    "a closure": (lambda: loss_of(1.0), lambda: loss_of(2.0)),
+    "a global": (lambda: typed(SCALED, FACTOR=1), lambda: typed(SCALED, FACTOR=2)),
+    "a function that is called": (lambda: typed(HELPER.format(1)), lambda: typed(HELPER.format(2))),
+    "a partial": (lambda: functools.partial(np.clip, a_max=1), lambda: functools.partial(np.clip, a_max=2)),
+    "a library's function": (lambda: np.sin, lambda: np.cos),
+    "a class": (lambda: typed(LAYER.format(1)), lambda: typed(LAYER.format(2))),
+    "an object of that class": (lambda: typed(LAYER.format(1))(), lambda: typed(LAYER.format(2))()),
+    "names that are activations": (
+        lambda: network(layers.Activation("relu", name="relu")),
+        lambda: network(layers.Activation("tanh", name="tanh")),
+    ),
+    "an activation of the user's": (
+        lambda: network(layers.Dense(2, activation=typed(TWICE))),
+        lambda: network(layers.Dense(2, activation=typed(TWICE.replace("2", "3")))),
+    ),
+    "a Lambda": (
+        lambda: network(layers.Lambda(typed(TWICE))),
+        lambda: network(layers.Lambda(typed(TWICE.replace("- 1", "- 2")))),
+    ),
+    "a regularizer of the user's": (
+        lambda: network(layers.Conv2D(2, 3, kernel_regularizer=typed(TWICE))),
+        lambda: network(layers.Conv2D(2, 3, kernel_regularizer=typed(TWICE.replace("2", "3")))),
+    ),
+    "what is frozen": (lambda: frozen(True), lambda: frozen(False)),
+    "an argument of a layer": (lambda: network(layers.Dropout(0.1)), lambda: network(layers.Dropout(0.2))),
+    "the dtype of a layer": (
+        lambda: network(layers.Conv2D(2, 3)),
+        lambda: network(layers.Conv2D(2, 3, dtype="mixed_bfloat16")),
+    ),
+    "a layer in two places": (lambda: shared("relu"), lambda: shared("tanh")),
+}
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize("name", PAIRS)
+def test_what_decides_the_result_tells_two_apart_and_the_same_made_again_is_the_same(name):
+    one, other = PAIRS[name]
+    assert fingerprint(one(), weights=False) == fingerprint(one(), weights=False)
+    assert fingerprint(one(), weights=False) != fingerprint(other(), weights=False)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"loss": loss_of(1.0)}, {"loss": loss_of(9.0)}),
+        ({"loss": "mse"}, {"loss": "mae"}),
+        ({"optimizer": "sgd"}, {"optimizer": keras.optimizers.SGD(momentum=0.5)}),
+        ({"metrics": [loss_of(1.0)]}, {"metrics": [loss_of(2.0)]}),
+        (
+            {"optimizer": keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.1, 9))},
+            {"optimizer": keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.1, 8))},
+        ),
+    ],
+    ids=["a closure of the loss", "loss", "momentum", "a closure of a metric", "schedule"],
+)
+def test_what_a_model_is_compiled_with_tells_two_apart(one, other):
+    first, second = (compile_fingerprint(network(**options)) for options in (one, other))
+    assert first != second
+    assert first == compile_fingerprint(network(**one))
+
+
+def test_weights_count_unless_they_are_left_out():
+    one, other = network(layers.Conv2D(2, 3)), network(layers.Conv2D(2, 3))
+    assert fingerprint(one, weights=False) == fingerprint(other, weights=False)
+    assert fingerprint(one) != fingerprint(other)
+    other.set_weights(one.get_weights())
+    assert fingerprint(one) == fingerprint(other)
+
+
+def test_the_weights_of_a_network_inside_a_loss_count():
+    judges = [
+        keras.Sequential([keras.Input((3,)), layers.Dense(1, kernel_initializer=k)]) for k in ("zeros", "ones")
+    ]
+    losses = [lambda true, predicted, judge=judge: judge(predicted) for judge in judges]
+    assert fingerprint(losses[0]) != fingerprint(losses[1])
+
+
+def test_training_changes_nothing():
+    model = network(layers.RandomFlip(), layers.BatchNormalization(), metrics=["mae"], loss=loss_of(1.0))
+    before = fingerprint(model, weights=False), compile_fingerprint(model)
+    model.fit(RNG.random((8, 6, 6, 2)), RNG.random((8, 3)), verbose=0)
+    model.optimizer.learning_rate = 0.5
+    assert (fingerprint(model, weights=False), compile_fingerprint(model)) == before
+
+
+AGAIN = """
+import sys
+import keras
+from kerascv_course._fingerprints import compile_fingerprint, fingerprint
+number = int(sys.argv[1])
+[keras.layers.Dense(1) for _ in range(number)]  # Keras counts its names up
+scope = {"FACTOR": {"b", "a", "c"}}
+source = "def f(z):\\n    return 2 * z if z.ndim in {3, 'x'} else z, FACTOR\\n"
+exec(compile("\\n" * number + source, f"/tmp/ipykernel_{number}/{number}.py", "exec"), scope)
+act = keras.layers.Dense(2, activation=lambda x: x)
+layers = [keras.layers.RandomFlip(), keras.layers.Lambda(scope["f"]), act]
+model = keras.Sequential([keras.Input((4, 4, 1)), *layers[:1], keras.layers.Flatten(), layers[2]])
+model.compile("adam", lambda a, b: a - b)
+print(fingerprint(model, scope["f"], layers[1], weights=False), compile_fingerprint(model))
+"""
+
+
+def test_another_kernel_changes_nothing():
+    def start(number):
+        words = [sys.executable, "-c", AGAIN, str(number)]
+        return subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+
+    found = [process.communicate()[0].splitlines()[-1] for process in (start(1), start(7))]
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("value", [np.random.default_rng(0), iter([1]), (n for n in range(3)), open(__file__)])  # noqa: SIM115
+def test_what_changes_by_itself_cannot_be_known(value):
+    with pytest.raises(Unknowable, match="an object of type"):
+        fingerprint(lambda: value)
