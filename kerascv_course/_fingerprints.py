@@ -21,8 +21,10 @@ import numpy as np
 
 _HEAP_TYPE = 1 << 9  # `Py_TPFLAGS_HEAPTYPE`
 _ROWS = 256  # of an array at a time: it may lie on disk and be larger than the memory
-_BUILTINS = (types.BuiltinFunctionType, types.WrapperDescriptorType, types.MethodDescriptorType, np.ufunc)
-_BUILTINS += (types.MemberDescriptorType, types.GetSetDescriptorType, types.MethodWrapperType)
+_BUILTINS: tuple[type, ...] = (
+    *(types.BuiltinFunctionType, types.WrapperDescriptorType, types.MethodDescriptorType, np.ufunc),
+    *(types.MemberDescriptorType, types.GetSetDescriptorType, types.MethodWrapperType),
+)
 _MOVING = (np.random.Generator, np.random.RandomState, random.Random, Iterator, io.IOBase)
 
 

@@ -18,9 +18,9 @@ def closed_form(step, points):
     ("options", "rates"),
     [
         ({}, ([0, 36, 120], [0.03, 0.3, 0.0])),
-        ({"start": 0.06, "end": 0.003, "rising": 0.25}, ([0, 30, 120], [0.06, 0.3, 0.003])),
-        ({"start": 0.3, "rising": 0.5}, ([0, 60, 120], [0.3, 0.3, 0.0])),
-        ({"rising": 0.127}, ([0, 15.24, 120], [0.03, 0.3, 0.0])),  # the peak lies between two steps
+        ({"start": 0.06, "end": 0.003, "pct_start": 0.25}, ([0, 30, 120], [0.06, 0.3, 0.003])),
+        ({"start": 0.3, "pct_start": 0.5}, ([0, 60, 120], [0.3, 0.3, 0.0])),
+        ({"pct_start": 0.127}, ([0, 15.24, 120], [0.03, 0.3, 0.0])),  # the peak lies between two steps
     ],
 )
 def test_rate_and_momentum_equal_the_closed_form_at_every_step(options, rates):
@@ -47,7 +47,7 @@ def probe(optimizer):
 def test_each_step_of_a_traced_training_has_its_own_rate_and_momentum(nesterov):
     """The weight after each step is that of a descent in NumPy, with the gradients known."""
     steps = 24
-    schedule = OneCycle(0.5, steps, rising=0.4, momentum=(0.9, 0.3))
+    schedule = OneCycle(0.5, steps, pct_start=0.4, momentum=(0.9, 0.3))
     model = probe(OneCycleSGD(schedule, nesterov=nesterov))
     x = np.random.default_rng(0).normal(size=(steps, 1)).astype("float32")
     points = [0, 0.4 * steps, steps]
@@ -88,7 +88,7 @@ def test_a_momentum_of_0_at_the_ends_still_has_velocities():
 
 @pytest.mark.parametrize("kind", ["adam", "sgd"])
 def test_saved_with_the_model_it_goes_on_where_it_was(tmp_path, kind):
-    schedule = OneCycle(0.1, 12, start=0.02, end=0.01, rising=0.5, momentum=(0.9, 0.7))
+    schedule = OneCycle(0.1, 12, start=0.02, end=0.01, pct_start=0.5, momentum=(0.9, 0.7))
     options = {"nesterov": True, "weight_decay": 0.001, "clipnorm": 1.0}
     optimizer = keras.optimizers.Adam(schedule) if kind == "adam" else OneCycleSGD(schedule, **options)
     model = probe(optimizer)
@@ -147,20 +147,29 @@ def test_an_interrupted_run_resumes_in_the_middle_of_the_cycle_bit_for_bit(tmp_p
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"peak": 0}, "`peak` of `OneCycle` must be a number above 0. Received: peak=0."),
-        ({"peak": "high"}, "`peak` of `OneCycle` must be a number of at least 0. Received: peak='high'."),
+        (
+            {"max_learning_rate": 0},
+            "`max_learning_rate` of `OneCycle` must be a number above 0. Received: max_learning_rate=0.",
+        ),
+        (
+            {"max_learning_rate": "high"},
+            "`max_learning_rate` of `OneCycle` must be a number of at least 0. Received: max_learning_rate='high'",
+        ),
         ({"total_steps": 1}, "`total_steps` of `OneCycle` must be an integer of at least 2. Received: "),
         ({"total_steps": 9.5}, "`total_steps` of `OneCycle` must be an integer of at least 2. Received: "),
         ({"start": 0.2}, "`start` of `OneCycle` must be a number from 0 to 0.1. Received: start=0.2."),
         ({"end": -1}, "`end` of `OneCycle` must be a number from 0 to 0.1. Received: end=-1."),
-        ({"rising": 1}, "`rising` of `OneCycle` must be a number above 0 and below 1. Received: rising=1."),
+        (
+            {"pct_start": 1},
+            "`pct_start` of `OneCycle` must be a number above 0 and below 1. Received: pct_start=1.",
+        ),
         ({"momentum": 0.9}, "`momentum` of `OneCycle` must be a pair (at the ends, at the peak). Received: "),
         ({"momentum": (1, 0.9)}, "`momentum` of `OneCycle` must be two numbers below 1. Received: momentum=(1,"),
     ],
 )
 def test_arguments_out_of_range_are_refused_by_name(arguments, message):
     with pytest.raises((ValueError, TypeError)) as error:
-        OneCycle(**{"peak": 0.1, "total_steps": 10, **arguments})
+        OneCycle(**{"max_learning_rate": 0.1, "total_steps": 10, **arguments})
     assert message in str(error.value)
 
 

@@ -16,13 +16,14 @@ PACKAGE = REPOSITORY / "kerascv_course"
 NOTEBOOK_SOURCES = REPOSITORY / "notebooks" / "source"
 
 # Which module may import which other of this package. A new module needs a line here.
-BASE = {"_digests", "_models", "_tables", "_validation", "runtime"}
+BASE = {"_fingerprints", "_models", "_store", "_tables", "_validation", "runtime"}
 CORE = {"datasets", "models", "architecture", "augmentation"}
 MAY_IMPORT = {
     "__init__": set(),  # it fetches names when they are used
-    "_digests": set(),
+    "_fingerprints": set(),
     "_models": {"_validation"},
     "_pages": set(),
+    "_store": {"_fingerprints", "_validation"},
     "_tables": set(),
     "_validation": set(),
     "runtime": {"_validation"},

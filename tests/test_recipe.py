@@ -177,8 +177,8 @@ def test_one_epoch_of_real_cifar10_is_better_than_ten_of_lenet():
         ({"data": (IMAGES[:0], LABELS[:0])}, "`data` of `train_fast` must be as many images as labels, and"),
         ({"data": (IMAGES[:, :12], LABELS)}, "`data` of `train_fast` must be colour images (n, height, width, 3)"),
         ({"data": (IMAGES[..., :1], LABELS)}, "`data` of `train_fast` must be colour images (n, height, width, "),
-        ({"data": (IMAGES, LABELS - 1)}, "`data` of `train_fast` must be labels (n,) that are whole numbers fro"),
-        ({"data": (IMAGES, LABELS / 2)}, "`data` of `train_fast` must be labels (n,) that are whole numbers fro"),
+        ({"data": (IMAGES, LABELS - 1)}, "`data` of `train_fast` must be labels (n,) that are integers from 0"),
+        ({"data": (IMAGES, LABELS / 2)}, "`data` of `train_fast` must be labels (n,) that are integers from 0"),
     ],
 )
 def test_bad_arguments_are_refused_by_name(change, message):

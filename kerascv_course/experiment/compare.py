@@ -3,15 +3,23 @@
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import keras
 import numpy as np
 
-from kerascv_course._validation import check_choice, check_int, input_error
+from kerascv_course._fingerprints import (
+    Unknowable,
+    array_digest,
+    compile_fingerprint,
+    fingerprint,
+    warn_unknowable,
+)
+from kerascv_course._store import RunFolder
+from kerascv_course._validation import check_choice, check_int, check_number, check_pair, input_error
 from kerascv_course.datasets import ImageDataset
-from kerascv_course.experiment.kept import KeptRuns, check_arrays, data_digest, is_builder
-from kerascv_course.experiment.records import ExperimentResults, ExperimentRun, summary_row
+from kerascv_course.experiment.results import ExperimentResults, ExperimentRun, summary_row
 from kerascv_course.runtime import seed_everything
 from kerascv_course.training.fit import fit
 
@@ -20,7 +28,6 @@ Build = Callable[[], keras.Model]
 Plans = dict[str, tuple[Build, dict[str, Any]]]
 
 _FUNCTION = "compare"
-_METRIC = "val_accuracy"
 _RULES = {"epochs": 1, "batch_size": 1, "patience": 0}  # settings that a variant may have of its own; the least
 
 
@@ -44,7 +51,8 @@ def compare(
     reported in the table with its error, and the others go on.
 
     With a `folder`, each completed run is kept there, and the same call, made again after an interruption, does
-    only what is missing. More seeds or more variants may be asked for later; failed runs are tried again.
+    only what is missing. More seeds or more variants may be asked for later; failed runs are tried again, and so
+    is a variant whose model, loss, data or settings have changed.
 
     Args:
         variants: From a variant's name to the function that builds and compiles its model, with
@@ -67,9 +75,7 @@ def compare(
         A row for each variant, which shows itself as a table, and all runs with their histories.
 
     Raises:
-        TypeError: If an argument has the wrong type.
-        ValueError: If there is no variant or seed, a number is out of range, or `folder` holds runs of another
-            data set or of a variant of the same name that differs.
+        ValueError: If there is no variant or seed, a number is out of range, or a file in `folder` is damaged.
         RuntimeError: If every run failed.
 
     Example:
@@ -91,24 +97,21 @@ def compare(
     defaults = {"epochs": epochs, "batch_size": batch_size, "patience": patience}
     plans = _check_variants(variants, defaults)
     numbers = _check_seeds(seeds)
-    train, held_out = check_arrays(_FUNCTION, data, validation_split, validation_data)
+    train = check_pair(_FUNCTION, "data", data)
+    held_out = None if validation_data is None else check_pair(_FUNCTION, "validation_data", validation_data)
+    split = check_number(_FUNCTION, "validation_split", validation_split, 0, 0.99)
+    if held_out is None and split == 0:
+        way_out = "Or pass `validation_data`: the accuracy is measured on images that were held out."
+        raise input_error(_FUNCTION, "validation_split", "above 0", validation_split, way_out)
     check_choice(_FUNCTION, "verbose", verbose, (0, 1))
-    kept = None
-    if folder is not None:
-        kept = KeptRuns(folder, data_digest(train, validation_split, held_out))
-        kept.check(plans)
+    kept = None if folder is None else _Kept(folder, array_digest(*train, *(held_out or (np.array(split),))))
 
-    validation = {"validation_split": validation_split, "validation_data": held_out}
+    validation = {"validation_split": split, "validation_data": held_out}
     progress = keras.utils.Progbar(len(plans) * len(numbers), unit_name="run") if verbose else None
     runs = []
     for name, (build, settings) in plans.items():
         for seed in numbers:
-            run = kept.load(name, seed) if kept else None
-            if run is None:
-                run = _train(name, build, train, seed, {**settings, **validation})
-                if kept and not run.error:
-                    kept.save(run, settings)
-            runs.append(run)
+            runs.append(_train(name, build, train, seed, settings, validation, kept))
             if progress is not None:
                 progress.update(len(runs))
     failed = [run for run in runs if run.error]
@@ -119,32 +122,81 @@ def compare(
     return ExperimentResults(rows, tuple(runs), tuple(notes))
 
 
-def _train(name: str, build: Build, data: Arrays, seed: int, settings: Mapping[str, Any]) -> ExperimentRun:
-    """Train one variant with one seed; an error becomes part of the record."""
-    params = None
+class _Kept:
+    """The completed runs in a folder, by the fingerprint of all that decides what comes out."""
+
+    def __init__(self, folder: str | os.PathLike[str], data: str) -> None:
+        self.folder, self.data = folder, data
+        self._save({})  # a folder that cannot be written to is known before any training
+
+    def _save(self, new: dict[str, Any]) -> dict[str, Any]:
+        """Keep new runs with those that are there: another process may have added some."""
+        store = RunFolder(_FUNCTION, self.folder, f"Delete {RunFolder.RECORD} to train anew")
+        runs = {**store.read(), **new}
+        if new or not runs:
+            store.keep(runs)
+        return runs
+
+    def key(self, model: keras.Model, seed: int, settings: Mapping[str, Any]) -> str:
+        """Return the fingerprint of a run; nothing where it cannot be known."""
+        try:
+            parts = fingerprint(model, seed, self.data, dict(settings)), compile_fingerprint(model)
+        except Unknowable as what:
+            warn_unknowable(_FUNCTION, what, "Its runs are trained, and not kept.")
+            return ""
+        return fingerprint(parts)
+
+    def load(self, key: str) -> dict[str, Any] | None:
+        """Return the fields of a run, or None."""
+        return self._save({}).get(key)
+
+    def save(self, key: str, run: ExperimentRun) -> None:
+        """Keep a completed run."""
+        self._save({key: asdict(run)})
+
+
+def _train(
+    name: str,
+    build: Build,
+    data: Arrays,
+    seed: int,
+    settings: Mapping[str, Any],
+    validation: Mapping[str, Any],
+    kept: _Kept | None,
+) -> ExperimentRun:
+    """Train one variant with one seed, or find the run; an error becomes part of the record."""
+    params, key = None, ""
     try:
         seed_everything(seed)
         model = build()
         if isinstance(model, keras.Model) and model.built:
             params = model.count_params()
+        if kept and isinstance(model, keras.Model) and model.compiled:
+            key = kept.key(model, seed, settings)
+            if found := kept.load(key):
+                return ExperimentRun(**{**found, "variant": name})
         started = time.perf_counter()
-        history = fit(model, data, seed=seed, verbose=0, **settings)
+        history = fit(model, data, seed=seed, verbose=0, **settings, **validation)
         seconds = time.perf_counter() - started
-        if _METRIC not in history.history:
-            raise input_error(_FUNCTION, "variants", 'compiled with metrics=["accuracy"]', name)
-        loss, accuracy = _at_the_end(history, settings["patience"])
+        loss, accuracy = _at_the_end(name, history, settings["patience"])
         if not np.isfinite([loss, accuracy]).all():
             raise FloatingPointError(f"the validation loss became {loss}, with accuracy {accuracy}")
     except Exception as error:  # whatever is wrong with one variant, the others are worth having
         return ExperimentRun(name, seed, None, params, None, {}, f"{type(error).__name__}: {error}")
-    return ExperimentRun(name, seed, accuracy, model.count_params(), seconds, history.history)
+    run = ExperimentRun(name, seed, accuracy, model.count_params(), seconds, history.history)
+    if kept and key:
+        kept.save(key, run)
+    return run
 
 
-def _at_the_end(history: keras.callbacks.History, patience: int | None) -> tuple[float, float]:
+def _at_the_end(name: str, history: keras.callbacks.History, patience: int | None) -> tuple[float, float]:
     """Return loss and accuracy of the weights that `fit` has left: the last ones, or the best with patience."""
-    losses, accuracies = history.history["val_loss"], history.history[_METRIC]
-    epoch = -1 if patience is None else int(np.argmin(losses))
-    return float(losses[epoch]), float(accuracies[epoch])
+    figures = history.history
+    metric = next((m for m in figures if m.startswith("val_") and m.split("_")[-1] in ("accuracy", "acc")), None)
+    if metric is None:
+        raise input_error(_FUNCTION, "variants", 'compiled with metrics=["accuracy"]', name)
+    epoch = -1 if patience is None else int(np.argmin(figures["val_loss"]))
+    return float(figures["val_loss"][epoch]), float(figures[metric][epoch])
 
 
 def _check_variants(variants: Any, defaults: Mapping[str, Any]) -> Plans:
@@ -158,7 +210,7 @@ def _check_variants(variants: Any, defaults: Mapping[str, Any]) -> Plans:
     plans: Plans = {}
     for name, variant in variants.items():
         pair = variant if isinstance(variant, tuple) and len(variant) == 2 else (variant, {})
-        if not isinstance(name, str) or not is_builder(pair[0]) or not isinstance(pair[1], Mapping):
+        if not isinstance(name, str) or not _is_builder(pair[0]) or not isinstance(pair[1], Mapping):
             way_out = "Pass the function itself, not the model: each seed needs a new one."
             raise input_error(_FUNCTION, "variants", rule, {name: variant}, way_out, TypeError)
         unknown = sorted(set(pair[1]) - set(_RULES))
@@ -184,3 +236,8 @@ def _check_seeds(seeds: Any) -> list[int]:
     if not numbers or len(set(numbers)) < len(numbers):
         raise input_error(_FUNCTION, "seeds", rule, seeds)
     return numbers
+
+
+def _is_builder(build: Any) -> bool:
+    """Tell whether a value can build models: a function, and not a model itself, which can be called as well."""
+    return callable(build) and not isinstance(build, keras.Model)

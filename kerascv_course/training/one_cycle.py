@@ -24,12 +24,12 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
     gradients that are cut to a length (`clipnorm`, `global_clipnorm` of any optimizer).
 
     Args:
-        peak: The highest learning rate, above 0; `find_learning_rate` suggests one.
+        max_learning_rate: The highest learning rate, above 0; `find_learning_rate` suggests one.
         total_steps: Steps of the cycle, 2 or more: epochs times batches in an epoch. After them the rate stays at
             its end.
-        start: The rate of the first step, from 0 to `peak`; None for a tenth of the peak.
-        end: The rate after the last step, from 0 to `peak`.
-        rising: Share of the cycle in which the rate rises, above 0 and below 1.
+        start: The rate of the first step, from 0 to `max_learning_rate`; None for a tenth of the peak.
+        end: The rate after the last step, from 0 to `max_learning_rate`.
+        pct_start: Share of the cycle in which the rate rises, above 0 and below 1.
         momentum: Momentum at the ends of the cycle and at the peak of the rate, each from 0 to below 1.
 
     Raises:
@@ -37,7 +37,7 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
         ValueError: If a number is out of range.
 
     Example:
-        >>> schedule = OneCycle(0.4, total_steps=100, start=0.1, rising=0.25)
+        >>> schedule = OneCycle(0.4, total_steps=100, start=0.1, pct_start=0.25)
         >>> [round(float(schedule(step)), 3) for step in (0, 25, 50, 100, 120)]
         [0.1, 0.4, 0.267, 0.0, 0.0]
         >>> [round(float(schedule.momentum_at(step)), 3) for step in (0, 25, 100)]
@@ -53,23 +53,27 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
 
     def __init__(
         self,
-        peak: float,
+        max_learning_rate: float,
         total_steps: int,
         *,
         start: float | None = None,
         end: float = 0.0,
-        rising: float = 0.3,
+        pct_start: float = 0.3,
         momentum: tuple[float, float] = (0.95, 0.85),
     ) -> None:
-        self.peak = check_number("OneCycle", "peak", peak, 0)
-        if self.peak == 0:
-            raise input_error("OneCycle", "peak", "a number above 0", peak)
+        self.max_learning_rate = check_number("OneCycle", "max_learning_rate", max_learning_rate, 0)
+        if self.max_learning_rate == 0:
+            raise input_error("OneCycle", "max_learning_rate", "a number above 0", max_learning_rate)
         self.total_steps = check_int("OneCycle", "total_steps", total_steps, 2)
-        self.start = self.peak / 10 if start is None else check_number("OneCycle", "start", start, 0, self.peak)
-        self.end = check_number("OneCycle", "end", end, 0, self.peak)
-        self.rising = check_number("OneCycle", "rising", rising, 0, 1)
-        if self.rising in (0, 1):
-            raise input_error("OneCycle", "rising", "a number above 0 and below 1", rising)
+        self.start = (
+            self.max_learning_rate / 10
+            if start is None
+            else check_number("OneCycle", "start", start, 0, self.max_learning_rate)
+        )
+        self.end = check_number("OneCycle", "end", end, 0, self.max_learning_rate)
+        self.pct_start = check_number("OneCycle", "pct_start", pct_start, 0, 1)
+        if self.pct_start in (0, 1):
+            raise input_error("OneCycle", "pct_start", "a number above 0 and below 1", pct_start)
         if not isinstance(momentum, tuple | list) or len(momentum) != 2:
             rule = "a pair (at the ends, at the peak)"
             raise input_error("OneCycle", "momentum", rule, momentum, error=TypeError)
@@ -79,7 +83,7 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
 
     def __call__(self, step: Any) -> Any:
         """Return the learning rate of a step, counted from 0, or of an array of steps."""
-        return self._line(step, self.start, self.peak, self.end)
+        return self._line(step, self.start, self.max_learning_rate, self.end)
 
     def momentum_at(self, step: Any) -> Any:
         """Return the momentum of a step, counted from 0, or of an array of steps."""
@@ -89,7 +93,7 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
     def _line(self, step: Any, first: float, middle: float, last: float) -> Any:
         """Return the value of the line through three points: at step 0, at the peak, and at the end."""
         step = ops.cast(step, "float32")
-        top = self.rising * self.total_steps
+        top = self.pct_start * self.total_steps
         up = ops.clip(step / top, 0.0, 1.0)
         down = ops.clip((step - top) / (self.total_steps - top), 0.0, 1.0)
         return first + (middle - first) * up + (last - middle) * down
@@ -97,11 +101,11 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
     def get_config(self) -> dict[str, Any]:
         """Return the arguments, as Keras saves them with a model."""
         return {
-            "peak": self.peak,
+            "max_learning_rate": self.max_learning_rate,
             "total_steps": self.total_steps,
             "start": self.start,
             "end": self.end,
-            "rising": self.rising,
+            "pct_start": self.pct_start,
             "momentum": list(self.momentum),
         }
 

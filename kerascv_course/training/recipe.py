@@ -102,7 +102,7 @@ def train_fast(
     if images.ndim != 4 or min(images.shape[1:3]) < 20 or images.shape[3] != 3:
         raise input_error(_FUNCTION, "data", "colour images (n, height, width, 3) of 20 pixels or more", images)
     if labels.ndim != 1 or labels.dtype.kind not in "iu" or labels.min() < 0:
-        raise input_error(_FUNCTION, "data", "labels (n,) that are whole numbers from 0", labels)
+        raise input_error(_FUNCTION, "data", "labels (n,) that are integers from 0", labels)
 
     runtime.seed_everything(seed)
     height, width = images.shape[1] - CUT, images.shape[2] - CUT
@@ -110,7 +110,7 @@ def train_fast(
     network = build_fastnet(size, input_shape=(height, width, 3), num_classes=classes)
     whiten(network, images[:IMAGES_FOR_STEM])
     batches = Crops(images, np.eye(classes, dtype="float32")[labels], batch_size, seed, (height, width))
-    cycle = OneCycle(learning_rate, epochs * len(batches), start=learning_rate / 5, rising=0.25)
+    cycle = OneCycle(learning_rate, epochs * len(batches), start=learning_rate / 5, pct_start=0.25)
     network.compile(
         keras.optimizers.Adam(cycle),
         keras.losses.CategoricalCrossentropy(label_smoothing=LABEL_SMOOTHING),
