@@ -187,7 +187,7 @@ def test_a_loss_that_is_nan_from_the_start_is_an_error_and_later_the_end():
         ({"batch_size": 0}, "`batch_size` of `find_learning_rate` must be an integer of at least 1. Re"),
         ({"data": (X[:0], Y[:0])}, "`data` of `find_learning_rate` must be as many images as labels, and at le"),
         ({"data": X}, "`data` of `find_learning_rate` must be a pair of arrays (images, labels) or an Im"),
-        ({"data": (X * np.nan, Y)}, "`data` of `find_learning_rate` must be images without NaN and infinite v"),
+        ({"data": (X * np.nan, Y)}, "`data` of `find_learning_rate` must be finite numbers, without NaN and"),
         ({"model": "lenet"}, "`model` of `find_learning_rate` must be a Keras model. Received: model='lenet'."),
         ({"model": keras.Sequential()}, "`model` of `find_learning_rate` must be compiled. Received: model=<Seq"),
     ],

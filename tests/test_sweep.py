@@ -163,7 +163,7 @@ def test_after_a_training_that_fails_the_model_has_its_weights_again_too(eager):
 
 @pytest.mark.parametrize("start", ["input", "head"])
 def test_by_default_every_number_of_blocks_with_weights_is_a_step(monkeypatch, start):
-    monkeypatch.setattr(run.Run, "_fit_on_images", lambda *_: ({name: [0.5] for name in HISTORY}, None))
+    monkeypatch.setattr(run.Run, "_fit_on_images", lambda *_, **options: ({name: [0.5] for name in HISTORY}, None))
     model = build_model()
     results = sweep(model, DATA, start=start)
     names = ["block1", "block2", "block3"] if start == "input" else ["block3", "block2", "block1"]
@@ -219,7 +219,7 @@ def test_results_show_themselves_as_a_table_and_a_frame():
 
 
 def test_notes_name_the_weights_the_start_and_the_batch_normalization(monkeypatch):
-    monkeypatch.setattr(run.Run, "_fit_on_images", lambda *_: ({name: [0.5] for name in HISTORY}, None))
+    monkeypatch.setattr(run.Run, "_fit_on_images", lambda *_, **options: ({name: [0.5] for name in HISTORY}, None))
     text = " ".join(sweep(build_model(), steps=[0], start="head").notes)
     for part in ("Weights of the backbone: the model that was given", "from the head on", "stayed frozen"):
         assert part in text
@@ -258,7 +258,11 @@ def unnamed():
         ({"validation_data": 3}, TypeError, "`validation_data` of `unfreeze_sweep` must be a pair"),
         ({"test_data": TRAIN[0]}, TypeError, "`test_data` of `unfreeze_sweep` must be a pair"),
         ({"augmentation": scale}, TypeError, "`augmentation` of `unfreeze_sweep` must be a Keras layer"),
-        ({"data": (TRAIN[0], TRAIN[1] + 1)}, ValueError, "`data` of `unfreeze_sweep` must be labels from 0 to 2"),
+        (
+            {"data": (TRAIN[0], TRAIN[1] + 1)},
+            ValueError,
+            "`labels` of `unfreeze_sweep` must be labels from 0 to 2",
+        ),
         ({"data": (scale(TRAIN[0]), TRAIN[1])}, ValueError, "`data` of `unfreeze_sweep` .* from 0 to 255"),
     ],
 )
