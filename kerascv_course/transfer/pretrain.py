@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerascv_course._fingerprints import fingerprint
+from kerascv_course._fingerprints import Unknowable, fingerprint, warn_unknowable
 from kerascv_course._validation import check_int, check_number, input_error
 from kerascv_course.datasets import ImageDataset
 from kerascv_course.datasets.cache import cached_arrays
@@ -107,8 +107,12 @@ def pretrain(
         shapes = {f"{number}": tuple(weight.shape) for number, weight in enumerate(copy.weights)}
         probe = _probe(preprocess_input, (*size, copy.input_shape[-1]))
         settings = [keras.__version__, keras.config.backend(), epochs, batch_size, learning_rate, seed, size]
-        name = f"pretrained-{fingerprint(copy, data.x_train, data.y_train, data.num_classes, probe, settings)}"
-        arrays = cached_arrays(name, shapes, train, "float32")
+        try:
+            key = fingerprint(copy, data.x_train, data.y_train, data.num_classes, probe, settings)
+        except Unknowable as what:
+            warn_unknowable(_FUNCTION, what, "The backbone is trained, and its weights are not kept.")
+            key = ""
+        arrays = cached_arrays(f"pretrained-{key}", shapes, train, "float32") if key else train()
     finally:
         random.setstate(state)
     backbone.set_weights([arrays[number] for number in shapes])

@@ -1,0 +1,160 @@
+"""The callbacks of a run: order and seeds, the watch over its loss, and what is kept after each epoch."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerascv_course._fingerprints import array_digest
+from kerascv_course._store import RunFolder
+from kerascv_course._validation import input_error
+from kerascv_course.training.batches import Batches
+
+BATCHES_BETWEEN_LOSS_CHECKS = 32  # reading the loss waits for the accelerator: rarely enough not to be felt
+
+
+class Watch(keras.callbacks.Callback):
+    """Sets the order of the data and the seeds of the layers; raises where the loss is no number any more."""
+
+    def __init__(self, function: str, batches: Batches, seed: int, monitor: str | None) -> None:
+        super().__init__()
+        self.function, self.batches, self.seed, self.monitor = function, batches, seed, monitor
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Set the order of the images and the seeds of the layers."""
+        self.epoch, self.next_check = epoch, 0
+        self.batches.start_epoch(epoch)
+        states = [v for v in self.model.variables if v.path.endswith("seed_generator_state")]
+        numbers = np.random.SeedSequence([self.seed, epoch]).generate_state(len(states)) >> 1
+        for state, number in zip(states, numbers, strict=True):
+            state.assign(np.array([number, 0]))
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Look at the loss of some batches."""
+        if batch >= self.next_check:  # not every batch ends a call where several steps are done in one
+            self.next_check = batch + BATCHES_BETWEEN_LOSS_CHECKS
+            self.check((logs or {}).get("loss"), f"at batch {batch + 1} of epoch {self.epoch + 1}")
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Look at the loss of the epoch, and for the figure that early stopping watches."""
+        self.check((logs or {}).get("loss"), f"in epoch {epoch + 1}")
+        if self.monitor not in {None, *(logs or {})}:  # Keras would only warn, and never stop
+            rule = f"one of the figures of the epoch ({', '.join(sorted(logs or {}))})"
+            raise input_error(self.function, "monitor", rule, self.monitor)
+
+    def check(self, loss: Any, when: str) -> None:
+        """Raise where the loss is NaN or infinite."""
+        if loss is not None and not np.isfinite(float(loss)):
+            rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+            raise FloatingPointError(
+                f"`{self.function}`: the loss became {float(loss)} {when}, with a learning rate of {rate:g}. "
+                "Training has been stopped. Usual causes: too high a learning rate (try a tenth of it), images "
+                "that are not scaled, labels outside 0..num_classes - 1, or a loss that does not fit the last "
+                "layer."
+            )
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Keeps the state of a run in its folder: after each epoch what the next one starts from, and what was given.
+
+    The weights that the caller got at the end, after early stopping or averaging, are the file "given"; those to
+    go on from are "state"; "best 0" and so on are those that early stopping would go back to.
+    """
+
+    def __init__(
+        self,
+        store: RunFolder,
+        settings: dict[str, Any],
+        model: keras.Model,
+        run: list[keras.callbacks.Callback],
+    ) -> None:
+        super().__init__()
+        self.store, self.settings, self.network = store, settings, model
+        self.stoppers = [callback for callback in run if isinstance(callback, keras.callbacks.EarlyStopping)]
+        self.states: list[dict[str, Any]] = []  # of early stopping, from an earlier call
+        self.values: dict[str, Any] = {}
+
+    def restore(self, epochs: int) -> int:
+        """Load the run in the folder into the model; return the number of its complete epochs, 0 without a run."""
+        found = self.store.read()
+        if not found or not found["epochs_done"]:
+            same = bool(found) and not self._differing(found)
+            if same:  # killed in its first epoch: it starts from the same weights
+                self.store.load("state", self.network)
+            return 0
+        if differing := self._differing(found):
+            raise self.store.other(differing)
+        if found["epochs_done"] > epochs:
+            rule = f"at least the {found['epochs_done']} that `folder` holds"
+            raise input_error(self.store.function, "epochs", rule, epochs)
+        self.values = found
+        if len(found["early stopping"]) == len(self.stoppers):
+            for number, state in enumerate(found["early stopping"]):
+                best = None
+                if f"best {number}" in self.store.files:
+                    self.store.load(f"best {number}", self.network)
+                    best = self.network.get_weights()
+                self.states.append({**state, "best_weights": best})
+        self.store.load("state", self.network)
+        return int(found["epochs_done"])
+
+    def _differing(self, found: dict[str, Any]) -> list[str]:
+        """Return what differs between the run in the folder and this one, by name."""
+        differing = [name for name, value in self.settings.items() if found["settings"].get(name) != value]
+        for name, values in _steady(self.network).items():
+            pairs = zip(found["steady"].get(name, ()), values, strict=False)
+            if any(before is not None and before != now for before, now in pairs):
+                differing.append(name)
+        return differing
+
+    def start(self) -> None:
+        """Save the untrained model."""
+        values = {"settings": self.settings, "steady": _steady(self.network), "epochs_done": 0, "stopped": False}
+        self.values = values | {"history": {}, "early stopping": []}
+        self.store.keep(self.values, {"state": self.store.put(self.network)})
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        """Give early stopping its state of the earlier call."""
+        for stopper, state in zip(self.stoppers, self.states, strict=False):
+            for name, value in state.items():
+                setattr(stopper, name, value)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Save everything that the next epoch starts from."""
+        for name, value in (logs or {}).items():
+            self.values["history"].setdefault(name, []).append(np.asarray(value).tolist())
+        was, now = self.values["steady"], _steady(self.network)
+        # What changes while training, such as the statistics of batch normalization, is no mark of a run.
+        steady = {name: [a if a == b else None for a, b in zip(was[name], now[name], strict=True)] for name in now}
+        early = [{"best": _number(s.best), "wait": s.wait, "best_epoch": s.best_epoch} for s in self.stoppers]
+        stopped = any(stopper.stopped_epoch > 0 for stopper in self.stoppers)
+        files = {name: file for name, file in self.store.files.items() if name.startswith("best ")}
+        files["state"] = self.store.put(self.network)
+        for number, stopper in enumerate(self.stoppers):
+            if stopper.best_weights is not None and stopper.best_epoch == epoch:
+                files[f"best {number}"] = files["state"]
+        self.values |= {"epochs_done": epoch + 1, "stopped": stopped, "steady": steady, "early stopping": early}
+        self.store.keep(self.values, files)
+
+    def finish(self, epochs: int) -> None:
+        """Save the weights that the caller gets, once the run is complete; after any other stop it goes on."""
+        if self.values["stopped"] or self.values["epochs_done"] >= epochs:
+            given, state = self.store.put(self.network), self.store.files["state"]
+            same = given["sha256"] == state["sha256"]
+            self.store.keep(self.values, {**self.store.files, "given": state if same else given})
+
+    def give(self) -> None:
+        """Load the weights that the caller got when the run was completed."""
+        kinds = [*(f"best {number}" for number in range(len(self.stoppers))), "state"]
+        self.store.load(next(kind for kind in ["given", *kinds] if kind in self.store.files), self.network)
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
+def _steady(model: keras.Model) -> dict[str, list[Any]]:
+    """Return what makes another run where it differs, unless it is seen to change while training."""
+    rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
+    fixed = [array_digest(keras.ops.convert_to_numpy(variable)) for variable in model.non_trainable_variables]
+    return {"learning rate": [rate], "weights that are not trained": [digest[:16] for digest in fixed]}
