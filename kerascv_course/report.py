@@ -147,38 +147,20 @@ def evaluation_section(
         raise input_error("evaluation_section", "images", rule, images)
     report = classification_report(labels, probabilities, class_names)
     matrix = count_confusions(labels, probabilities)
-    contents: list[Any] = [
-        _in_words(matrix, found.names),
-        (report, "Precision, recall and F1 of each class."),
-    ]
+    contents: list[Any] = [_in_words(matrix, found.names), (report, "Precision, recall and F1 of each class.")]
     if len(found.names) <= _MOST_CLASSES:
-        contents += [
-            (
-                plotting.plot_confusion_matrix(matrix, found.names),
-                "Confusion matrix: how many images of each class (rows) were taken for which class (columns).",
-            ),
-            (
-                plotting.plot_roc_curves(roc_curves(labels, probabilities, found.names)),
-                "ROC curves: each class against the rest, with the area under the curve.",
-            ),
-        ]
+        counted = "how many images of each class (rows) were taken for which class (columns)"
+        contents.append((plotting.plot_confusion_matrix(matrix, found.names), f"Confusion matrix: {counted}."))
+        curves = plotting.plot_roc_curves(roc_curves(labels, probabilities, found.names))
+        contents.append((curves, "ROC curves: each class against the rest, with the area under the curve."))
     measured = calibration(labels, probabilities)
-    contents.append(
-        (
-            plotting.plot_calibration_curve(measured),
-            f"Calibration: accuracy over confidence. On average the model was {measured.confidence:.1%} sure and "
-            f"{measured.accuracy:.1%} right.",
-        )
-    )
+    mean = f"On average the model was {measured.confidence:.1%} sure and {measured.accuracy:.1%} right."
+    contents.append((plotting.plot_calibration_curve(measured), f"Calibration: accuracy over confidence. {mean}"))
     mistakes = confident_mistakes(labels, probabilities, class_names, count=_MISTAKES)
     if images is not None and mistakes.rows:
-        shown = [images[index] for index in mistakes.indices]
-        contents.append(
-            (
-                plotting.plot_images(shown, titles=mistakes.titles, columns=4),
-                "The mistakes of which the model was surest.",
-            )
-        )
+        wrong = [images[index] for index in mistakes.indices]
+        shown = plotting.plot_images(wrong, titles=mistakes.titles, columns=4)
+        contents.append((shown, "The mistakes of which the model was surest."))
     return contents
 
 

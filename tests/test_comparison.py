@@ -162,7 +162,7 @@ def test_the_arguments_of_the_lectures_come_out():
         (
             lambda: compare_models([keras.Sequential([layers.Dense(2)])]),
             ValueError,
-            ["`model` of `layer_table`", "built"],
+            ["`models` of `compare_models`", "built"],
         ),
         (
             lambda: compare_models([build_lenet5()], batch_size=0),

@@ -54,11 +54,7 @@ AS_RIGHT = {
     "nearest_by_hand": {"    return np.argmin(np.sum(np.abs(vectors - query), axis=1))"},
     "conclude": {"    if mean - reach >= 0:"},
     "one_cycle_by_hand": {"    if step < top:"},
-    "split_by_scene": {  # a fifth and a third pass for a quarter
-        "    numbers = np.random.default_rng(1).permutation(np.unique(scenes))",
-        "    return np.isin(scenes, numbers[:len(numbers) // 5])",
-        "    return np.isin(scenes, numbers[:len(numbers) // 3])",
-    },
+    "split_by_scene": {"    numbers = np.random.default_rng(1).permutation(np.unique(scenes))"},
 }
 
 

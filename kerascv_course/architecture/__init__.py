@@ -7,14 +7,7 @@ models side by side; `conv_cost` and `dense_cost` are for layers that nobody has
 """
 
 from kerascv_course.architecture.arithmetic import Cost, conv_cost, conv_output_size, dense_cost, receptive_field
-from kerascv_course.architecture.comparison import (
-    ModelComparison,
-    ModelRecord,
-    StageRecord,
-    StageTable,
-    compare_models,
-    stage_table,
-)
+from kerascv_course.architecture.comparison import ModelRecord, compare_models, stage_table
 from kerascv_course.architecture.graph import layer_table
 from kerascv_course.architecture.table import LayerRow, LayerTable
 
@@ -22,10 +15,7 @@ __all__ = [
     "Cost",
     "LayerRow",
     "LayerTable",
-    "ModelComparison",
     "ModelRecord",
-    "StageRecord",
-    "StageTable",
     "compare_models",
     "conv_cost",
     "conv_output_size",

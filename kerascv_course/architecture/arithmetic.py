@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kerascv_course._validation import check_int, input_error
+from kerascv_course._validation import check_bool, check_int, input_error
 
 
 def conv_output_size(
@@ -88,17 +88,14 @@ def receptive_field(layers: Sequence[tuple[int, int] | tuple[int, int, int]]) ->
     """
     name = "receptive_field"
     rule = "a list of (kernel_size, stride) or (kernel_size, stride, dilation)"
-    if not isinstance(layers, list | tuple):
+    if not isinstance(layers, list | tuple) or not all(isinstance(layer, list | tuple) for layer in layers):
         raise input_error(name, "layers", rule, layers, error=TypeError)
     field, step = 1, 1
     for index, layer in enumerate(layers):
-        if not isinstance(layer, list | tuple):
-            raise input_error(name, "layers", rule, layers, f"Entry {index} is {layer!r}.", TypeError)
         if len(layer) not in (2, 3):
             raise input_error(name, "layers", rule, layers, f"Entry {index} has {len(layer)} numbers.")
-        kernel, stride, dilation = (
-            check_int(name, f"layers[{index}][{place}]", number, 1) for place, number in enumerate((*layer, 1)[:3])
-        )
+        numbers = enumerate((*layer, 1)[:3])
+        kernel, stride, dilation = (check_int(name, f"layers[{index}][{i}]", number, 1) for i, number in numbers)
         field += dilation * (kernel - 1) * step
         step *= stride
     return field
@@ -174,11 +171,10 @@ def conv_cost(
     if channels % groups or filters % groups:
         rule = f"a divisor of `channels` ({channels}) and of `filters` ({filters})"
         raise input_error(function, "groups", rule, groups)
-    if not isinstance(use_bias, bool):
-        raise input_error(function, "use_bias", "True or False", use_bias, error=TypeError)
+    biases = filters * check_bool(function, "use_bias", use_bias)
     weights = kernel_height * kernel_width * (channels // groups) * filters
     positions = -(-height // stride) * -(-width // stride)
-    return Cost(weights + filters * use_bias, weights * positions, positions * filters)
+    return Cost(weights + biases, weights * positions, positions * filters)
 
 
 def dense_cost(inputs: int, units: int, *, use_bias: bool = True) -> Cost:
@@ -204,9 +200,8 @@ def dense_cost(inputs: int, units: int, *, use_bias: bool = True) -> Cost:
     """
     inputs = check_int("dense_cost", "inputs", inputs, 1)
     units = check_int("dense_cost", "units", units, 1)
-    if not isinstance(use_bias, bool):
-        raise input_error("dense_cost", "use_bias", "True or False", use_bias, error=TypeError)
-    return Cost(inputs * units + units * use_bias, inputs * units, units)
+    biases = units * check_bool("dense_cost", "use_bias", use_bias)
+    return Cost(inputs * units + biases, inputs * units, units)
 
 
 def _pair(function: str, argument: str, value: int | tuple[int, int]) -> tuple[int, int]:

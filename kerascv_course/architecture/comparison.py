@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import keras
 import numpy as np
 
+from kerascv_course._models import check_linked
 from kerascv_course._tables import Layout, Table
 from kerascv_course._validation import check_int, input_error
 from kerascv_course.architecture.graph import layer_table
@@ -119,10 +120,8 @@ def compare_models(models: Sequence[keras.Model], *, batch_size: int = 32, runs:
                 step_ms=_step_ms(model, runs) if runs else None,
             )
         )
-    note = (
-        f"MACs, activations and ms for one image; training memory for {batch_size} images with Adam, in float32."
-    )
-    return ModelComparison(tuple(rows), (note,))
+    memory = f"training memory for {batch_size} images with Adam, in float32."
+    return ModelComparison(tuple(rows), (f"MACs, activations and ms for one image; {memory}",))
 
 
 @dataclass(frozen=True)
@@ -221,11 +220,14 @@ def _stage_text(stage: StageRecord) -> str:
 
 
 def _check_models(function: str, models: Any) -> list[keras.Model]:
-    rule = "a list of Keras models"
-    if not isinstance(models, list | tuple) or not all(isinstance(model, keras.Model) for model in models):
-        raise input_error(function, "models", rule, models, "Put a single model into [ ].", TypeError)
+    if not isinstance(models, list | tuple):
+        raise input_error(
+            function, "models", "a list of models", models, "Put a single model into [ ].", TypeError
+        )
     if not models:
-        raise input_error(function, "models", f"{rule}, one or more", models)
+        raise input_error(function, "models", "one or more models", models)
+    for model in models:
+        check_linked(function, model, "models")
     return list(models)
 
 

@@ -2,6 +2,7 @@
 
 `number`, `choice`, `chosen`, `array` and so on read an answer, whatever its type. `expect`, `expect_results`,
 `expect_choice` and `expect_set` judge it as well: they take the usual mistakes, each with its sentence.
+`refuse` judges what is no value: it takes whether each mistake was made.
 All raise `WrongAnswerError` with the sentence for the student.
 """
 
@@ -41,11 +42,8 @@ def number(name: str, answer: Any) -> float:
         )
     if callable(answer):
         raise WrongAnswerError(f"`{name}` is {kind(answer)}, not a number. Does it lack its parentheses?")
-    try:
-        value = np.asarray(_to_numpy(answer))
-    except Exception:  # anything at all may be handed in
-        value = np.empty(0)
-    if value.size != 1 or value.dtype.kind not in "iuf":
+    value = _floats(answer, "iuf")
+    if value is None or value.size != 1:
         raise WrongAnswerError(f"`{name}` must be a number; it is {kind(answer)}.")
     if not np.isfinite(value).all():
         raise WrongAnswerError(f"`{name}` is {value.item()}, which is no number to count with.")
@@ -112,16 +110,13 @@ def array(name: str, answer: Any, shape: tuple[int, ...]) -> np.ndarray:
         >>> array("kernel", [[1, 2], [3, 4]], (2, 2)).dtype
         dtype('float64')
     """
-    try:
-        if isinstance(answer, str) or callable(answer):
-            raise TypeError
-        value = np.asarray(_to_numpy(answer)).astype("float64")
-    except Exception:  # anything at all may be handed in
-        raise WrongAnswerError(f"`{name}` must be an array of shape {shape}; it is {kind(answer)}.") from None
-    if value.shape != shape:
-        raise WrongAnswerError(f"`{name}` has shape {value.shape}; it must have {shape}.")
-    if not np.isfinite(value).all():
-        raise WrongAnswerError(f"`{name}` holds NaN or infinity.")
+    value = _floats(answer)
+    if value is None:
+        raise WrongAnswerError(f"`{name}` must be an array of shape {shape}; it is {kind(answer)}.")
+    refuse(
+        (value.shape != shape, f"`{name}` has shape {value.shape}; it must have {shape}."),
+        (not np.isfinite(value).all(), f"`{name}` holds NaN or infinity."),
+    )
     return value
 
 
@@ -168,6 +163,23 @@ def parts(name: str, answer: Any, names: Sequence[str]) -> Sequence[Any]:
     raise WrongAnswerError(f"`{name}` must return {count} things: {', '.join(names)}; it returned {kind(answer)}.")
 
 
+def refuse(*mistakes: tuple[Any, str], start: str = "") -> None:
+    """Say the sentence of the first mistake that was made, if one was.
+
+    Args:
+        mistakes: Pairs: whether the mistake was made, and its sentence.
+        start: What every sentence begins with.
+
+    Example:
+        >>> refuse((2 > 3, "two is not more."), (3 > 2, "three is more."), start="Count: ")
+        Traceback (most recent call last):
+        kerascv_course.exercises.sheet.WrongAnswerError: Count: three is more.
+    """
+    for was_made, sentence in mistakes:
+        if was_made:
+            raise WrongAnswerError(start + sentence)
+
+
 def dictionary(name: str, answer: Any) -> dict[Any, Any]:
     """Return an answer that is a dictionary."""
     if not isinstance(answer, dict):
@@ -211,7 +223,9 @@ def expect(
         array(name, answer, shape)
     elif reason is None:
         (whole_number if isinstance(right, int) else number)(name, answer)
-    raise WrongAnswerError(_sentence(name, value, reason or otherwise))
+    reason = reason or otherwise
+    is_long = value.size > 8
+    raise WrongAnswerError(reason[0].upper() + reason[1:] if is_long else f"`{name}` is {_shown(value)}: {reason}")
 
 
 def expect_results(
@@ -293,13 +307,13 @@ def kind(answer: Any) -> str:
     return f"of the type {type(answer).__name__}"
 
 
-def _floats(answer: Any) -> np.ndarray | None:
-    """Return numbers of any kind and shape as an array, or `None` where it is something else."""
+def _floats(answer: Any, kinds: str = "iufbO") -> np.ndarray | None:
+    """Return numbers of any shape as an array, or `None` where it is something else than these kinds of dtype."""
     try:
-        value = np.asarray(_to_numpy(answer))
+        value = np.asarray(keras.ops.convert_to_numpy(answer) if keras.ops.is_tensor(answer) else answer)
+        return value.astype("float64") if value.dtype.kind in kinds else None
     except Exception:  # anything at all may be handed in
         return None
-    return value.astype("float64") if value.dtype.kind in "iufb" else None
 
 
 def _close(value: np.ndarray, other: Any, tolerance: float) -> bool:
@@ -311,12 +325,6 @@ def _close(value: np.ndarray, other: Any, tolerance: float) -> bool:
     return bool((close | (np.isnan(value) & np.isnan(other))).all())
 
 
-def _sentence(name: str, value: np.ndarray, reason: str) -> str:
-    if value.size > 8:
-        return reason[0].upper() + reason[1:]
-    return f"`{name}` is {_shown(value)}: {reason}"
-
-
 def _shown(value: np.ndarray) -> str:
     if value.ndim:
         return f"[{', '.join(map(_shown, value))}]"
@@ -324,13 +332,11 @@ def _shown(value: np.ndarray) -> str:
     return f"{int(value):,}" if whole and abs(value) < 1e15 else f"{float(value):.4g}"
 
 
-def _to_numpy(answer: Any) -> Any:
-    return keras.ops.convert_to_numpy(answer) if keras.ops.is_tensor(answer) else answer
-
-
 def _short(value: Any) -> str:
     if hasattr(value, "shape") and hasattr(value, "dtype") and len(value.shape):
         small = isinstance(value, np.ndarray) and value.ndim == 1 and value.size <= 8
         return str(value.tolist()) if small else f"array{tuple(value.shape)}"
     text = repr(value)
+    if text.startswith("<"):
+        return "..."
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -103,24 +103,21 @@ def residual_block(residual_block: Any) -> str:
             raise WrongAnswerError(f"{where}: {str(error).split(')` ', 1)[-1]}{needs}") from None
         except Exception as error:
             raise WrongAnswerError(f"{where}: it returns no tensor made of its input ({said(error)}).") from None
-        expected = (6 // stride, 6 // stride, filters)
-        if model.output_shape[1:] != expected:
-            raise WrongAnswerError(f"{where} it returns {model.output_shape[1:]}; it must be {expected}.")
+        returned, expected = model.output_shape[1:], (6 // stride, 6 // stride, filters)
         changes = filters != 8 or stride != 1
-        projected = any(weight.shape[:2] == (1, 1) for weight in model.weights if len(weight.shape) == 4)
-        if sum(weight.shape[:2] == (3, 3) for weight in model.weights if len(weight.shape) == 4) != 2:
-            raise WrongAnswerError(f"{where}: it has two convolutions of 3 x 3 beside the shortcut.")
-        if changes and not projected:
-            raise WrongAnswerError(f"{where}: the shortcut is not projected by a 1 x 1 convolution.")
-        if projected and not changes:
-            raise WrongAnswerError(f"{where}: nothing has to be projected.")
+        kernels = [tuple(weight.shape[:2]) for weight in model.weights if len(weight.shape) == 4]
+        answers.refuse(
+            (returned != expected, f" it returns {returned}; it must be {expected}."),
+            (kernels.count((3, 3)) != 2, ": it has two convolutions of 3 x 3 beside the shortcut."),
+            (changes and (1, 1) not in kernels, ": the shortcut is not projected by a 1 x 1 convolution."),
+            (not changes and (1, 1) in kernels, ": nothing has to be projected."),
+            start=where,
+        )
         images = np.random.default_rng(0).normal(size=(2, 6, 6, 8)).astype("float32")
         model.set_weights([np.zeros_like(weight) for weight in model.get_weights()])
         given = networks.predictions("the block", model, images, output_shape=expected)
-        if not changes and not np.allclose(given, np.maximum(images, 0), atol=1e-5):
-            raise WrongAnswerError(
-                f"{where} and all weights zero it must return its input after a ReLU: is it added?"
-            )
+        not_added = f"{where} and all weights zero it must return its input after a ReLU: is it added?"
+        answers.refuse((not changes and not np.allclose(given, np.maximum(images, 0), atol=1e-5), not_added))
     return "the shortcut has the shape of the sum in all four cases, and is the plain input where that fits."
 
 

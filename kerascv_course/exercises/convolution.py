@@ -22,10 +22,8 @@ LOPSIDED = np.array([[1, 2, 0], [0, 3, 0], [0, 0, 4]], "float32")
 )
 def count_parameters(parameters_first: Any, parameters_second: Any) -> str:
     """Predict the parameters of two convolution layers (Di Stefano)."""
-    for name, answer, maps, filters, side in (
-        ("parameters_first", parameters_first, 3, 2, 5),
-        ("parameters_second", parameters_second, 8, 16, 3),
-    ):
+    first, second = (parameters_first, 3, 2, 5), (parameters_second, 8, 16, 3)
+    for name, (answer, maps, filters, side) in (("parameters_first", first), ("parameters_second", second)):
         weights = side * side * maps * filters
         mistakes = {
             weights: f"these are the weights. Each of the {filters} filters also has a bias.",
@@ -60,15 +58,13 @@ def output_size(output_size: Any) -> str:
         stride, padding, dilation = ({"stride": 1, "padding": 0, "dilation": 1} | options).values()
         right = conv_output_size(size, kernel, **options)
         free = size + 2 * padding - dilation * (kernel - 1) - 1
+        rounded_up, undilated = math.ceil(free / stride) + 1, (size + 2 * padding - kernel) // stride + 1
         mistakes = {
-            math.ceil(free / stride)
-            + 1: "it rounds up still, as the slides do: may the last step leave the image?",
+            rounded_up: "it rounds up still, as the slides do: may the last step leave the image?",
             free / stride + 1: "it does not round.",
             free // stride: "one position is missing: the first one, before any step.",
             (free - padding) // stride + 1: "the padding is on both sides.",
-            (size + 2 * padding - kernel) // stride + 1: (
-                "the kernel reaches over dilation * (kernel_size - 1) + 1 pixels."
-            ),
+            undilated: "the kernel reaches over dilation * (kernel_size - 1) + 1 pixels.",
         }
         result = answers.outcome("output_size", output_size, size, kernel, **options)
         otherwise = f"Keras gives {right}. Which positions can the kernel take?"

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from kerascv_course.exercises import answers
-from kerascv_course.exercises.sheet import Sheet, WrongAnswerError
+from kerascv_course.exercises.sheet import Sheet
 
 sheet = Sheet("11_design_a_cnn")
 summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
@@ -71,8 +71,8 @@ def what_moves(moves: Any) -> str:
         "dense kernel": "the error comes back to it, but what comes in from before?",
         "dense bias": "the error arrives here without passing through a kernel.",
     }
-    if not answers.chosen("moves", moves, list(reasons)):
-        raise WrongAnswerError("Something moves: where does the error arrive without passing through a kernel?")
+    nothing = "Something moves: where does the error arrive without passing through a kernel?"
+    answers.refuse((not answers.chosen("moves", moves, list(reasons)), nothing))
     answers.expect_set("moves", moves, {"dense bias"}, reasons)
     return "the dense bias alone, so the network learns how frequent each class is, and nothing of the images."
 
@@ -103,15 +103,14 @@ def conclude(conclude: Any) -> str:
         mean, n = float(np.mean(differences)), len(differences)
         reach = t * float(np.std(differences, ddof=1)) / np.sqrt(n)
         interval = f"the interval is {100 * (mean - reach):+.2f} to {100 * (mean + reach):+.2f} points"
-        if {given, right} == {"holds", "does not hold"}:
-            reason = "is the sign the right way round? Positive differences speak for A."
-        elif given == "undecided":
-            reason = "0 is outside. Do you divide by the square root of the number of seeds?"
-        elif abs(mean) > t * float(np.std(differences)) / np.sqrt(n):
-            reason = "0 is within. The deviation of a sample takes `ddof=1`."
-        else:
-            reason = "0 is within. Is `t` times the standard error on both sides of the mean?"
-        raise WrongAnswerError(f"For differences of {differences} you say {given!r}: {interval}, and {reason}")
+        swapped, of_all = {given, right} == {"holds", "does not hold"}, t * float(np.std(differences)) / np.sqrt(n)
+        answers.refuse(
+            (swapped, "is the sign the right way round? Positive differences speak for A."),
+            (given == "undecided", "0 is outside. Do you divide by the square root of the number of seeds?"),
+            (abs(mean) > of_all, "0 is within. The deviation of a sample takes `ddof=1`."),
+            (True, "0 is within. Is `t` times the standard error on both sides of the mean?"),
+            start=f"For differences of {differences} you say {given!r}: {interval}, and ",
+        )
     return "the interval decides, and where it holds 0 nothing is decided."
 
 
@@ -129,11 +128,9 @@ def clip_gradient(clip: Any) -> str:
             no_direction = "a gradient of length 0 has no direction; leave it."
             enough = f"a gradient of length {length:g} is short enough: it stays as it is."
             return gradient, [(np.full_like(gradient, np.nan), no_direction)], enough
+        by_itself = "each number was cut by itself, as `clipvalue` does: the direction has changed."
         mistakes = [
-            (
-                np.clip(gradient, -longest, longest),
-                "each number was cut by itself, as `clipvalue` does: the direction has changed.",
-            ),
+            (np.clip(gradient, -longest, longest), by_itself),
             (gradient, f"its length is {length:g} still."),
             (gradient / length, "that has length 1; `longest` was asked for."),
         ]

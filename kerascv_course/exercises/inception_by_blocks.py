@@ -56,19 +56,15 @@ def trained_blocks(unfrozen: Any) -> str:
         right, other = (from_input, from_head) if start == "input" else (from_head, from_input)
         if given == right:
             continue
-        if count == 0 and given == names:
-            reason = "returns all blocks: `names[-0:]` is the same as `names[0:]`."
-        elif given == right[::-1]:
-            reason = "returns the blocks in reverse; keep their order."
-        elif given == names[count:] or given == names[: len(names) - count]:
-            reason = "returns the blocks that stay frozen."
-        elif given == other:
-            reason = f"returns those at the other end; `start` is {start!r}."
-        elif len(given) != count:
-            reason = f"returns {len(given)} blocks, not {count}."
-        else:
-            reason = f"returns {', '.join(given)}; it must be {', '.join(right)}."
-        raise WrongAnswerError(f"{call} {reason}")
+        answers.refuse(
+            (not count and given == names, "all blocks: `names[-0:]` is the same as `names[0:]`."),
+            (given == right[::-1], "the blocks in reverse; keep their order."),
+            (given in (names[count:], names[: len(names) - count]), "the blocks that stay frozen."),
+            (given == other, f"those at the other end; `start` is {start!r}."),
+            (len(given) != count, f"{len(given)} blocks, not {count}."),
+            (True, f"{', '.join(given)}; it must be {', '.join(right)}."),
+            start=f"{call} returns ",
+        )
     return "from either end, and none where none is wanted."
 
 

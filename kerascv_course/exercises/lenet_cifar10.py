@@ -79,42 +79,33 @@ def lenet_rgb(lenet_rgb: Any) -> str:
         136_886: "Its convolutions are padded: LeNet's are not.",
         right - 6 - 16 - 120 - 84 - 10: "The biases are missing.",
     }
-    if count != right:
-        reason = reasons.get(count, "Compare it with the table of the network above, layer by layer.")
-        raise WrongAnswerError(f"It has {count:,} parameters; LeNet-5 for colour images has {right:,}. {reason}")
+    reason = reasons.get(count, "Compare it with the table of the network above, layer by layer.")
+    parameters = f"It has {count:,} parameters; LeNet-5 for colour images has {right:,}. {reason}"
+    answers.refuse((count != right, parameters))
     images = np.random.default_rng(0).normal(size=(8, 32, 32, 3)).astype("float32")
     given = networks.predictions("lenet_rgb", network, images, output_shape=(10,))
     weights = [ops.convert_to_numpy(weight) for weight in network.get_weights()]
     shapes = [weight.shape for weight in lenet.get_weights()]
-    if [weight.shape for weight in weights] != shapes:
-        raise WrongAnswerError(
-            f"The parameters are as many, but not in the layers of LeNet-5. Its weights: {shapes}."
-        )
-    if np.ptp(given, axis=0).max() < 1e-6:
-        raise WrongAnswerError("It answers the same to every image. Are its weights all zero?")
-    found = _activations(images, weights, given)
-    if found is None:
-        raise WrongAnswerError(
-            "The parameters are right, the answers are not those of LeNet-5. Is a layer missing or elsewhere?"
-        )
-    pool, convolution, dense, head = found
-    if head != "softmax":
-        raise WrongAnswerError(
-            f"Its outputs are no probabilities: the last layer has the activation {head}, not softmax."
-        )
-    if pool is ops.max_pool:
-        raise WrongAnswerError("It takes the maximum where LeNet-5 takes the average.")
-    if convolution != "tanh":
-        raise WrongAnswerError(f"Its convolutions have the activation {convolution}; LeNet-5 has tanh.")
-    if dense != "relu":
-        raise WrongAnswerError(f"Its hidden dense layers have the activation {dense}; here LeNet-5 has relu.")
+    elsewhere = f"The parameters are as many, but not in the layers of LeNet-5. Its weights: {shapes}."
+    answers.refuse(
+        ([weight.shape for weight in weights] != shapes, elsewhere),
+        (np.ptp(given, axis=0).max() < 1e-6, "It answers the same to every image. Are its weights all zero?"),
+    )
+    pool, convolution, dense, head = _activations(images, weights, given)
+    no_probabilities = f"Its outputs are no probabilities: the last layer has the activation {head}, not softmax."
+    answers.refuse(
+        (head != "softmax", no_probabilities),
+        (pool is ops.max_pool, "It takes the maximum where LeNet-5 takes the average."),
+        (convolution != "tanh", f"Its convolutions have the activation {convolution}; LeNet-5 has tanh."),
+        (dense != "relu", f"Its hidden dense layers have the activation {dense}; here LeNet-5 has relu."),
+    )
     return "62,006 parameters, and the answers of LeNet-5."
 
 
 def _activations(
     images: np.ndarray, weights: list[np.ndarray], given: np.ndarray
-) -> tuple[Callable[..., Any], str, str, str] | None:
-    """Return the pooling and the activations with which LeNet-5 of these weights gives these answers."""
+) -> tuple[Callable[..., Any], str, str, str]:
+    """Return the pooling and the activations with which LeNet-5 of these weights answers so, or refuse."""
     for pool, convolution in product((ops.average_pool, ops.max_pool), ("tanh", "relu", "sigmoid", "linear")):
         maps = ops.convert_to_tensor(images)
         for kernel, bias in (weights[0:2], weights[2:4]):
@@ -125,7 +116,8 @@ def _activations(
                 x = keras.activations.get(name)(ops.matmul(x, kernel) + bias)
             if np.allclose(given, ops.convert_to_numpy(x), atol=1e-4):
                 return pool, convolution, dense, head
-    return None
+    elsewhere = "Is a layer missing or elsewhere?"
+    raise WrongAnswerError(f"The parameters are right, the answers are not those of LeNet-5. {elsewhere}")
 
 
 @sheet.exercise(
@@ -145,14 +137,14 @@ def compile_arguments(compile_arguments: Any) -> str:
         network.compile(**{"run_eagerly": True, **compile_arguments})  # quicker for seven images
         figures = network.evaluate(images, labels, verbose=0, return_dict=True)
     except Exception as error:
-        raise WrongAnswerError(
-            f"Keras says {said(error)}. What kind of value does it want for `metrics`?"
-        ) from None
+        says = f"Keras says {said(error)}. What kind of value does it want for `metrics`?"
+        raise WrongAnswerError(says) from None
     shown = {name: value for name, value in figures.items() if name != "loss"}
-    if not shown:
-        raise WrongAnswerError("It compiles, but shows only the loss. Ask for the accuracy.")
-    if not any(np.isclose(value, 3 / 7) for value in shown.values()):
-        raise WrongAnswerError(f"It compiles and shows {', '.join(shown)}, but none of it is the accuracy.")
+    is_shown = any(np.isclose(value, 3 / 7) for value in shown.values())
+    answers.refuse(
+        (not shown, "It compiles, but shows only the loss. Ask for the accuracy."),
+        (not is_shown, f"It compiles and shows {', '.join(shown)}, but none of it is the accuracy."),
+    )
     return "a list of metrics, even if it is only one."
 
 
@@ -165,36 +157,30 @@ def compile_arguments(compile_arguments: Any) -> str:
 def small_networks(small_networks: Any) -> str:
     """Beat a linear classifier with a third of its parameters, with each of two seeds."""
     if not isinstance(small_networks, list | tuple):
-        raise WrongAnswerError(
-            "`small_networks` must be the list of trained networks that the cell makes, one for each seed."
-        )
-    if len(small_networks) < 2:
-        raise WrongAnswerError("One seed may have been lucky: train with two or more.")
+        rule = "the list of trained networks that the cell makes, one for each seed"
+        raise WrongAnswerError(f"`small_networks` must be {rule}.")
+    answers.refuse((len(small_networks) < 2, "One seed may have been lucky: train with two or more."))
     digits = load_digits()
     mean, deviation = digits.x_train.mean(), digits.x_train.std()
     images = ((digits.x_test - mean) / deviation).astype("float32")
-    results: list[tuple[int, np.ndarray]] = []
+    results: list[np.ndarray] = []
     for index, answer in enumerate(small_networks):
         name = f"small_networks[{index}]"
         network = networks.model(name, answer, input_shape=(32, 32, 1), output_shape=(10,))
-        if network.count_params() > MAX_PARAMETERS:
-            raise WrongAnswerError(
-                f"It has {network.count_params():,} parameters; {MAX_PARAMETERS:,} are allowed."
-            )
-        given = networks.predictions(name, network, images, output_shape=(10,))
-        if results and np.array_equal(given, results[-1][1]):
+        parameters = network.count_params()
+        too_many = f"It has {parameters:,} parameters; {MAX_PARAMETERS:,} are allowed."
+        answers.refuse((parameters > MAX_PARAMETERS, too_many))
+        results.append(networks.predictions(name, network, images, output_shape=(10,)))
+        if index and np.array_equal(results[-1], results[-2]):
             raise WrongAnswerError("Two networks give the same answers: train a new one with each seed.")
-        results.append((int(np.sum(given.argmax(axis=1) == digits.y_test)), given))
-    counts = [count for count, _ in results]
-    shown = " and ".join(f"{count} of {len(images)}" for count in counts)
-    if min(counts) < len(images) // 5:
-        raise WrongAnswerError(
-            f"{shown} test digits: hardly better than guessing. Has it been trained, on scaled images?"
-        )
-    if min(counts) <= TO_BEAT:
-        lucky = " One seed beats it: the other must, too." if max(counts) > TO_BEAT else ""
-        raise WrongAnswerError(f"{shown} test digits; the linear classifier reads {TO_BEAT}.{lucky}")
-    parameters = max(network.count_params() for network in small_networks)
-    return (
-        f"{shown} test digits with {parameters:,} parameters; the linear classifier reads {TO_BEAT} with 10,250."
+    counts = [int(np.sum(given.argmax(axis=1) == digits.y_test)) for given in results]
+    shown = f"{' and '.join(f'{count} of {len(images)}' for count in counts)} test digits"
+    guessed = ": hardly better than guessing. Has it been trained, on scaled images?"
+    lucky = " One seed beats it: the other must, too." if max(counts) > TO_BEAT else ""
+    answers.refuse(
+        (min(counts) < len(images) // 5, guessed),
+        (min(counts) <= TO_BEAT, f"; the linear classifier reads {TO_BEAT}.{lucky}"),
+        start=shown,
     )
+    parameters = max(network.count_params() for network in small_networks)
+    return f"{shown} with {parameters:,} parameters; the linear classifier reads {TO_BEAT} with 10,250."

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerascv_course.exercises.answers import kind
+from kerascv_course.exercises.answers import kind, refuse
 from kerascv_course.exercises.sheet import WrongAnswerError, said
 
 _MAX_VALUES = 2**27  # values that a model may compute for what it is asked here: 512 MiB in float32
@@ -31,23 +31,24 @@ def model(name: str, answer: Any, *, input_shape: tuple[int, ...], output_shape:
     Raises:
         WrongAnswerError: With what it is instead.
     """
-    if inspect.isclass(answer):
-        raise WrongAnswerError(f"`{name}` is the class {answer.__name__} itself: make a model of it with ( ).")
-    if isinstance(answer, list | tuple):
-        raise WrongAnswerError(f"`{name}` is a {kind(answer)}: `keras.Sequential(...)` makes a model of layers.")
-    if not isinstance(answer, keras.Model):
-        call = " Call it, and hand in what it returns." if inspect.isroutine(answer) else ""
-        raise WrongAnswerError(f"`{name}` must be a Keras model; it is {kind(answer)}.{call}")
+    what, is_list = kind(answer), isinstance(answer, list | tuple)
+    call = " Call it, and hand in what it returns." if inspect.isroutine(answer) else ""
+    refuse(
+        (inspect.isclass(answer), f"`{name}` is {what} itself: make a model of it with ( )."),
+        (is_list, f"`{name}` is a {what}: `keras.Sequential(...)` makes a model of layers."),
+        (not isinstance(answer, keras.Model), f"`{name}` must be a Keras model; it is {what}.{call}"),
+    )
     if not answer.built:
         raise WrongAnswerError(f"`{name}` does not know its input yet: begin with `keras.Input({input_shape})`.")
-    received, returned = _shape(answer, "input_shape"), _shape(answer, "output_shape")
-    if received is not None and len(received) == len(input_shape) and received[-1] not in (None, input_shape[-1]):
-        channels = f"{received[-1]} channel{'' if received[-1] == 1 else 's'}"
-        raise WrongAnswerError(f"The first layer sees {channels}: the images have {input_shape[-1]}.")
-    if received is not None and not _fits(received, input_shape):
-        raise WrongAnswerError(f"`{name}` reads images of shape {received}; it must read {input_shape}.")
-    if returned is not None and not _fits(returned, output_shape):
-        raise WrongAnswerError(f"`{name}` returns shape {returned} for an image; it must be {output_shape}.")
+    received, returned = _shape(answer, "input_shape", input_shape), _shape(answer, "output_shape", output_shape)
+    channels = f"{received[-1]} channel{'' if received[-1] == 1 else 's'}"
+    other_channels = len(received) == len(input_shape) and received[-1] not in (None, input_shape[-1])
+    reads, returns = not _fits(received, input_shape), not _fits(returned, output_shape)
+    refuse(
+        (other_channels, f"The first layer sees {channels}: the images have {input_shape[-1]}."),
+        (reads, f"`{name}` reads images of shape {received}; it must read {input_shape}."),
+        (returns, f"`{name}` returns shape {returned} for an image; it must be {output_shape}."),
+    )
     return answer
 
 
@@ -65,17 +66,16 @@ def predictions(
         size = f"{4 * values / 2**30:.0f} GiB" if values >= 2**28 else f"{4 * values / 2**20:.0f} MiB"
         raise WrongAnswerError(f"`{name}` is too large to be tried here: its layers would fill {size} of memory.")
     try:
-        answers = keras.ops.convert_to_numpy(network(images, training=False))
+        answers = np.asarray(keras.ops.convert_to_numpy(network(images, training=False)))
     except Exception as error:
-        raise WrongAnswerError(
-            f"`{name}` stops with {said(error)} when it is called on images {images.shape}."
-        ) from None
-    if answers.shape != (len(images), *output_shape):
-        expected = (len(images), *output_shape)
-        raise WrongAnswerError(f"`{name}` returns shape {answers.shape} for {len(images)} images, not {expected}.")
-    if not np.isfinite(answers).all():
-        raise WrongAnswerError(f"`{name}` answers with NaN or infinity. Are its weights numbers still?")
-    return np.asarray(answers)
+        stops = f"`{name}` stops with {said(error)} when it is called on images {images.shape}."
+        raise WrongAnswerError(stops) from None
+    shape, expected = answers.shape, (len(images), *output_shape)
+    refuse(
+        (shape != expected, f"`{name}` returns shape {shape} for {len(images)} images, not {expected}."),
+        (not np.isfinite(answers).all(), f"`{name}` answers with NaN or infinity. Are its weights numbers still?"),
+    )
+    return answers
 
 
 def _values_per_image(network: keras.Model) -> int:
@@ -93,13 +93,13 @@ def _values_per_image(network: keras.Model) -> int:
     return total
 
 
-def _shape(network: keras.Model, which: str) -> tuple[int | None, ...] | None:
-    """Return a shape without its batch axis, or `None` where the class of the model does not tell it."""
+def _shape(network: keras.Model, which: str, wanted: tuple[int, ...]) -> tuple[int | None, ...]:
+    """Return a shape without its batch axis; what is wanted where the class of the model does not tell it."""
     try:
         shape = getattr(network, which)
     except Exception:  # Keras raises different errors for different classes of models
-        return None
-    return tuple(shape[1:]) if isinstance(shape, tuple) else None
+        return wanted
+    return tuple(shape[1:]) if isinstance(shape, tuple) else wanted
 
 
 def _fits(shape: tuple[int | None, ...], wanted: tuple[int, ...]) -> bool:

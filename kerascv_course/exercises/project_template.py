@@ -17,28 +17,27 @@ summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
 )
 def split_by_scene(for_testing: Any) -> str:
     """Set whole scenes aside for testing."""
-    random = np.random.default_rng(0)
-    in_order, mixed = np.repeat(np.arange(20), 6), random.permutation(np.repeat(10 * np.arange(12) + 3, 5))
-    for scenes in (in_order, mixed):
+    # So many scenes that a fifth, a third, and a quarter drawn scene by scene are told apart.
+    in_order, mixed = np.repeat(np.arange(1000), 2), np.repeat(10 * np.arange(1100) + 3, 2)
+    for scenes in (in_order, np.random.default_rng(0).permutation(mixed)):
         result = answers.outcome("for_testing", for_testing, scenes.copy())
         if np.ndim(result) != 1 or len(result) != len(scenes):
-            raise WrongAnswerError(
-                f"`for_testing` must return {len(scenes)} bools, one for each image; it returned "
-                f"{answers.kind(result)}. `np.isin(scenes, ...)` gives them."
-            )
+            received = f"it returned {answers.kind(result)}. `np.isin(scenes, ...)` gives them."
+            rule = f"{len(scenes)} bools, one for each image"
+            raise WrongAnswerError(f"`for_testing` must return {rule}; {received}")
         is_test = answers.array("the result of for_testing", result, (len(scenes),))
-        if not np.isin(is_test, (0, 1)).all():
-            raise WrongAnswerError("`for_testing` must return bools: True or False for each image.")
-        test, train = np.unique(scenes[is_test == 1]), np.unique(scenes[is_test == 0])
-        count = len(np.unique(scenes))
-        if not len(test) or not len(train):
-            raise WrongAnswerError(f"No scene is for {'training' if len(test) else 'testing'}.")
-        both = np.intersect1d(test, train)
-        if len(both):
-            raise WrongAnswerError(f"{len(both)} of {count} scenes are in both sets: draw scenes, not images.")
-        if not 0.15 <= len(test) / count <= 0.35:
-            reason = "is False and True the wrong way round?" if len(test) > count / 2 else "draw a quarter."
-            raise WrongAnswerError(f"{len(test)} of {count} scenes are for testing: {reason}")
+        no_bools = not np.isin(is_test, (0, 1)).all()
+        test, train = set(scenes[is_test == 1].tolist()), set(scenes[is_test == 0].tolist())
+        both, count = len(test & train), len(np.unique(scenes))
+        for_testing_are = f"{len(test)} of {count} scenes are for testing:"
+        answers.refuse(
+            (no_bools, "`for_testing` must return bools: True or False for each image."),
+            (not test, "No scene is for testing."),
+            (not train, "No scene is for training."),
+            (both, f"{both} of {count} scenes are in both sets: draw scenes, not images."),
+            (len(test) > count / 2, f"{for_testing_are} is False and True the wrong way round?"),
+            (not 0.205 <= len(test) / count <= 0.3, f"{for_testing_are} draw a quarter."),
+        )
     return "each scene is in one of the sets only."
 
 

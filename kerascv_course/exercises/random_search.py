@@ -81,46 +81,32 @@ def size_of_space(grid_trials: Any, hours: Any) -> str:
 )
 def draw_trial(draw_trial: Any) -> str:
     """Declare a space for KerasTuner and return the values of a trial."""
-    optimizers, rates, activations, momenta = _SPACE.values()
-    for optimizer, rate, activation, momentum in itertools.product(optimizers, rates, activations, momenta):
-        values = dict(zip(_SPACE, (optimizer, rate, activation, momentum), strict=True))
+    import keras_tuner  # of the extra `tuning`
+
+    for drawn in itertools.product(*_SPACE.values()):
+        values, optimizer = dict(zip(_SPACE, drawn, strict=True)), drawn[0]
         if optimizer not in _WITH_MOMENTUM:
             del values["momentum"]
-        hp = _hyperparameters(values)
+        hp = keras_tuner.HyperParameters()
+        hp.values = dict(values)
         _check_trial(answers.outcome("draw_trial", draw_trial, hp), values)
         _check_declared(hp, optimizer)
     return "each name by itself, and the momentum only where there is one."
 
 
-def _hyperparameters(values: dict[str, Any]) -> Any:
-    """Return KerasTuner's `hp` for a trial with these values; it shows itself as `hp`."""
-    import keras_tuner  # of the extra `tuning`
-
-    class HyperParameters(keras_tuner.HyperParameters):
-        def __repr__(self) -> str:
-            return "hp"
-
-    hp = HyperParameters()
-    hp.values = dict(values)
-    return hp
-
-
 def _check_trial(trial: Any, values: dict[str, Any]) -> None:
     """Raise where a trial is not the dictionary of what has been drawn."""
     answers.dictionary("the result of draw_trial", trial)
-    optimizer = values["optimizer"]
-    if "momentum" in trial and "momentum" not in values:
-        raise WrongAnswerError(f"{optimizer} has no momentum, but the trial has one: leave it out.")
-    if "momentum" in values and "momentum" not in trial:
-        raise WrongAnswerError(f"{optimizer} has a momentum, but the trial has none.")
-    if missing := values.keys() - trial.keys():
-        raise WrongAnswerError(f"The trial has no {min(missing)}: draw a value for each name.")
-    if trial.keys() - values.keys():
-        raise WrongAnswerError("The trial has a name that the task does not have.")
+    optimizer, missing, unknown = values["optimizer"], values.keys() - trial.keys(), trial.keys() - values.keys()
+    answers.refuse(
+        ("momentum" in unknown, f"{optimizer} has no momentum, but the trial has one: leave it out."),
+        ("momentum" in missing, f"{optimizer} has a momentum, but the trial has none."),
+        (missing, f"The trial has no {min(missing, default='')}: draw a value for each name."),
+        (unknown, "The trial has a name that the task does not have."),
+    )
     for name, value in values.items():
-        if trial[name] != value:
-            rule = f"it must be what `hp.Choice` returns for it, which is {value!r} here"
-            raise WrongAnswerError(f"{name} is {trial[name]!r}: {rule}.")
+        rule = f"it must be what `hp.Choice` returns for it, which is {value!r} here"
+        answers.refuse((trial[name] != value, f"{name} is {trial[name]!r}: {rule}."))
 
 
 def _check_declared(hp: Any, optimizer: str) -> None:

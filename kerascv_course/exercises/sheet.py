@@ -59,12 +59,12 @@ class Exercise:
         self.hints = tuple(hints)
         self._sheet, self._judge, self._to_do = sheet, judge, to_do
         self._answers = tuple(inspect.signature(judge).parameters)
+        self._call = f"ex.{self.name}.check({', '.join(self._answers)})"
         self._checks = self._hints_shown = 0
         self._solution_shown = False
 
     def __repr__(self) -> str:
-        call = f"ex.{self.name}.check({', '.join(self._answers)})"
-        return f"<Exercise {self.name}: {self.state}. {call}, .hint() or .solution()>"
+        return f"<Exercise {self.name}: {self.state}. {self._call}, .hint() or .solution()>"
 
     @property
     def solved(self) -> bool:
@@ -81,21 +81,17 @@ class Exercise:
             The feedback, shown by the notebook where it is the last line of a cell.
         """
         if len(answers) != len(self._answers):
-            call = f"ex.{self.name}.check({', '.join(self._answers)})"
-            return Feedback("to do", "To do", f"Hand in what the exercise asks for: `{call}`.")
+            return Feedback("to do", "To do", f"Hand in what the exercise asks for: `{self._call}`.")
         if any(answer is None for answer in answers):
             self.state = "untouched"
             return Feedback("to do", "To do", self._to_do)
         self._checks += 1
         try:
             praise = self._judge(*answers)
-        except WrongAnswerError as wrong:
-            self.state = "not yet"
-            return Feedback("wrong", "Not yet", str(wrong))
         except Exception as error:  # an answer of a kind that nobody foresaw must not end in a traceback
             self.state = "not yet"
-            text = f"This answer could not be judged: {said(error)}."
-            return Feedback("wrong", "Not yet", f"{text} Is it of the kind that the exercise asks for?")
+            text = f"This answer could not be judged: {said(error)}. Is it of the kind that the exercise asks for?"
+            return Feedback("wrong", "Not yet", str(error) if isinstance(error, WrongAnswerError) else text)
         self.state = "right"
         return Feedback("right", "Right", praise)
 
@@ -105,9 +101,8 @@ class Exercise:
         self._hints_shown += 1
         text = self.hints[number]
         if number == len(self.hints) - 1:
-            text += "\nThat was the last hint." + (
-                "" if self._sheet.withheld else f" `{self._solution_call}` is left."
-            )
+            left = "" if self._sheet.withheld else f" `ex.{self.name}.solution()` is left."
+            text += f"\nThat was the last hint.{left}"
         return Feedback("hint", f"Hint {number + 1} of {len(self.hints)}", text)
 
     def solution(self) -> Feedback:
@@ -119,20 +114,11 @@ class Exercise:
         return Feedback("text", "Solution", remarks.replace("\n", " "), code)
 
     @property
-    def _solution_call(self) -> str:
-        return f"ex.{self.name}.solution()"
-
-    @property
     def report(self) -> str:
         """What became of it, for the text to hand in."""
-        parts = [self.state]
-        if self._checks:
-            parts.append(_count(self._checks, "check"))
-        if self._hints_shown:
-            parts.append(_count(min(self._hints_shown, len(self.hints)), "hint"))
-        if self._solution_shown:
-            parts.append("solution shown")
-        return ", ".join(parts)
+        counts = _count(self._checks, "check"), _count(min(self._hints_shown, len(self.hints)), "hint")
+        parts = self.state, *counts, "solution shown" if self._solution_shown else ""
+        return ", ".join(filter(None, parts))
 
 
 class Sheet:
@@ -210,4 +196,4 @@ def said(error: BaseException) -> str:
 
 
 def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    return f"{number} {noun}{'' if number == 1 else 's'}" if number else ""

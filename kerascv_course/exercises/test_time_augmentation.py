@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from kerascv_course.exercises import answers
-from kerascv_course.exercises.sheet import Sheet, WrongAnswerError
+from kerascv_course.exercises.sheet import Sheet
 
 sheet = Sheet("06_test_time_augmentation")
 summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
@@ -42,17 +42,17 @@ def averaged(averaged: Any) -> str:
         posteriors = rng.dirichlet(np.full(classes, 0.5), (views, images))
         result = answers.outcome("averaged", averaged, posteriors.copy())
         shape = np.shape(result)
-        if shape == (images, classes):
-            raise WrongAnswerError("`averaged` returns probabilities: name the class of each image with `argmax`.")
-        if shape in ((views,), (views, classes), (classes,)):
-            of_what = f"the shape {shape} for {views} views of {images} images"
-            raise WrongAnswerError(f"`averaged` returns {of_what}: the mean goes over the views, the first axis.")
+        wrong_axis = shape in ((views,), (views, classes), (classes,))
+        of_what = f"the shape {shape} for {views} views of {images} images"
+        answers.refuse(
+            (shape == (images, classes), "probabilities: name the class of each image with `argmax`."),
+            (wrong_axis, f"{of_what}: the mean goes over the views, the first axis."),
+            start="`averaged` returns ",
+        )
         mean, votes = posteriors.mean(axis=0), np.eye(classes)[posteriors.argmax(axis=2)].sum(axis=0)
+        a_vote = "that is a vote: each view names a class, and how sure it is gets lost. Average first."
         mistakes = [
-            (
-                votes.argmax(1),
-                "that is a vote: each view names a class, and how sure it is gets lost. Average first.",
-            ),
+            (votes.argmax(1), a_vote),
             (posteriors[0].argmax(axis=1), "that is the class of the first view alone."),
             (posteriors.max(0).argmax(1), "that is the class that any one view is surest of, not the mean."),
             (np.log(posteriors).mean(0).argmax(1), "that is the geometric mean; the arithmetic one is asked for."),

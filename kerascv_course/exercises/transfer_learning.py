@@ -47,20 +47,17 @@ def freezing(freeze: Any) -> str:
             continue
         everything = {layer.name for layer in backbone.layers if layer.weights}
         if trained == everything and first == "conv2":
-            raise WrongAnswerError(
-                "All layers are trained still. Set `layer.trainable` in a loop over `backbone.layers`."
-            )
-        if not trained:
-            reason = "nothing is trained any more."
-        elif any("bn" in name for name in trained):
-            reason = f"the batch normalization {', '.join(sorted(n for n in trained if 'bn' in n))} is trained."
-        elif first not in trained:
-            reason = f"{first} itself is frozen: it is the first one that is trained."
-        elif trained & (everything - set(after)):
-            reason = "layers before it are trained."
-        else:
-            reason = f"{', '.join(sorted(set(after) - trained))} should be trained and is not."
-        raise WrongAnswerError(f"With `first_trained={first!r}`: {reason}")
+            loop = "Set `layer.trainable` in a loop over `backbone.layers`."
+            raise WrongAnswerError(f"All layers are trained still. {loop}")
+        normalizing = ", ".join(sorted(name for name in trained if "bn" in name))
+        answers.refuse(
+            (not trained, "nothing is trained any more."),
+            (normalizing, f"the batch normalization {normalizing} is trained."),
+            (first not in trained, f"{first} itself is frozen: it is the first one that is trained."),
+            (trained & (everything - set(after)), "layers before it are trained."),
+            (True, f"{', '.join(sorted(set(after) - trained))} should be trained and is not."),
+            start=f"With `first_trained={first!r}`: ",
+        )
     return "what comes before is frozen, and batch normalization everywhere."
 
 
@@ -87,28 +84,20 @@ def backbone_arguments(arguments: Any) -> str:
         "weights": "Left out, `weights` is 'imagenet': that is not random, and a download.",
         "pooling": "Left out, `pooling` is None: the model would end in maps, not in a vector.",
     }
-    for name, reason in left_out.items():
-        if name not in arguments:
-            raise WrongAnswerError(reason)
+    answers.refuse(*((name not in arguments, reason) for name, reason in left_out.items()))
     top, weights, pooling = (arguments[name] for name in left_out)
-    if top is not False:
-        raise WrongAnswerError(f"`include_top` is {top!r}: without the classifier it is False.")
-    if weights is not None:
-        raise WrongAnswerError(f"`weights` is {weights!r}: for random ones it is None, without quotes.")
-    if pooling in (None, "none"):
-        raise WrongAnswerError(
-            "Without pooling the model ends in maps. (And `'none'` in quotes is refused by Keras.)"
-        )
-    if pooling == "max":
-        raise WrongAnswerError("`'max'` keeps the largest value of each map; the mean was asked for.")
-    if pooling != "avg":
-        raise WrongAnswerError(f"`pooling` is {pooling!r}; Keras knows 'avg', 'max' and None.")
-    model = answers.outcome("keras.applications.MobileNetV2", keras.applications.MobileNetV2, **arguments)
-    if model.input_shape != (None, 96, 96, 3):
-        raise WrongAnswerError(f"The model takes {model.input_shape[1:]}: leave `input_shape` as it was.")
-    return (
-        f"it makes {model.output_shape[1]:,} features of an image, with {model.count_params():,} random weights."
+    in_maps = "Without pooling the model ends in maps. (And `'none'` in quotes is refused by Keras.)"
+    answers.refuse(
+        (top is not False, f"`include_top` is {top!r}: without the classifier it is False."),
+        (weights is not None, f"`weights` is {weights!r}: for random ones it is None, without quotes."),
+        (pooling in (None, "none"), in_maps),
+        (pooling == "max", "`'max'` keeps the largest value of each map; the mean was asked for."),
+        (pooling != "avg", f"`pooling` is {pooling!r}; Keras knows 'avg', 'max' and None."),
     )
+    model = answers.outcome("keras.applications.MobileNetV2", keras.applications.MobileNetV2, **arguments)
+    received, features = model.input_shape[1:], model.output_shape[1]
+    answers.refuse((received != (96, 96, 3), f"The model takes {received}: leave `input_shape` as it was."))
+    return f"it makes {features:,} features of an image, with {model.count_params():,} random weights."
 
 
 @sheet.exercise(

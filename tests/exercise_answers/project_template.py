@@ -8,6 +8,11 @@ def drawn(scenes, share=0.25):
     return np.isin(scenes, numbers[: int(share * len(numbers))])
 
 
+def scene_by_scene(scenes):
+    numbers, places = np.unique(scenes, return_inverse=True)
+    return (np.random.default_rng(1).random(len(numbers)) < 0.25)[places]
+
+
 def image_by_image(scenes):
     return np.random.default_rng(1).random(len(scenes)) < 0.25
 
@@ -15,7 +20,8 @@ def image_by_image(scenes):
 RIGHT = {
     "split_by_scene": [
         lambda: (drawn,),
-        lambda: (lambda scenes: [bool(scene <= np.quantile(np.unique(scenes), 0.25)) for scene in scenes],),
+        lambda: (lambda scenes: [scene <= np.quantile(np.unique(scenes), 0.25) for scene in scenes],),
+        lambda: (scene_by_scene,),
     ],
     "label_kept": [lambda: ({"a", "b"},), lambda: (["B", " a"],), lambda: ("a, b",)],
     "false_animals": [lambda: (3481, 34.51), lambda: (np.int64(59**2), 35)],
@@ -36,6 +42,8 @@ WRONG = {
         (lambda: (lambda scenes: scenes,), "True or False for each image"),
         (lambda: (lambda scenes: ~drawn(scenes),), "the wrong way round"),
         (lambda: (lambda scenes: drawn(scenes, 0.1),), "draw a quarter"),
+        (lambda: (lambda scenes: drawn(scenes, 1 / 5),), "200 of 1000 scenes are for testing: draw a quarter"),
+        (lambda: (lambda scenes: drawn(scenes, 1 / 3),), "draw a quarter"),
         (lambda: (lambda scenes: np.zeros(len(scenes), bool),), "No scene is for testing"),
         (lambda: (lambda scenes: np.ones(len(scenes), bool),), "No scene is for training"),
     ],

@@ -99,7 +99,7 @@ WRONG = {
         (lambda: (lambda hp: drawn(hp) if hp.Choice("units", [1, 2]) else None,), "There is no 'units'"),
         (lambda: (with_any_rate,), "must be a choice of 0.003, 0.03, 0.3"),
         (lambda: (lambda hp: list(drawn(hp).values()),), "must be a dictionary"),
-        (lambda: (lambda hp: drawn(hp)["rate"],), "`draw_trial(hp)` stops with `KeyError"),
+        (lambda: (lambda hp: drawn(hp)["rate"],), "`draw_trial(...)` stops with `KeyError"),
         (lambda: (3,), "must be a function"),
     ],
     "what_to_report": [
