@@ -3,7 +3,7 @@
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -22,7 +22,7 @@ class Runtime:
 
     Attributes:
         backend: Name of the Keras backend: "tensorflow", "jax" or "torch".
-        backend_version: Version of that backend.
+        backend_version: Its version.
         keras_version: Version of Keras.
         gpus: One name per GPU that the backend can use; empty without one.
         cpu_cores: Number of processor cores.
@@ -75,13 +75,12 @@ def setup(*, seed: int = 0, mixed_precision: bool = False, deterministic: bool =
 
     gpus = find_gpus(memory_growth=True)
     seed_everything(seed, deterministic=deterministic)
-    if mixed_precision:
-        keras.config.set_dtype_policy("mixed_float16" if gpus else "mixed_bfloat16")
-    else:
-        keras.config.set_dtype_policy("float32")
+    half = "mixed_float16" if gpus else "mixed_bfloat16"
+    keras.config.set_dtype_policy(half if mixed_precision else "float32")
+    backend = keras.config.backend()
     return Runtime(
-        backend=keras.config.backend(),
-        backend_version=_backend_version(),
+        backend=backend,
+        backend_version=str(sys.modules[backend].__version__),
         keras_version=keras.__version__,
         gpus=gpus,
         cpu_cores=os.cpu_count() or 1,
@@ -101,7 +100,7 @@ def seed_everything(seed: int, *, deterministic: bool = False) -> None:
 
     Raises:
         TypeError: If `seed` is not an integer.
-        ValueError: If `seed` is out of range.
+        ValueError: If it is out of range.
 
     Example:
         >>> import numpy as np
@@ -179,9 +178,6 @@ def profile() -> str:
     Returns:
         "smoke", "lite" or "full".
 
-    Raises:
-        ValueError: If the variable holds another name.
-
     Example:
         >>> profile() in ("smoke", "lite", "full")
         True
@@ -202,17 +198,13 @@ def by_profile(**choices: Value) -> Value:
     Returns:
         The value of the current profile.
 
-    Raises:
-        ValueError: If a profile has no value, or a name is no profile.
-
     Example:
         >>> epochs = by_profile(smoke=1, lite=15, full=40)
         >>> epochs in (1, 15, 40)
         True
     """
     if set(choices) != set(PROFILES):
-        received: Mapping[str, Any] = choices
-        raise input_error("by_profile", "choices", "one value for each of smoke, lite and full", dict(received))
+        raise input_error("by_profile", "choices", "one value for each of smoke, lite and full", choices)
     return choices[profile()]
 
 
@@ -280,10 +272,10 @@ def strategy() -> Iterator[tuple[str, ...]]:
     TensorFlow backend this is `tf.distribute.MirroredStrategy`, with JAX `keras.distribution.DataParallel`. Where
     there is no GPU, the devices are the logical CPUs, usually one.
 
-    The `batch_size` stays that of all devices together, and the loss that of one device. Two things differ: with
-    TensorFlow a `BatchNormalization` takes the statistics of its own device's share, unless it was made with
-    `synchronized=True`; and a last batch that cannot be shared out evenly counts a little differently with
-    TensorFlow and is an error with JAX.
+    The `batch_size` stays that of all devices together, and the loss that of one device. With TensorFlow a
+    `BatchNormalization` takes the statistics of its own device's share, unless it was made with
+    `synchronized=True`, and a last batch that cannot be shared out evenly counts a little differently; with JAX
+    such a batch is an error.
 
     Yields:
         The names of the devices.
@@ -308,9 +300,8 @@ def strategy() -> Iterator[tuple[str, ...]]:
 
         if keras.distribution.distribution() is not None:
             raise RuntimeError(
-                "`strategy`: a `keras.distribution` is set. With the TensorFlow backend it has no effect: the "
-                "model trains on one device, and nothing says so. Remove it: "
-                "`keras.distribution.set_distribution(None)`."
+                "`strategy`: a `keras.distribution` is set, which has no effect with the TensorFlow backend. "
+                "Remove it: `keras.distribution.set_distribution(None)`."
             )
         found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
         devices = tuple(device.name for device in found)
@@ -339,10 +330,9 @@ def strategy() -> Iterator[tuple[str, ...]]:
 
 @contextmanager
 def without_tracing_notes() -> Iterator[None]:
-    """Keep TensorFlow's notes on functions that are traced again from being printed.
+    """Keep back TensorFlow's notes on functions that are traced again: it takes several models for one.
 
-    It takes several models, each traced once, for one that is traced again and again. Its other messages are
-    printed as always; with the other backends there is nothing to keep back.
+    Its other messages are printed as always; with the other backends there is nothing to keep back.
 
     Example:
         >>> with without_tracing_notes():
@@ -358,9 +348,3 @@ def without_tracing_notes() -> Iterator[None]:
         yield
     finally:
         logger.removeFilter(is_another)
-
-
-def _backend_version() -> str:
-    import keras
-
-    return str(sys.modules[keras.config.backend()].__version__)

@@ -201,11 +201,7 @@ def test_copy_in_the_repository_is_what_the_script_makes(patches, tmp_path):
         (lambda: load_faces(513), ValueError, r"`image_size` of `load_faces` .*image_size=513"),
         (lambda: load_faces(25.0), TypeError, r"`image_size` of `load_faces` .* an integer"),
         (lambda: colour_baseline("patches"), TypeError, r"`data` of `colour_baseline` must be an ImageDataset"),
-        (
-            lambda: colour_baseline(two_colours(y_train=np.zeros(8, int))),
-            ValueError,
-            r"`data` of `colour_baseline` .* two or more classes",
-        ),
+        (lambda: colour_baseline(two_colours(y_train=np.zeros(8, int))), ValueError, "at least 2 classes"),
     ],
 )
 def test_bad_input_is_an_error_that_names_it(call, error, message):

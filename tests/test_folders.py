@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import math
 import os
 import struct
 import subprocess
@@ -765,15 +764,7 @@ def record(labels, **changes):
 def test_record_counts_its_training_images_by_class():
     data = record([0, 1, 1, 2, 1, 1, 2])
     assert data.class_counts == {"a": 1, "b": 4, "c": 2}
-    assert data.imbalance == 4.0
     assert record([0, 1, 1]).class_counts == {"a": 1, "b": 2, "c": 0}
-    assert record([0, 1, 1]).imbalance == math.inf
-
-
-@pytest.mark.parametrize("skipped", [["a.png"], (1,), "a.png"])
-def test_record_refuses_skipped_files_that_are_no_texts(skipped):
-    with pytest.raises(TypeError, match="`skipped` of `ImageDataset` must be a tuple of strings"):
-        record([0, 1, 2], skipped=skipped)
 
 
 # Validation sets

@@ -151,7 +151,7 @@ def broken_file(folder):
     [
         (lambda folder: None, {}, ValueError, r"named like .*No image of: coast, forest"),
         (no_streets, {}, ValueError, r"No image of: street\."),
-        (other_classes, {}, ValueError, r"eight scenes\. Received: .*Missing: coast; unknown: cat\."),
+        (other_classes, {}, ValueError, r"eight scenes\. Received: .*Missing classes: coast; unknown: cat\."),
         (one_of_a_class, {}, ValueError, r"every class in both parts"),
         (broken_file, {}, ValueError, r"1 file at fault: forest_x1\.jpg \(unreadable"),
         (write_flat, {"image_size": 0}, ValueError, r"`image_size` of `load_scenes` .*image_size=0"),

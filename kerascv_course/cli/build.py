@@ -6,6 +6,7 @@ from pathlib import Path
 
 from kerascv_course.cli.run import execute
 from kerascv_course.cli.status import FAILED, OK, USAGE
+from kerascv_course.runtime import PROFILES
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -17,49 +18,37 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     build = commands.add_parser("build", help="generate the notebooks from their sources (in the repository)")
     build.add_argument("--check", action="store_true", help="change nothing; say which generated files are stale")
     build.add_argument("--execute", action="store_true", help="run the solved notebooks and keep their outputs")
-    build.add_argument(
-        "--no-solutions", type=Path, metavar="DIR", help="write only a set to hand out, with .solution() withheld"
-    )
-    build.add_argument("--profile", choices=("smoke", "lite", "full"), help="the profile of --execute")
-    build.add_argument(
-        "--folder",
-        type=Path,
-        default=Path("notebooks"),
-        metavar="DIR",
-        help="the notebooks folder (default: notebooks)",
-    )
+    to_hand_out = "write only a set to hand out, with .solution() withheld"
+    build.add_argument("--no-solutions", type=Path, metavar="DIR", help=to_hand_out)
+    build.add_argument("--profile", choices=PROFILES, help="the profile of --execute")
+    where = "the notebooks folder (default: notebooks)"
+    build.add_argument("--folder", type=Path, default=Path("notebooks"), metavar="DIR", help=where)
     build.set_defaults(command=_build)
 
 
 def _build(options: argparse.Namespace) -> int:
-    from kerascv_course.notebooks.build import (
-        generated_files,
-        stale_files,
-        write_files,
-        write_notebook,
-        write_without_solutions,
-    )
+    from kerascv_course.notebooks import build as pages
 
     if options.no_solutions and (options.check or options.execute):
         print("`--no-solutions` cannot be combined with `--check` or `--execute`.", file=sys.stderr)
         return USAGE
     try:
         if options.no_solutions:
-            for path in write_without_solutions(options.folder, options.no_solutions):
+            for path in pages.write_without_solutions(options.folder, options.no_solutions):
                 print(path)
             return OK
-        files = generated_files(options.folder)
+        files = pages.generated_files(options.folder)
     except (OSError, ValueError) as error:  # no source, one that breaks a rule of the format, or no place to write
         print(error, file=sys.stderr)
         return FAILED
     if options.check:
-        stale = stale_files(options.folder)
+        stale = pages.stale_files(options.folder)
         for path in stale:
             print(f"stale: {path}")
         advice = "Run `kerascv-course build`, and delete those that have no source any more."
         print(advice if stale else "All generated notebooks are up to date.")
         return FAILED if stale else OK
-    without_outputs = write_files(options.folder)
+    without_outputs = pages.write_files(options.folder)
     if not options.execute:
         for path in without_outputs:
             print(f"{path} has no outputs now: `kerascv-course build --execute` runs it.")
@@ -71,5 +60,5 @@ def _build(options: argparse.Namespace) -> int:
             if done.error:
                 print(done.error, file=sys.stderr)
                 return FAILED
-            write_notebook(notebook, path)
+            pages.write_notebook(notebook, path)
     return OK

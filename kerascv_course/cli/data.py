@@ -4,12 +4,19 @@ import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from kerascv_course._validation import check_choice
 from kerascv_course.cli.status import FAILED, OK, USAGE
-
-if TYPE_CHECKING:
-    from kerascv_course.datasets.fetching import RemoteFile
+from kerascv_course.datasets import cifar10, weights
+from kerascv_course.datasets.fetching import (
+    CHECKSUMS,
+    RemoteFile,
+    downloads_folder,
+    fetch,
+    find_copies,
+    is_right,
+    listed_checksum,
+)
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -25,32 +32,26 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     list_.add_argument("--checksums", action="store_true", help="also write SHA256SUMS into the downloads folder")
     list_.set_defaults(command=_list)
 
-    fetch = actions.add_parser("fetch", help="bring files into the downloads folder; goes on where it broke off")
-    fetch.add_argument("names", nargs="*", metavar="NAME", help="as `data list` shows it (default: all)")
-    fetch.set_defaults(command=_fetch)
+    fetch_ = actions.add_parser("fetch", help="bring files into the downloads folder; goes on where it broke off")
+    fetch_.add_argument("names", nargs="*", metavar="NAME", help="as `data list` shows it (default: all)")
+    fetch_.set_defaults(command=_fetch)
 
     verify = actions.add_parser("verify", help="compare what is at hand with its checksums")
     verify.set_defaults(command=_verify)
 
 
-def _files() -> "dict[str, RemoteFile]":
-    from kerascv_course.datasets.cifar10 import CIFAR10
-    from kerascv_course.datasets.weights import WEIGHTS
-
-    return {"cifar10": CIFAR10, **WEIGHTS}
+def _files() -> dict[str, RemoteFile]:
+    return {"cifar10": cifar10.CIFAR10, **weights.WEIGHTS}
 
 
 def _list(options: argparse.Namespace) -> int:
-    from kerascv_course.datasets.fetching import downloads_folder, find_copies
-    from kerascv_course.datasets.weights import find_weights
-
     print(f"Downloads folder: {downloads_folder()}")
     shown: list[Path] = []
     for name, file in _files().items():
         copies = find_copies(file)
         shown += copies
         print(f"{name}: {file.title}", *(map(_sized, copies) if copies else _missing(name)), sep="\n  ")
-    if others := [path for path in find_weights() if path not in shown]:
+    if others := [path for path in weights.find_weights() if path not in shown]:
         print("Other weights:", *map(_sized, others), sep="\n  ")
     return _write_checksums() if options.checksums else OK
 
@@ -60,10 +61,8 @@ def _sized(path: Path) -> str:
 
 
 def _missing(name: str) -> Iterator[str]:
-    from kerascv_course.datasets import find_cifar10
-
     try:
-        if name == "cifar10" and (other := find_cifar10()) is not None:
+        if name == "cifar10" and (other := cifar10.find_cifar10()) is not None:
             yield f"at hand in another form, which `load_cifar10` reads: {other}"
     except FileNotFoundError as error:
         yield str(error)
@@ -73,8 +72,6 @@ def _missing(name: str) -> Iterator[str]:
 def _write_checksums() -> int:
     """Write the checksums of the files in the downloads folder as sha256sum does, unless one is damaged."""
     import pooch
-
-    from kerascv_course.datasets.fetching import CHECKSUMS, downloads_folder, is_right
 
     lines = []
     for file in _files().values():
@@ -94,8 +91,6 @@ def _write_checksums() -> int:
 
 
 def _fetch(options: argparse.Namespace) -> int:
-    from kerascv_course._validation import check_choice
-
     files = _files()
     try:
         for name in options.names:
@@ -108,35 +103,22 @@ def _fetch(options: argparse.Namespace) -> int:
     return OK
 
 
-def _bring(file: "RemoteFile") -> str:
+def _bring(file: RemoteFile) -> str:
     """Bring a file into the downloads folder: a copy on this machine that is right, or else from the network."""
-    from kerascv_course.datasets.fetching import downloads_folder, fetch, find_copies, is_right
-    from kerascv_course.datasets.weights import WEIGHTS, fetch_weights, place_copy
-
     target = downloads_folder() / file.path
     if not target.is_file():
         for copy in find_copies(file) if file.checksum else ():
             if is_right(copy, file.checksum):
-                place_copy(copy, target)
+                weights.place_copy(copy, target)
                 return f"Copied from {copy}: {target}"
-    fetched = fetch_weights(file) if file in WEIGHTS.values() else fetch(file)
-    if fetched.is_new:
-        checked = (
-            f"compared with {fetched.checked}" if fetched.checked else "UNCHECKED: nobody states its checksum"
-        )
-        return f"Complete, {checked}: {target}"
-    return f"At hand already: {target}"
+    fetched = weights.fetch_weights(file) if file in weights.WEIGHTS.values() else fetch(file)
+    if not fetched.is_new:
+        return f"At hand already: {target}"
+    checked = f"compared with {fetched.checked}" if fetched.checked else "UNCHECKED: nobody states its checksum"
+    return f"Complete, {checked}: {target}"
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from kerascv_course.datasets.fetching import (
-        CHECKSUMS,
-        downloads_folder,
-        find_copies,
-        is_right,
-        listed_checksum,
-    )
-
     sums = downloads_folder() / CHECKSUMS
     listed = sums.read_text("utf-8", "replace") if sums.is_file() else ""
     status, found = OK, False

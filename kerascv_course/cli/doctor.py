@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from kerascv_course import __version__, runtime
 from kerascv_course.cli.status import OK
+from kerascv_course.datasets import cache_folder, find_cifar10
+from kerascv_course.datasets.weights import find_weights
 
 LEAST_FREE_BYTES = 2 * 1024**3  # the official CIFAR-10 archive, unpacked, and the decoded arrays
 EXTRAS = {
@@ -69,7 +71,7 @@ def examine() -> list[Finding]:
     """
     return [
         Finding("kerascv_course", __version__),
-        _python(),
+        Finding("Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
         *_backend(),
         Finding("Colab", "yes" if runtime.in_colab() else "no"),
         _profile(),
@@ -80,20 +82,16 @@ def examine() -> list[Finding]:
     ]
 
 
-def _python() -> Finding:
-    return Finding("Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
-
-
 def _backend() -> list[Finding]:
     import keras
 
     backend = keras.config.backend()
-    package = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}.get(backend, backend)
-    findings = [Finding("Keras", f"{keras.__version__} on {backend} {importlib.metadata.version(package)}")]
     gpus = runtime.find_gpus()
     advice = "" if gpus else "Fine for the lite profile. In Colab: Runtime > Change runtime type > GPU."
-    findings.append(Finding("GPU", ", ".join(gpus) or "none", advice))
-    return findings
+    return [
+        Finding("Keras", f"{keras.__version__} on {backend} {importlib.metadata.version(backend)}"),
+        Finding("GPU", ", ".join(gpus) or "none", advice),
+    ]
 
 
 def _profile() -> Finding:
@@ -105,24 +103,17 @@ def _profile() -> Finding:
 
 
 def _disk() -> Finding:
-    from kerascv_course.datasets import cache_folder
-
     folder = cache_folder()
     existing = next((path for path in (folder, *folder.parents) if path.is_dir()), None)
     if existing is None:
-        return Finding(
-            "Free disk", f"no such drive: {folder}", "Name another cache folder in KERASCV_COURSE_CACHE."
-        )
+        advice = "Name another cache folder in KERASCV_COURSE_CACHE."
+        return Finding("Free disk", f"no such drive: {folder}", advice)
     free = shutil.disk_usage(existing).free
-    advice = ""
-    if free < LEAST_FREE_BYTES:
-        advice = "CIFAR-10 needs 2 GiB. Free some, or name another cache folder in KERASCV_COURSE_CACHE."
-    return Finding("Free disk", f"{free / 1024**3:.1f} GiB at {folder}", advice)
+    advice = "CIFAR-10 needs 2 GiB. Free some, or name another cache folder in KERASCV_COURSE_CACHE."
+    return Finding("Free disk", f"{free / 1024**3:.1f} GiB at {folder}", advice * (free < LEAST_FREE_BYTES))
 
 
 def _cifar10() -> Finding:
-    from kerascv_course.datasets import find_cifar10
-
     try:
         found = find_cifar10()
     except (OSError, ValueError) as error:
@@ -138,8 +129,6 @@ def _cifar10() -> Finding:
 
 
 def _weights() -> Finding:
-    from kerascv_course.datasets.weights import find_weights
-
     files = sorted({path.name for path in find_weights()})
     advice = (
         "Without them the notebooks on transfer learning first train a network themselves, and say so. "
@@ -153,7 +142,6 @@ def _extras() -> list[Finding]:
     for extra, packages in EXTRAS.items():
         missing = [name for name in packages if importlib.util.find_spec(name) is None]
         advice = f'pip install "kerascv_course[{extra}]"' if missing else ""
-        findings.append(
-            Finding(f"Extra {extra}", f"lacks {', '.join(missing)}" if missing else "installed", advice)
-        )
+        found = f"lacks {', '.join(missing)}" if missing else "installed"
+        findings.append(Finding(f"Extra {extra}", found, advice))
     return findings

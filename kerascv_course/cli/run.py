@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from kerascv_course._validation import input_error
 from kerascv_course.cli.status import FAILED, INTERRUPTED, OK, USAGE
+from kerascv_course.runtime import PROFILE_VARIABLE, PROFILES
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -25,16 +26,11 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     list_.set_defaults(command=_list)
 
     run = commands.add_parser("run", help="execute a notebook; leaves a notebook and an HTML page")
-    run.add_argument(
-        "notebook",
-        help="of the course: its name, its number or a part of its name, for example: lenet; your own: its file",
-    )
-    run.add_argument(
-        "--output", type=Path, metavar="DIR", help="where to write (default: kerascv-course-runs/NOTEBOOK)"
-    )
-    run.add_argument(
-        "--profile", choices=("smoke", "lite", "full"), help="size of the experiments (default: by the device)"
-    )
+    named = "of the course: its name, its number or a part of its name, for example: lenet; your own: its file"
+    run.add_argument("notebook", help=named)
+    written = "where to write (default: kerascv-course-runs/NOTEBOOK)"
+    run.add_argument("--output", type=Path, metavar="DIR", help=written)
+    run.add_argument("--profile", choices=PROFILES, help="size of the experiments (default: by the device)")
     run.set_defaults(command=_run)
 
 
@@ -88,7 +84,7 @@ def _chosen(options: argparse.Namespace) -> "tuple[NotebookNode, str, str, Path]
     if options.output:
         rule = "left out for a notebook of your own, which runs in its folder"
         raise input_error("run", "--output", rule, str(options.output))
-    notebook = read_own(path)
+    notebook = _read_own(path)
     return notebook, notebook.metadata.get("title", path.stem), f"{path.stem}_executed", path.parent
 
 
@@ -108,19 +104,7 @@ def own_notebook(name: str) -> Path | None:
     return path if is_file else None
 
 
-def read_own(path: Path) -> "NotebookNode":
-    """Read a student's notebook.
-
-    Args:
-        path: The file.
-
-    Returns:
-        The notebook.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is no notebook.
-    """
+def _read_own(path: Path) -> "NotebookNode":
     import nbformat
 
     if not path.is_file():
@@ -146,7 +130,6 @@ def execute(notebook: "NotebookNode", folder: Path, name: str, profile: str | No
         What came out.
     """
     from kerascv_course.notebooks.execute import execute_notebook
-    from kerascv_course.runtime import PROFILE_VARIABLE
 
     environment = {PROFILE_VARIABLE: profile} if profile else {}
     return execute_notebook(notebook, folder, name, show=_show, environment=environment)

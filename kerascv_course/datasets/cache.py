@@ -38,6 +38,28 @@ def cache_folder() -> Path:
     return platformdirs.user_cache_path("kerascv_course", appauthor=False)
 
 
+def data_folder(function: str = "") -> Path | None:
+    """Return the folder in the environment variable `KERASCV_COURSE_DATA`; `None` where it is not set.
+
+    Args:
+        function: The public function on whose behalf it is asked for, which needs a folder that exists.
+
+    Returns:
+        The absolute path of the folder.
+
+    Raises:
+        FileNotFoundError: If a function is named and there is no such folder.
+    """
+    setting = os.environ.get("KERASCV_COURSE_DATA")
+    if not setting:
+        return None
+    folder = Path(setting).expanduser().absolute()
+    if function and not folder.is_dir():
+        rule, way_out = "an existing folder", "Correct this environment variable, or unset it."
+        raise input_error(function, "KERASCV_COURSE_DATA", rule, setting, way_out, FileNotFoundError)
+    return folder
+
+
 def cached_arrays(
     name: str,
     shapes: Mapping[str, tuple[int, ...]],
@@ -76,9 +98,8 @@ def cached_arrays(
     except OSError as error:
         rule = "a folder that can be written, or the name of one that can be made"
         way_out = f"({error}) Set this environment variable to such a folder."
-        raise input_error(
-            "cache_folder", "KERASCV_COURSE_CACHE", rule, str(target.parent), way_out, OSError
-        ) from error
+        setting, folder = "KERASCV_COURSE_CACHE", str(target.parent)
+        raise input_error("cache_folder", setting, rule, folder, way_out, OSError) from error
     try:
         with file:
             arrays = build()

@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kerascv_course._validation import input_error
+from kerascv_course.datasets.cache import data_folder
 from kerascv_course.datasets.decode import PixelRule
 from kerascv_course.datasets.fetching import RemoteFile, downloads_folder, fetch, keras_home
 from kerascv_course.datasets.folders import load_listing
-from kerascv_course.datasets.listing import list_class_folders
+from kerascv_course.datasets.listing import differing_classes, list_class_folders, look_into
 from kerascv_course.datasets.record import ImageDataset
 
 CIFAR10 = RemoteFile(
@@ -128,35 +129,24 @@ def _find(function: str, path: str | os.PathLike[str] | None) -> _Found | None:
         if not isinstance(path, str | os.PathLike):
             raise input_error(function, "path", "a path (string or pathlib.Path) or None", path, error=TypeError)
         place = Path(path).expanduser().absolute()
-        if not os.fspath(path) or not place.exists():
-            rule = "an existing file or folder"
-            raise input_error(function, "path", rule, str(path), _LOOKED_FOR, FileNotFoundError)
-        found = _look_at(place, "path")
-        if found is None:
-            rule = "CIFAR-10 or a folder that contains it"
-            raise input_error(function, "path", rule, str(path), _LOOKED_FOR, FileNotFoundError)
-        return found
-    setting = os.environ.get("KERASCV_COURSE_DATA")
-    if setting:
-        place = Path(setting).expanduser().absolute()
-        if not place.is_dir():
-            way_out = "Correct this environment variable, or unset it."
-            raise input_error(
-                function, "KERASCV_COURSE_DATA", "an existing folder", setting, way_out, FileNotFoundError
-            )
-        found = _look_at(place, "KERASCV_COURSE_DATA")
-        if found is not None:
+        exists = bool(os.fspath(path)) and place.exists()
+        if exists and (found := _look_at(place, "path")):
             return found
+        rule = "CIFAR-10 or a folder that contains it" if exists else "an existing file or folder"
+        raise input_error(function, "path", rule, str(path), _LOOKED_FOR, FileNotFoundError)
+    data = data_folder(function)
+    if data and (found := _look_at(data, "KERASCV_COURSE_DATA")):
+        return found
     in_keras_cache = _look_at(keras_home() / "datasets", "KERAS_HOME")
     return in_keras_cache or _look_at(downloads_folder(), "KERASCV_COURSE_CACHE")
 
 
 def _shown(found: _Found) -> str:
     """Return a path for the source of a record: below the user's setting without the folders above it."""
-    if found.argument != "KERASCV_COURSE_DATA":
+    data = data_folder()
+    if found.argument != "KERASCV_COURSE_DATA" or data is None:
         return str(found.path)
-    below = found.path.relative_to(Path(os.environ["KERASCV_COURSE_DATA"]).expanduser().absolute())
-    return Path("$KERASCV_COURSE_DATA", below).as_posix()
+    return Path("$KERASCV_COURSE_DATA", found.path.relative_to(data)).as_posix()
 
 
 def _look_at(place: Path, argument: str) -> _Found | None:
@@ -171,12 +161,9 @@ def _look_at(place: Path, argument: str) -> _Found | None:
             return _Found(place / name, "archive", argument)
     for folder in (place / "cifar10", place):
         splits = [(folder / split).is_dir() for split in ("train", "test")]
-        if folder.name == "cifar10":
-            is_ours = any(splits)
-        else:  # it may hold another set, unless the user named it for CIFAR-10 or its classes say so
-            is_ours = all(splits) and (
-                argument == "path" or _class_folders(folder / "train") == list(_CLASS_NAMES)
-            )
+        is_ours = any(splits) if folder.name == "cifar10" else all(splits)
+        if is_ours and argument != "path" and folder.name != "cifar10":  # it may hold another set
+            is_ours = look_into(str(folder / "train"), "", {})[0] == list(_CLASS_NAMES)
         if is_ours:
             return _Found(folder, "classes", argument)
     return None
@@ -255,16 +242,7 @@ def _parse_batch(found: _Found, name: str, content: bytes) -> tuple[np.ndarray, 
 def _load_class_folders(found: _Found) -> ImageDataset:
     listing = list_class_folders("load_cifar10", found.path, found.argument)
     if listing.train_count is None or listing.class_names != _CLASS_NAMES:
-        names = listing.class_names
-        missing, unknown = sorted(set(_CLASS_NAMES) - set(names)), sorted(set(names) - set(_CLASS_NAMES))
-        way_out = f"Missing classes: {', '.join(missing) or 'none'}; unknown: {', '.join(unknown) or 'none'}."
         rule = f"a folder with train and test, each with the class folders {', '.join(_CLASS_NAMES)}"
-        raise listing.error(rule, way_out, listing.faults)
+        raise listing.error(rule, differing_classes(listing.class_names, _CLASS_NAMES), listing.faults)
     pixels = PixelRule(32, 32, 3, exact=True)
     return load_listing(listing, pixels, name="cifar10", source=f"the class folders {_shown(found)}")
-
-
-def _class_folders(folder: Path) -> list[str]:
-    """Return the names of the sub-folders, sorted, without hidden ones such as `.ipynb_checkpoints`."""
-    with os.scandir(folder) as entries:
-        return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))

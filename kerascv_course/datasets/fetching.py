@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urljoin, urlsplit
 
 from kerascv_course._validation import input_error
-from kerascv_course.datasets.cache import cache_folder
+from kerascv_course.datasets.cache import cache_folder, data_folder
 
 if TYPE_CHECKING:
     import requests
@@ -97,8 +97,7 @@ def mirror_addresses() -> list[str]:
 def find_copies(file: RemoteFile) -> list[Path]:
     """Return where the file lies, by its name: in `KERASCV_COURSE_DATA`, Keras' cache and the downloads folder."""
     places = [keras_home() / path for path in file.in_keras_cache] + [downloads_folder() / file.path]
-    if setting := os.environ.get("KERASCV_COURSE_DATA"):
-        folder = Path(setting).expanduser().absolute()
+    if folder := data_folder():
         places = [folder / file.path, folder / Path(file.path).name, *places]
     return [place for place in dict.fromkeys(places) if place.is_file()]
 
@@ -143,9 +142,9 @@ def fetch(file: RemoteFile) -> Fetched:
     places = [(base + quote(file.path), base) for base in mirror_addresses()]
     places += [(address, "") for address in file.addresses]
     at_hand = Fetched(target, "the downloads folder", file.checksum, is_new=False)
-    if target.is_file() and file.checksum and not is_right(target, file.checksum):
-        raise ValueError(f"{target} is damaged: its checksum is not {file.checksum}. Delete it.")
     if target.is_file():
+        if file.checksum and not is_right(target, file.checksum):
+            raise ValueError(f"{target} is damaged: its checksum is not {file.checksum}. Delete it.")
         return at_hand
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -266,9 +265,8 @@ class _Transfer:
             status, content_range = response.status_code, response.headers.get("Content-Range", "")
             if status != 416 and response.headers.get("Content-Type", "").startswith("text/html"):
                 raise _TryError("a web page came in place of the file, perhaps the network's log-in page", False)
-            total = (
-                response.headers.get("Content-Length", "") if status == 200 else content_range.rpartition("/")[2]
-            )
+            length = response.headers.get("Content-Length", "")
+            total = length if status == 200 else content_range.rpartition("/")[2]
             size = int(total) if total.isdecimal() else self.file.size
             if self.file.size not in (None, size):
                 raise _TryError(f"it has another file, of {size} bytes in place of {self.file.size}", False)
@@ -329,9 +327,8 @@ def _answer(address: str, method: str = "GET", start: int = 0) -> "Iterator[requ
     hooks = {"response": _refuse_unsafe_redirect}
     errors = requests.exceptions
     try:
-        with requests.request(
-            method, address, headers=headers, timeout=_TIMEOUT, allow_redirects=True, hooks=hooks, stream=True
-        ) as response:
+        options: dict[str, Any] = {"headers": headers, "hooks": hooks, "timeout": _TIMEOUT, "stream": True}
+        with requests.request(method, address, allow_redirects=True, **options) as response:
             status = response.status_code
             if status not in (200, 206, 416):
                 raise _TryError(f"HTTP {status} {response.reason}", status in (408, 425, 429) or status >= 500)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kerascv_course._validation import check_choice, check_int, input_error
+from kerascv_course._validation import check_bool, check_choice, check_int, input_error
 from kerascv_course.datasets.cache import cached_arrays
 from kerascv_course.datasets.decode import PixelRule, decode_files
 from kerascv_course.datasets.listing import Listing, list_class_folders
@@ -77,7 +77,7 @@ def load_image_folder(
     function = "load_image_folder"
     rule = pixel_rule(function, image_size, color_mode)
     check_choice(function, "on_error", on_error, ("raise", "skip"))
-    check_choice(function, "cache", cache, (True, False))
+    cache = check_bool(function, "cache", cache)
     listing = list_class_folders(function, path)
     return load_listing(listing, rule, test_split=test_split, seed=seed, on_error=on_error, cache=cache)
 

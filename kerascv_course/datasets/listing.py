@@ -1,7 +1,7 @@
 """What lies in a folder of images: classes, files, and what is amiss; nothing is decoded here."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,6 +51,12 @@ class Listing(NamedTuple):
             count = f"{len(faults)} {'file' if len(faults) == 1 else 'files'} at fault"
             way_out = f"{way_out} {count}: {'; '.join(listed)}{more}.".lstrip()
         return input_error(self.function, self.argument, rule, self.shown, way_out)
+
+
+def differing_classes(found: Collection[str], expected: Collection[str]) -> str:
+    """Return the sentence that says which classes are missing and which are unknown."""
+    missing, unknown = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
+    return f"Missing classes: {', '.join(missing) or 'none'}; unknown: {', '.join(unknown) or 'none'}."
 
 
 def open_folder(function: str, path: str | os.PathLike[str], argument: str = "path") -> Listing:

@@ -87,9 +87,8 @@ def duplicates_across(train: np.ndarray, test: np.ndarray) -> list[Duplicate]:
         rule = f"images of shape {train.shape[1:]}, as those of `train`"
         raise input_error("duplicates_across", "test", rule, test)
     found = {pair: Duplicate(*pair, "exact", 0.0) for pair in _equal_pairs(train, test)}
-    exact = set(found)
     for i, j, distance in _near_pairs(_resized(train), _resized(test)):
-        if (i, j) not in exact and ((i, j) not in found or distance < found[i, j].distance):
+        if (i, j) not in found or distance < found[i, j].distance:
             found[i, j] = Duplicate(i, j, "near", distance)
     return sorted(found.values(), key=lambda pair: (pair.test, pair.train))
 
@@ -177,13 +176,11 @@ def _unit(rows: np.ndarray) -> np.ndarray:
 
 def _distances(train: np.ndarray, test: np.ndarray, down: int, right: int) -> np.ndarray:
     """Return the distances of pairs of images, each at the best of five neighbouring shifts."""
-    distances = _apart(
-        _grey(train)[..., None], _grey(test)[..., None], _clipped(train), _clipped(test), down, right
-    )
+    clipped, test_clipped = (np.logical_or.reduce(images >= _CLIPPED, axis=3) for images in (train, test))
+    distances = _apart(_grey(train)[..., None], _grey(test)[..., None], clipped, test_clipped, down, right)
     # JPEG blurs fine colours, and paint of another colour is another picture: grey and colours count alike.
     near = np.flatnonzero(distances <= _NEAR)
-    train, test = train[near], test[near]
-    in_colour = _apart(train, test, _clipped(train), _clipped(test), down, right)
+    in_colour = _apart(train[near], test[near], clipped[near], test_clipped[near], down, right)
     distances[near] = (distances[near] + in_colour) / 2
     return distances
 
@@ -219,13 +216,6 @@ def _grey(images: np.ndarray) -> np.ndarray:
     for channel, weight in enumerate(_LUMA if channels == 3 else [1 / channels] * channels):
         grey += np.float32(weight) * images[..., channel]
     return grey
-
-
-def _clipped(images: np.ndarray) -> np.ndarray:
-    clipped = images[..., 0] >= _CLIPPED
-    for channel in range(1, images.shape[3]):
-        clipped |= images[..., channel] >= _CLIPPED
-    return clipped
 
 
 def _halved(pixels: np.ndarray) -> np.ndarray:

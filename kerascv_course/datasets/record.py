@@ -1,7 +1,6 @@
 """The record in which every data set of this package arrives."""
 
 import dataclasses
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -57,8 +56,6 @@ class ImageDataset:
             value = getattr(self, argument)
             if not isinstance(value, str) or not value:
                 raise input_error("ImageDataset", argument, "a string that is not empty", value, error=TypeError)
-        if not isinstance(self.skipped, tuple) or not all(isinstance(file, str) for file in self.skipped):
-            raise input_error("ImageDataset", "skipped", "a tuple of strings", self.skipped, error=TypeError)
         names = self.class_names
         if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
             raise input_error("ImageDataset", "class_names", "a tuple of strings", names, error=TypeError)
@@ -87,12 +84,6 @@ class ImageDataset:
         """The number of training images of each class, by name."""
         counts = np.bincount(self.y_train, minlength=self.num_classes)
         return dict(zip(self.class_names, counts.tolist(), strict=True))
-
-    @property
-    def imbalance(self) -> float:
-        """Training images of the largest class, divided by those of the smallest: 1 where all are the same."""
-        counts = self.class_counts.values()
-        return max(counts) / min(counts) if min(counts) else math.inf
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -184,19 +175,12 @@ class ImageDataset:
         seed = check_int("subset", "seed", seed, minimum=0)
         train = self._pick("train", "per_class", per_class, seed)
         size = f"{per_class} per class"
-        x_test, y_test = self.x_test, self.y_test
+        parts = {"x_train": self.x_train[train], "y_train": self.y_train[train]}
         if test_per_class is not None:
             test = self._pick("test", "test_per_class", test_per_class, seed)
             size += f", {test_per_class} for testing"
-            x_test, y_test = x_test[test], y_test[test]
-        return dataclasses.replace(
-            self,
-            x_train=self.x_train[train],
-            y_train=self.y_train[train],
-            x_test=x_test,
-            y_test=y_test,
-            name=f"{self.name} ({size})",
-        )
+            parts |= {"x_test": self.x_test[test], "y_test": self.y_test[test]}
+        return dataclasses.replace(self, name=f"{self.name} ({size})", **parts)
 
     def _pair(self, function: str, split: str) -> _Pair:
         check_choice(function, "split", split, ("train", "test"))

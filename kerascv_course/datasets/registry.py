@@ -9,11 +9,8 @@ from kerascv_course.datasets.embedded import load_digits, load_faces
 from kerascv_course.datasets.patches import load_patches
 from kerascv_course.datasets.record import ImageDataset
 
-_EMBEDDED: dict[str, Callable[[], ImageDataset]] = {
-    "digits": load_digits,
-    "patches": load_patches,
-    "faces": load_faces,
-}
+_Loader = Callable[[], ImageDataset]
+_EMBEDDED: dict[str, _Loader] = {"digits": load_digits, "patches": load_patches, "faces": load_faces}
 
 
 def load(name: str, *, fallback: str | None = None) -> ImageDataset:

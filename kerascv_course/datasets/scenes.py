@@ -7,7 +7,7 @@ import numpy as np
 
 from kerascv_course._validation import check_choice
 from kerascv_course.datasets.folders import load_listing, pixel_rule
-from kerascv_course.datasets.listing import Listing, list_class_folders, look_into, open_folder
+from kerascv_course.datasets.listing import Listing, differing_classes, list_class_folders, look_into, open_folder
 from kerascv_course.datasets.record import ImageDataset
 
 _CLASS_NAMES = ("coast", "forest", "highway", "insidecity", "mountain", "opencountry", "street", "tallbuilding")
@@ -77,9 +77,7 @@ def _from_folders(path: str | os.PathLike[str]) -> Listing:
     listing = list_class_folders("load_scenes", path)
     names = [_plain(name) for name in listing.class_names]
     if sorted(names) != list(_CLASS_NAMES):
-        missing, unknown = sorted(set(_CLASS_NAMES) - set(names)), sorted(set(names) - set(_CLASS_NAMES))
-        way_out = f"Missing: {', '.join(missing) or 'none'}; unknown: {', '.join(unknown) or 'none'}."
-        raise listing.error("a folder of the eight scenes", way_out)
+        raise listing.error("a folder of the eight scenes", differing_classes(names, _CLASS_NAMES))
     # "Opencountry" sorts before "coast": by the labels of the record the classes are in their usual order.
     order = np.array([_CLASS_NAMES.index(name) for name in names])
     return listing._replace(class_names=_CLASS_NAMES, labels=order[listing.labels])

@@ -6,7 +6,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from kerascv_course._validation import check_int, input_error
+from kerascv_course._validation import check_bool, check_int, input_error
+from kerascv_course.datasets.cache import data_folder
 from kerascv_course.datasets.fetching import Fetched, RemoteFile, downloads_folder, fetch, is_right, keras_home
 
 WEIGHT_FOLDER = "models"  # in the data folder, in the downloads folder and in Keras' cache
@@ -102,8 +103,7 @@ def find_backbone_weights(
     if not isinstance(image_size, tuple | list) or len(image_size) != 2:
         raise input_error(function, "image_size", "(height, width)", image_size)
     height, width = (check_int(function, "image_size", side, minimum=1) for side in image_size)
-    if not isinstance(download, bool):
-        raise input_error(function, "download", "True or False", download, error=TypeError)
+    download = check_bool(function, "download", download)
     file = _file_for(backbone, height, width)
     found = _in_data_folder(backbone, file)
     if found is not None or file is None:
@@ -150,11 +150,10 @@ def place_copy(source: Path, target: Path) -> None:
 
 def find_weights() -> list[Path]:
     """Return the weight files in the folder `KERASCV_COURSE_DATA`, in Keras' cache and in the downloads folder."""
-    roots = [Path(setting).expanduser().absolute()] if (setting := os.environ.get(_IN_DATA)) else []
-    roots += [keras_home(), downloads_folder()]
     return [
         path
-        for root in roots
+        for root in (data_folder(), keras_home(), downloads_folder())
+        if root is not None
         for path in sorted((root / WEIGHT_FOLDER).glob("*"))
         if path.suffix in (".h5", ".keras") and path.is_file()
     ]
@@ -175,13 +174,9 @@ def _checked(path: Path, file: RemoteFile, place: str) -> BackboneWeights:
 
 
 def _in_data_folder(backbone: str, file: RemoteFile | None) -> BackboneWeights | None:
-    setting = os.environ.get(_IN_DATA)
-    if not setting:
+    root = data_folder("find_backbone_weights")
+    if root is None:
         return None
-    root = Path(setting).expanduser().absolute()
-    function, way_out = "find_backbone_weights", "Correct this environment variable, or unset it."
-    if not root.is_dir():
-        raise input_error(function, _IN_DATA, "an existing folder", setting, way_out, FileNotFoundError)
     folders = [folder for folder in (root / WEIGHT_FOLDER, root) if folder.is_dir()]
     for folder in folders:
         if file is not None and (path := folder / Path(file.path).name).is_file():
@@ -191,7 +186,8 @@ def _in_data_folder(backbone: str, file: RemoteFile | None) -> BackboneWeights |
     if len(fitting) > 1:
         names = ", ".join(path.relative_to(root).as_posix() for path in fitting)
         rule = f"a folder with one file of weights without top for {backbone}"
-        raise input_error(function, _IN_DATA, rule, setting, f"{names} all fit: keep one of them there.")
+        way_out = f"{names} all fit: keep one of them there."
+        raise input_error("find_backbone_weights", _IN_DATA, rule, str(root), way_out)
     return BackboneWeights(fitting[0], f"{fitting[0].name}, in {_IN_DATA}") if fitting else None
 
 

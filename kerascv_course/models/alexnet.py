@@ -6,7 +6,7 @@ import keras
 from keras import layers
 
 from kerascv_course._validation import check_choice
-from kerascv_course.models.common import check_options, pooled
+from kerascv_course.models.common import checked_input, outputs_of
 from kerascv_course.models.normalization import LocalResponseNormalization
 
 SMALLEST_SIDE = 67  # leaves one value after three poolings
@@ -61,35 +61,14 @@ def build_alexnet(
     """
     function = "build_alexnet"
     check_choice(function, "groups", groups, (1, 2))
-    input_shape, num_classes = check_options(
-        function,
-        input_shape=input_shape,
-        smallest_side=SMALLEST_SIDE,
-        num_classes=num_classes,
-        include_top=include_top,
-        pooling=pooling,
-    )
-    inputs = keras.Input(input_shape, name="image")
+    inputs, num_classes = checked_input(function, input_shape, SMALLEST_SIDE, num_classes, include_top, pooling)
     x: Any = inputs
     for number, (filters, kernel_size, stride, padding, split, after) in enumerate(_CONVOLUTIONS, start=1):
-        x = layers.Conv2D(
-            filters,
-            kernel_size,
-            strides=stride,
-            padding=padding,
-            groups=groups if split else 1,
-            activation="relu",
-            name=f"conv{number}",
-        )(x)
+        options = {"groups": groups if split else 1, "activation": "relu", "name": f"conv{number}"}
+        x = layers.Conv2D(filters, kernel_size, stride, padding, **options)(x)
         if "norm" in after:
             x = LocalResponseNormalization(name=f"norm{number}")(x)
         if "pool" in after:
             x = layers.MaxPooling2D(3, strides=2, name=f"pool{number}")(x)
-    if not include_top:
-        return keras.Model(inputs, pooled(x, pooling), name=name)
-    x = layers.Flatten(name="flatten")(x)
-    for number in (6, 7):
-        x = layers.Dense(4096, activation="relu", name=f"fc{number}")(x)
-        x = layers.Dropout(0.5, name=f"dropout{number}")(x)
-    outputs = layers.Dense(num_classes, activation="softmax", name="predictions")(x)
+    outputs = outputs_of(x, num_classes, include_top, pooling, dense=(6, 7))
     return keras.Model(inputs, outputs, name=name)

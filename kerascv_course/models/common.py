@@ -1,21 +1,29 @@
 """What all architectures share: their options, and the end that `include_top` and `pooling` choose."""
 
+from collections.abc import Sequence
 from typing import Any
 
+import keras
 from keras import layers
 
-from kerascv_course._validation import check_choice, check_input_shape, check_int, input_error
+from kerascv_course._validation import check_bool, check_choice, check_input_shape, check_int, input_error
 
 
-def check_options(
+def checked_stem(function: str, stem: Any, input_shape: Any) -> tuple[bool, Any]:
+    """Return whether the stem is the one for large images, and the input shape, by default that of the stem."""
+    check_choice(function, "stem", stem, ("imagenet", "cifar"))
+    default = (224, 224, 3) if stem == "imagenet" else (32, 32, 3)
+    return stem == "imagenet", default if input_shape is None else input_shape
+
+
+def checked_input(
     function: str,
-    *,
     input_shape: Any,
     smallest_side: int,
     num_classes: Any,
-    include_top: Any,
-    pooling: Any,
-) -> tuple[tuple[int, int, int], int]:
+    include_top: Any = True,
+    pooling: Any = None,
+) -> tuple[Any, int]:
     """Check the options that all builders have, before anything is built.
 
     Args:
@@ -27,7 +35,7 @@ def check_options(
         pooling: How the maps become a vector where `include_top` is False: "avg", "max", or None for the maps.
 
     Returns:
-        `input_shape` and `num_classes` as plain integers.
+        The input of the model, and `num_classes` as a plain integer.
 
     Raises:
         TypeError: If an option has the wrong type.
@@ -35,27 +43,46 @@ def check_options(
     """
     shape = check_input_shape(function, input_shape, smallest_side)
     num_classes = check_int(function, "num_classes", num_classes, minimum=2)
-    if not isinstance(include_top, bool):
-        raise input_error(function, "include_top", "True or False", include_top, error=TypeError)
     check_choice(function, "pooling", pooling, ("avg", "max", None))
-    if include_top and pooling is not None:
+    if check_bool(function, "include_top", include_top) and pooling is not None:
         rule = "None where `include_top` is True, since the classifier has its own way to read the maps"
         raise input_error(function, "pooling", rule, pooling, "Pass include_top=False for pooled features.")
-    return shape, num_classes
+    return keras.Input(shape, name="image"), num_classes
 
 
-def pooled(x: Any, pooling: str | None) -> Any:
-    """Return the maps as they are, or one value of each map: its mean ("avg") or its maximum ("max")."""
-    if pooling == "avg":
-        return layers.GlobalAveragePooling2D(name="avg_pool")(x)
+def outputs_of(
+    x: Any,
+    num_classes: int,
+    include_top: bool,
+    pooling: str | None,
+    *,
+    dense: Sequence[int] = (),
+    dropout: float = 0.0,
+) -> Any:
+    """Return what a model makes of its last maps.
+
+    Args:
+        x: The maps.
+        num_classes: Number of classes.
+        include_top: Whether these are class probabilities.
+        pooling: Without: "avg" or "max" for the mean or the maximum of each map, None for the maps.
+        dense: The numbers of the dense layers of 4,096 values, each with dropout, that read the maps; without them
+            the classifier reads the mean of each map.
+        dropout: Share of these means that is dropped.
+    """
+    if not include_top and pooling is None:
+        return x
     if pooling == "max":
         return layers.GlobalMaxPooling2D(name="max_pool")(x)
-    return x
-
-
-def averaging_classifier(x: Any, num_classes: int, *, dropout: float = 0.0) -> Any:
-    """Return class probabilities of maps by global average pooling, dropout if wanted, and one dense layer."""
-    x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
+    if pooling == "avg" or not dense:
+        x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
+    else:
+        x = layers.Flatten(name="flatten")(x)
+    if not include_top:
+        return x
+    for number in dense:
+        x = layers.Dense(4096, activation="relu", name=f"fc{number}")(x)
+        x = layers.Dropout(0.5, name=f"dropout{number}")(x)
     if dropout:
         x = layers.Dropout(dropout, name="dropout")(x)
     return layers.Dense(num_classes, activation="softmax", name="predictions")(x)

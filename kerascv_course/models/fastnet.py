@@ -3,7 +3,8 @@
 import keras
 from keras import layers
 
-from kerascv_course._validation import check_choice, check_input_shape, check_int
+from kerascv_course._validation import check_choice
+from kerascv_course.models.common import checked_input
 
 SMALLEST_SIDE = 16
 # Stem: kernel, stride, filters. Blocks: filters and number of 3x3 convolutions; each block halves the sides.
@@ -51,11 +52,8 @@ def build_fastnet(
     """
     function = "build_fastnet"
     check_choice(function, "size", size, tuple(_SIZES))
-    input_shape = check_input_shape(function, input_shape, SMALLEST_SIDE)
-    num_classes = check_int(function, "num_classes", num_classes, minimum=2)
+    inputs, num_classes = checked_input(function, input_shape, SMALLEST_SIDE, num_classes)
     (kernel, stride, filters), blocks = _SIZES[size]
-
-    inputs = keras.Input(input_shape, name="image")
     x = layers.Rescaling(1 / 64, offset=-1.9, name="scale")(inputs)  # CIFAR-10: mean 121, standard deviation 64
     x = layers.Conv2D(filters, kernel, stride, padding="same", activation="gelu", name="stem")(x)
     for block, (filters, convolutions) in enumerate(blocks, start=1):

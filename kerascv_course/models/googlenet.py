@@ -5,8 +5,8 @@ from typing import Any
 import keras
 from keras import layers
 
-from kerascv_course._validation import input_error
-from kerascv_course.models.common import averaging_classifier, check_options, pooled
+from kerascv_course._validation import check_bool, input_error
+from kerascv_course.models.common import checked_input, outputs_of
 from kerascv_course.models.normalization import LocalResponseNormalization
 
 SMALLEST_SIDE = 32  # five halvings leave one value
@@ -66,19 +66,11 @@ def build_googlenet(
         Szegedy et al.: Going deeper with convolutions (2015); Manco, Architectures.
     """
     function = "build_googlenet"
-    if not isinstance(auxiliary_heads, bool):
-        raise input_error(function, "auxiliary_heads", "True or False", auxiliary_heads, error=TypeError)
-    shape, num_classes = check_options(
-        function,
-        input_shape=input_shape,
-        smallest_side=SMALLEST_SIDE_WITH_HEADS if auxiliary_heads else SMALLEST_SIDE,
-        num_classes=num_classes,
-        include_top=include_top,
-        pooling=pooling,
-    )
+    auxiliary_heads = check_bool(function, "auxiliary_heads", auxiliary_heads)
     if auxiliary_heads and not include_top:
         raise input_error(function, "auxiliary_heads", "False where `include_top` is False", auxiliary_heads)
-    inputs = keras.Input(shape, name="image")
+    smallest_side = SMALLEST_SIDE_WITH_HEADS if auxiliary_heads else SMALLEST_SIDE
+    inputs, num_classes = checked_input(function, input_shape, smallest_side, num_classes, include_top, pooling)
     x: Any = _convolution(inputs, 64, 7, "conv1", strides=2)
     x = layers.MaxPooling2D(3, strides=2, padding="same", name="pool1")(x)
     x = LocalResponseNormalization(name="norm1")(x)
@@ -93,9 +85,7 @@ def build_googlenet(
         x = _inception(x, filters, f"inception{block}")
         if auxiliary_heads and block in _HEAD_AFTER:
             heads.append(_head(x, num_classes, _HEAD_AFTER[block]))
-    if not include_top:
-        return keras.Model(inputs, pooled(x, pooling), name=name)
-    outputs = averaging_classifier(x, num_classes, dropout=0.4)
+    outputs = outputs_of(x, num_classes, include_top, pooling, dropout=0.4)
     return keras.Model(inputs, [outputs, *heads] if heads else outputs, name=name)
 
 
@@ -106,16 +96,12 @@ def _convolution(x: Any, filters: int, kernel_size: int, name: str, strides: int
 def _inception(x: Any, filters: tuple[int, ...], name: str) -> Any:
     """Return what four branches make of the same maps, side by side."""
     f1, reduce3, f3, reduce5, f5, project = filters
+    surroundings = layers.MaxPooling2D(3, strides=1, padding="same", name=f"{name}_pool")(x)
     branches = [
         _convolution(x, f1, 1, f"{name}_1x1"),
         _convolution(_convolution(x, reduce3, 1, f"{name}_3x3_reduce"), f3, 3, f"{name}_3x3"),
         _convolution(_convolution(x, reduce5, 1, f"{name}_5x5_reduce"), f5, 5, f"{name}_5x5"),
-        _convolution(
-            layers.MaxPooling2D(3, strides=1, padding="same", name=f"{name}_pool")(x),
-            project,
-            1,
-            f"{name}_project",
-        ),
+        _convolution(surroundings, project, 1, f"{name}_project"),
     ]
     return layers.Concatenate(name=name)(branches)
 

@@ -3,7 +3,8 @@
 import keras
 from keras import layers
 
-from kerascv_course._validation import check_choice, check_input_shape, check_int
+from kerascv_course._validation import check_choice
+from kerascv_course.models.common import checked_input
 
 SMALLEST_SIDE = 16  # two 5x5 convolutions without padding and two halvings leave one pixel of 16
 
@@ -48,15 +49,13 @@ def build_lenet5(
         LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to document recognition (1998); Boracchi,
         CNNs in Keras (2024); Manco CNN.
     """
-    input_shape = check_input_shape("build_lenet5", input_shape, SMALLEST_SIDE)
-    num_classes = check_int("build_lenet5", "num_classes", num_classes, minimum=2)
+    inputs, num_classes = checked_input("build_lenet5", input_shape, SMALLEST_SIDE, num_classes)
     check_choice("build_lenet5", "variant", variant, ("keras", "manco"))
     manco = variant == "manco"
     second_pooling = layers.MaxPooling2D if manco else layers.AveragePooling2D
     dense_activation = "tanh" if manco else "relu"
     head_activation = "log_softmax" if manco else "softmax"
 
-    inputs = keras.Input(input_shape, name="image")
     x = layers.Conv2D(6, 5, activation="tanh", name="conv1")(inputs)
     x = layers.AveragePooling2D(2, name="pool1")(x)
     x = layers.Conv2D(16, 5, activation="tanh", name="conv2")(x)

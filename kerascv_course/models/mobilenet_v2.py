@@ -5,8 +5,8 @@ from typing import Any
 import keras
 from keras import layers
 
-from kerascv_course._validation import check_choice, check_number, input_error
-from kerascv_course.models.common import averaging_classifier, check_options, pooled
+from kerascv_course._validation import check_number, input_error
+from kerascv_course.models.common import checked_input, checked_stem, outputs_of
 
 SMALLEST_SIDE = 32  # five halvings leave one value
 
@@ -68,18 +68,9 @@ def build_mobilenet_v2(
     alpha = check_number(function, "alpha", alpha)
     if alpha <= 0:
         raise input_error(function, "alpha", "above 0", alpha)
-    check_choice(function, "stem", stem, ("imagenet", "cifar"))
-    imagenet = stem == "imagenet"
-    default = (224, 224, 3) if imagenet else (32, 32, 3)
-    shape, num_classes = check_options(
-        function,
-        input_shape=default if input_shape is None else input_shape,
-        smallest_side=SMALLEST_SIDE if imagenet else SMALLEST_SIDE // 4,
-        num_classes=num_classes,
-        include_top=include_top,
-        pooling=pooling,
-    )
-    inputs = keras.Input(shape, name="image")
+    imagenet, input_shape = checked_stem(function, stem, input_shape)
+    smallest_side = SMALLEST_SIDE if imagenet else SMALLEST_SIDE // 4
+    inputs, num_classes = checked_input(function, input_shape, smallest_side, num_classes, include_top, pooling)
     x = _conv_norm(inputs, _round(_FIRST * alpha), 3, 2 if imagenet else 1, "conv1")
     for row, (expansion, channels, count, stride) in enumerate(_ROWS, start=1):
         for number in range(1, count + 1):
@@ -87,9 +78,7 @@ def build_mobilenet_v2(
             x = _inverted_residual(x, expansion, _round(channels * alpha), step, f"row{row}_block{number}")
     x = _conv_norm(x, _round(_LAST * alpha) if alpha > 1 else _LAST, 1, 1, "conv_last")
     name = name or ("mobilenet_v2" if alpha == 1 else f"mobilenet_v2_{alpha:g}")
-    if not include_top:
-        return keras.Model(inputs, pooled(x, pooling), name=name)
-    return keras.Model(inputs, averaging_classifier(x, num_classes), name=name)
+    return keras.Model(inputs, outputs_of(x, num_classes, include_top, pooling), name=name)
 
 
 def _round(channels: float) -> int:
@@ -98,27 +87,12 @@ def _round(channels: float) -> int:
     return rounded + 8 if rounded < 0.9 * channels else rounded
 
 
-def _pad(x: Any, stride: int, name: str) -> Any:
-    """Pad for a 3x3 kernel with stride 2 as Keras' weights expect it: an even side on its far end only."""
-    if stride == 1:
-        return x
-    height, width = x.shape[1:3]
-    return layers.ZeroPadding2D(((height % 2, 1), (width % 2, 1)), name=f"{name}_pad")(x)
-
-
 def _norm(x: Any, name: str) -> Any:
     return layers.BatchNormalization(epsilon=1e-3, momentum=0.999, name=f"{name}_norm")(x)
 
 
 def _conv_norm(x: Any, filters: int, kernel_size: int, stride: int, name: str, *, linear: bool = False) -> Any:
-    x = layers.Conv2D(
-        filters,
-        kernel_size,
-        strides=stride,
-        padding="same",
-        use_bias=False,
-        name=name,
-    )(x)
+    x = layers.Conv2D(filters, kernel_size, strides=stride, padding="same", use_bias=False, name=name)(x)
     x = _norm(x, name)
     return x if linear else layers.ReLU(6.0, name=f"{name}_relu")(x)
 
@@ -128,14 +102,11 @@ def _inverted_residual(x: Any, expansion: int, filters: int, stride: int, name: 
     given, channels = x, x.shape[-1]
     if expansion > 1:
         x = _conv_norm(x, expansion * channels, 1, 1, f"{name}_expand")
-    x = _pad(x, stride, f"{name}_depthwise")
-    x = layers.DepthwiseConv2D(
-        3,
-        strides=stride,
-        padding="same" if stride == 1 else "valid",
-        use_bias=False,
-        name=f"{name}_depthwise",
-    )(x)
+    padding = "same"
+    if stride > 1:  # padded as Keras' weights expect it: an even side on its far end only
+        sides = tuple((side % 2, 1) for side in x.shape[1:3])
+        x, padding = layers.ZeroPadding2D(sides, name=f"{name}_depthwise_pad")(x), "valid"
+    x = layers.DepthwiseConv2D(3, stride, padding, use_bias=False, name=f"{name}_depthwise")(x)
     x = layers.ReLU(6.0, name=f"{name}_depthwise_relu")(_norm(x, f"{name}_depthwise"))
     x = _conv_norm(x, filters, 1, 1, f"{name}_project", linear=True)
     # No shortcut where the shape changes.

@@ -6,7 +6,7 @@ import keras
 from keras import layers
 
 from kerascv_course._validation import check_choice
-from kerascv_course.models.common import averaging_classifier, check_options, pooled
+from kerascv_course.models.common import checked_input, checked_stem, outputs_of
 
 SMALLEST_SIDE = 32  # five halvings leave one value
 
@@ -71,35 +71,21 @@ def build_resnet(
     """
     function = "build_resnet"
     check_choice(function, "depth", depth, _STAGES)
-    check_choice(function, "stem", stem, ("imagenet", "cifar"))
     check_choice(function, "downsample", downsample, ("3x3", "1x1"))
-    imagenet = stem == "imagenet"
-    default = (224, 224, 3) if imagenet else (32, 32, 3)
-    shape, num_classes = check_options(
-        function,
-        input_shape=default if input_shape is None else input_shape,
-        smallest_side=SMALLEST_SIDE if imagenet else SMALLEST_SIDE // 4,
-        num_classes=num_classes,
-        include_top=include_top,
-        pooling=pooling,
-    )
-    inputs = keras.Input(shape, name="image")
+    imagenet, input_shape = checked_stem(function, stem, input_shape)
+    smallest_side = SMALLEST_SIDE if imagenet else SMALLEST_SIDE // 4
+    inputs, num_classes = checked_input(function, input_shape, smallest_side, num_classes, include_top, pooling)
+    x = layers.ReLU(name="conv1_relu")(_conv_norm(inputs, 64, *((7, 2) if imagenet else (3, 1)), "conv1"))
     if imagenet:
-        x: Any = _conv_norm(inputs, 64, 7, 2, "conv1")
-        x = layers.ReLU(name="conv1_relu")(x)
         x = layers.ZeroPadding2D(1, name="pool1_pad")(x)  # after a ReLU zeros do not change a maximum
         x = layers.MaxPooling2D(3, strides=2, name="pool1")(x)
-    else:
-        x = layers.ReLU(name="conv1_relu")(_conv_norm(inputs, 64, 3, 1, "conv1"))
     blocks, bottleneck = _STAGES[depth]
     for stage, (count, filters) in enumerate(zip(blocks, _FILTERS, strict=True), start=2):
         for number in range(1, count + 1):
             stride = 2 if stage > 2 and number == 1 else 1
             x = _block(x, filters, stride, bottleneck, downsample, f"stage{stage}_block{number}")
-    name = name or f"resnet{depth}"
-    if not include_top:
-        return keras.Model(inputs, pooled(x, pooling), name=name)
-    return keras.Model(inputs, averaging_classifier(x, num_classes), name=name)
+    outputs = outputs_of(x, num_classes, include_top, pooling)
+    return keras.Model(inputs, outputs, name=name or f"resnet{depth}")
 
 
 def _conv_norm(x: Any, filters: int, kernel_size: int, stride: int, name: str) -> Any:

@@ -5,8 +5,8 @@ from typing import Any
 import keras
 from keras import layers
 
-from kerascv_course._validation import check_choice, input_error
-from kerascv_course.models.common import averaging_classifier, check_options, pooled
+from kerascv_course._validation import check_bool, check_choice
+from kerascv_course.models.common import checked_input, outputs_of
 
 SMALLEST_SIDE = 16  # four halvings leave one value
 _FILTERS = (32, 64, 128, 256)
@@ -54,34 +54,19 @@ def build_tinynet(
     """
     function = "build_tinynet"
     check_choice(function, "variant", variant, ("plain", "residual", "depthwise"))
-    if not isinstance(batch_norm, bool):
-        raise input_error(function, "batch_norm", "True or False", batch_norm, error=TypeError)
-    shape, num_classes = check_options(
-        function,
-        input_shape=input_shape,
-        smallest_side=SMALLEST_SIDE,
-        num_classes=num_classes,
-        include_top=include_top,
-        pooling=pooling,
-    )
+    batch_norm = check_bool(function, "batch_norm", batch_norm)
+    inputs, num_classes = checked_input(function, input_shape, SMALLEST_SIDE, num_classes, include_top, pooling)
 
     def convolution(x: Any, filters: int, kernel_size: int, stride: int, layer: str) -> Any:
-        options = {"padding": "same", "use_bias": not batch_norm}
+        options: dict[str, Any] = {"padding": "same", "use_bias": not batch_norm}
+        he = "he_normal"
         if variant == "depthwise":
-            x = layers.DepthwiseConv2D(
-                kernel_size,
-                strides=stride,
-                depthwise_initializer="he_normal",
-                name=f"{layer}_depthwise",
-                **options,
-            )(x)
+            name_of = f"{layer}_depthwise"
+            x = layers.DepthwiseConv2D(kernel_size, stride, depthwise_initializer=he, name=name_of, **options)(x)
             kernel_size, stride = 1, 1
-        x = layers.Conv2D(
-            filters, kernel_size, strides=stride, kernel_initializer="he_normal", name=layer, **options
-        )(x)
+        x = layers.Conv2D(filters, kernel_size, stride, kernel_initializer=he, name=layer, **options)(x)
         return layers.BatchNormalization(name=f"{layer}_norm")(x) if batch_norm else x
 
-    inputs = keras.Input(shape, name="image")
     x: Any = inputs
     for block, filters in enumerate(_FILTERS, start=1):
         given = x
@@ -95,7 +80,5 @@ def build_tinynet(
             shortcut = convolution(every_second, filters, 1, 1, f"block{block}_shortcut")
             x = layers.Add(name=f"block{block}_add")([shortcut, x])
         x = layers.ReLU(name=f"block{block}")(x)
-    name = name or f"tinynet_{variant}"
-    if not include_top:
-        return keras.Model(inputs, pooled(x, pooling), name=name)
-    return keras.Model(inputs, averaging_classifier(x, num_classes), name=name)
+    outputs = outputs_of(x, num_classes, include_top, pooling)
+    return keras.Model(inputs, outputs, name=name or f"tinynet_{variant}")

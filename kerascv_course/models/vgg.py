@@ -5,8 +5,8 @@ from typing import Any
 import keras
 from keras import layers
 
-from kerascv_course._validation import check_choice, input_error
-from kerascv_course.models.common import averaging_classifier, check_options, pooled
+from kerascv_course._validation import check_bool, check_choice
+from kerascv_course.models.common import checked_input, checked_stem, outputs_of
 from kerascv_course.models.normalization import LocalResponseNormalization
 
 SMALLEST_SIDE = 32  # five halvings leave one value
@@ -69,40 +69,21 @@ def build_vgg(
     """
     function = "build_vgg"
     check_choice(function, "variant", variant, _BLOCKS)
-    if not isinstance(batch_norm, bool):
-        raise input_error(function, "batch_norm", "True or False", batch_norm, error=TypeError)
-    check_choice(function, "stem", stem, ("imagenet", "cifar"))
-    default = (224, 224, 3) if stem == "imagenet" else (32, 32, 3)
-    shape, num_classes = check_options(
-        function,
-        input_shape=default if input_shape is None else input_shape,
-        smallest_side=SMALLEST_SIDE,
-        num_classes=num_classes,
-        include_top=include_top,
-        pooling=pooling,
-    )
+    batch_norm = check_bool(function, "batch_norm", batch_norm)
+    imagenet, input_shape = checked_stem(function, stem, input_shape)
+    inputs, num_classes = checked_input(function, input_shape, SMALLEST_SIDE, num_classes, include_top, pooling)
     name = name or _NAMES[variant] + ("_bn" if batch_norm else "")
-    inputs = keras.Input(shape, name="image")
     x: Any = inputs
     for block, (kernel_sizes, filters) in enumerate(zip(_BLOCKS[variant], _FILTERS, strict=True), start=1):
         for number, kernel_size in enumerate(kernel_sizes, start=1):
             layer = f"block{block}_conv{number}"
-            x = layers.Conv2D(
-                filters, kernel_size, padding="same", activation=None if batch_norm else "relu", name=layer
-            )(x)
+            activation = None if batch_norm else "relu"
+            x = layers.Conv2D(filters, kernel_size, padding="same", activation=activation, name=layer)(x)
             if batch_norm:
                 x = layers.BatchNormalization(name=f"{layer}_bn")(x)
                 x = layers.ReLU(name=f"{layer}_relu")(x)
         if variant == "A-LRN" and block == 1:
             x = LocalResponseNormalization(name="block1_norm")(x)
         x = layers.MaxPooling2D(2, name=f"block{block}_pool")(x)
-    if not include_top:
-        return keras.Model(inputs, pooled(x, pooling), name=name)
-    if stem == "cifar":
-        return keras.Model(inputs, averaging_classifier(x, num_classes), name=name)
-    x = layers.Flatten(name="flatten")(x)
-    for number in (1, 2):
-        x = layers.Dense(4096, activation="relu", name=f"fc{number}")(x)
-        x = layers.Dropout(0.5, name=f"dropout{number}")(x)
-    outputs = layers.Dense(num_classes, activation="softmax", name="predictions")(x)
+    outputs = outputs_of(x, num_classes, include_top, pooling, dense=(1, 2) if imagenet else ())
     return keras.Model(inputs, outputs, name=name)
