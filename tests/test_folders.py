@@ -588,7 +588,7 @@ def test_folder_without_a_set_of_images_is_a_specific_error(tmp_path, prepare, o
         ({"test_split": "a"}, TypeError, r"`test_split` .*test_split='a'"),
         ({"seed": -1}, ValueError, r"`seed` .*seed=-1"),
         ({"on_error": "ignore"}, ValueError, r"`on_error` .*'raise' or 'skip'.*'ignore'"),
-        ({"cache": 1}, ValueError, r"`cache` .* True or False.*cache=1"),
+        ({"cache": 1}, TypeError, r"`cache` .* True or False.*cache=1"),
     ],
 )
 def test_argument_out_of_range_is_an_error(tmp_path, arguments, error, message):

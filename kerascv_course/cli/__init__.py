@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except ModuleNotFoundError as error:
         package = (error.name or "").split(".")[0]
-        if package not in _notebook_packages():
+        if package not in (*doctor.EXTRAS["notebooks"], "nbformat", "jupyter_client", "pygments"):
             raise
         print(f'This needs {package}: pip install "kerascv_course[notebooks]"', file=sys.stderr)
         return USAGE
@@ -38,13 +38,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"kerascv_course {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    run.add_commands(commands)
-    build.add_command(commands)
-    data.add_command(commands)
-    new_project.add_command(commands)
-    doctor.add_command(commands)
+    for module in (run, build, data, new_project, doctor):
+        module.add_command(commands)
     return parser
-
-
-def _notebook_packages() -> frozenset[str]:
-    return frozenset({*doctor.EXTRAS["notebooks"], "nbformat", "jupyter_client", "pygments"})

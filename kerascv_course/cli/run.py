@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kerascv_course.notebooks.execute import Execution, Progress
 
 
-def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `list` and `run`.
 
     Args:

@@ -27,10 +27,6 @@ _MAX_WORKERS = 8  # each may hold a decoded image of MAX_PIXELS
 _SMALL_BYTES = 2**16
 _CHUNK_FILES = 500
 _CHUNK_BYTES = 16 * 2**20
-_ORIENTATION = 0x0112  # the EXIF tag, 1 where the image is upright
-_TO = Image.Transpose
-_UPRIGHT = {2: _TO.FLIP_LEFT_RIGHT, 3: _TO.ROTATE_180, 4: _TO.FLIP_TOP_BOTTOM}
-_UPRIGHT |= {5: _TO.TRANSPOSE, 6: _TO.ROTATE_270, 7: _TO.TRANSVERSE, 8: _TO.ROTATE_90}  # these exchange the sides
 
 
 class PixelRule(NamedTuple):
@@ -167,7 +163,8 @@ def _decode(path: str, rule: PixelRule) -> bytes:
         if image.width * image.height > MAX_PIXELS:
             raise _FaultError(_HUGE)
         mode = "RGB" if rule.channels == 3 else "L"
-        if rule.exact and (image.size != (rule.width, rule.height) or image.mode != mode):
+        sides = rule.width, rule.height
+        if rule.exact and (image.size != sides or image.mode != mode):
             raise _FaultError(f"{image.width}x{image.height}, mode {image.mode}")
         # A JPEG can be decoded at a half, a quarter or an eighth; twice what is needed leaves the filter its work.
         longer = 2 * max(rule.height, rule.width)
@@ -175,14 +172,11 @@ def _decode(path: str, rule: PixelRule) -> bytes:
             image.draft(None, (longer, longer))
         image.load()
         # Most JPEG files have no EXIF data, and looking for it takes a tenth of the time of a small one.
-        may_be_turned = image.format != "JPEG" or not image.info.keys().isdisjoint(("exif", "xmp"))
-        orientation = image.getexif().get(_ORIENTATION) if may_be_turned else None
-        sides = (rule.height, rule.width) if orientation in (5, 6, 7, 8) else (rule.width, rule.height)
+        if image.format != "JPEG" or not image.info.keys().isdisjoint(("exif", "xmp")):
+            ImageOps.exif_transpose(image, in_place=True)
         upright = _eight_bits(image)
-        if upright.size != sides:  # scaled to cover the size; what juts out is cut off on two sides
-            upright = ImageOps.fit(upright, sides, Image.Resampling.BILINEAR)
-    if orientation in _UPRIGHT:
-        upright = upright.transpose(_UPRIGHT[orientation])
+    if upright.size != sides:  # scaled to cover the size; what juts out is cut off on two sides
+        upright = ImageOps.fit(upright, sides, Image.Resampling.BILINEAR)
     if "A" in upright.getbands():
         upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright.convert("RGBA"))
     return (upright if upright.mode == mode else upright.convert(mode)).tobytes()

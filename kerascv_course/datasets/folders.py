@@ -171,8 +171,8 @@ def _decoded(listing: Listing, rule: PixelRule, cache: bool) -> tuple[np.ndarray
         images, faults = decode_files(paths, rule)
         return {"images": images, "faulty": np.isin(np.arange(len(paths)), list(faults)).astype("uint8")}
 
-    # "2" is the version of the decoding: another number makes all cached files obsolete.
-    parts = [f"2\0{listing.root}\0{rule}", *listing.files, *listing.files.values()]
+    # "3" is the version of the decoding: another number makes all cached files obsolete.
+    parts = [f"3\0{listing.root}\0{rule}", *listing.files, *listing.files.values()]
     digest = hashlib.sha256("\n".join(parts).encode(errors="surrogatepass")).hexdigest()
     shapes = {"images": (len(paths), rule.height, rule.width, rule.channels), "faulty": (len(paths),)}
     arrays = cached_arrays(f"folder-{digest[:32]}", shapes, build)

@@ -12,14 +12,7 @@ from kerascv_course.datasets.record import ImageDataset
 # Class name and the function of `skimage.data`. All ten are PNG files of the wheel: nothing is downloaded, and
 # lossless decoding gives the same bytes everywhere.
 _PHOTOGRAPHS = {
-    "astronaut": "astronaut",
-    "brick": "brick",
-    "camera": "camera",
-    "cat": "cat",
-    "coffee": "coffee",
-    "coins": "coins",
-    "grass": "grass",
-    "gravel": "gravel",
+    **{name: name for name in ("astronaut", "brick", "camera", "cat", "coffee", "coins", "grass", "gravel")},
     "handwriting": "text",
     "tissue": "immunohistochemistry",
 }

@@ -17,19 +17,14 @@ def checked_stem(function: str, stem: Any, input_shape: Any) -> tuple[bool, Any]
 
 
 def checked_input(
-    function: str,
-    input_shape: Any,
-    smallest_side: int,
-    num_classes: Any,
-    include_top: Any = True,
-    pooling: Any = None,
+    function: str, input_shape: Any, smallest: int, num_classes: Any, include_top: Any = True, pooling: Any = None
 ) -> tuple[Any, int]:
     """Check the options that all builders have, before anything is built.
 
     Args:
         function: Name of the builder, for errors.
         input_shape: Height, width and channels.
-        smallest_side: Smallest side in pixels that leaves one value per map in the end.
+        smallest: Smallest side in pixels that leaves one value per map in the end.
         num_classes: Number of classes, at least 2.
         include_top: Whether the classifier is part of the model.
         pooling: How the maps become a vector where `include_top` is False: "avg", "max", or None for the maps.
@@ -41,7 +36,7 @@ def checked_input(
         TypeError: If an option has the wrong type.
         ValueError: If an option is out of range, or `pooling` is set although `include_top` is True.
     """
-    shape = check_input_shape(function, input_shape, smallest_side)
+    shape = check_input_shape(function, input_shape, smallest)
     num_classes = check_int(function, "num_classes", num_classes, minimum=2)
     check_choice(function, "pooling", pooling, ("avg", "max", None))
     if check_bool(function, "include_top", include_top) and pooling is not None:
@@ -51,13 +46,7 @@ def checked_input(
 
 
 def outputs_of(
-    x: Any,
-    num_classes: int,
-    include_top: bool,
-    pooling: str | None,
-    *,
-    dense: Sequence[int] = (),
-    dropout: float = 0.0,
+    x: Any, num_classes: int, include_top: bool, pooling: str | None, dense: Sequence[int] = (), dropout: float = 0
 ) -> Any:
     """Return what a model makes of its last maps.
 
