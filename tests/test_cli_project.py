@@ -196,6 +196,7 @@ def smoke_run(tmp_path, monkeypatch):
     return run
 
 
+@pytest.mark.slow
 def test_a_project_with_photographs_ends_in_a_report_of_them(smoke_run, capsys):
     make_photographs(Path("mine/data"))
     report = smoke_run()

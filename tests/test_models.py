@@ -44,8 +44,8 @@ SMALLEST = {
 }
 
 
-# Not for every day: each differs in its stem or its groups alone from one that is.
-VARIANTS = ("alexnet, groups", "resnet18, cifar", "mobilenet_v2, cifar")
+# Not for every day: each differs in its stem, groups, norm or depth alone from one that is, or is large.
+VARIANTS = ("alexnet, groups", "resnet18, cifar", "mobilenet_v2, cifar", "resnet50", "googlenet", "vgg A-LRN")
 KINDS = [pytest.param(kind, marks=[pytest.mark.slow] if kind in VARIANTS else []) for kind in SMALLEST]
 
 

@@ -1282,6 +1282,7 @@ def test_a_loss_that_is_no_number_stops_the_stage():
 # Real weights
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 @pytest.mark.skipif(not REAL_DATA, reason="KERASCV_COURSE_DATA is not set: no real CIFAR-10 to read")
 def test_real_features_beat_random_ones_on_real_images(monkeypatch, traced):
