@@ -71,9 +71,10 @@ def units(tuner):
     return [str(trial.hyperparameters.get("units")) for trial in trials]
 
 
-@pytest.mark.parametrize(
-    "damaged", ["oracle.json", *(pytest.param(n, marks=pytest.mark.slow) for n in ("tuner0.json", "trial_1/trial.json"))]
-)
+DAMAGED = [pytest.param(name, marks=pytest.mark.slow) for name in ("tuner0.json", "trial_1/trial.json")]
+
+
+@pytest.mark.parametrize("damaged", ["oracle.json", *DAMAGED])
 def test_half_a_file_of_keras_tuner_costs_no_finished_trial(tmp_path, monkeypatch, damaged):
     run_here(small_search(tmp_path), 2, monkeypatch)
     path = tmp_path / "search" / damaged
