@@ -34,9 +34,7 @@ class Layout(NamedTuple):
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         sides = "<" * self.left + ">" * (len(self.header) - self.left)
         head, *text = (
-            "  ".join(
-                f"{cell:{side}{width}}" for cell, side, width in zip(line, sides, widths, strict=True)
-            ).rstrip()
+            "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(line, sides, widths, strict=True))
             for line in lines
         )
         rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
@@ -94,11 +92,8 @@ class Table:
             raise ImportError(f"`to_frame` needs a package: {way_out}") from None
         return pandas.DataFrame(self.to_dict())
 
-    def __str__(self) -> str:
-        return self._layout().text()
-
     def __repr__(self) -> str:
-        return str(self)
+        return self._layout().text()
 
     def _repr_html_(self) -> str:
         return self._layout().html()

@@ -103,7 +103,7 @@ def compare_models(models: Sequence[keras.Model], *, batch_size: int = 32, runs:
     rows = []
     for model in checked:
         table = layer_table(model)
-        last_map = [row for row in table.rows if row.macs and len(row.output_shape) == 4]
+        maps = [row.receptive_field_px for row in table.rows if row.macs and len(row.output_shape) == 4]
         kept = 2 * batch_size * table.activation_bytes
         rows.append(
             ModelRecord(
@@ -116,7 +116,7 @@ def compare_models(models: Sequence[keras.Model], *, batch_size: int = 32, runs:
                 training_bytes=kept + _BYTES * (table.total_params + 3 * table.trainable_params),
                 depth=table.depth,
                 weight_layers=sum(row.params > 0 for row in table.rows),
-                receptive_field_px=last_map[-1].receptive_field_px if last_map else None,
+                receptive_field_px=maps[-1] if maps else None,
                 step_ms=_step_ms(model, runs) if runs else None,
             )
         )

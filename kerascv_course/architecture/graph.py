@@ -51,10 +51,8 @@ def layer_table(model: keras.Model) -> LayerTable:
         raise _unfit(model, "a functional or Sequential model", way_out, TypeError)
     check_linked("layer_table", model)
     if any(None in tensor.shape[1:] for tensor in model.inputs):
-        way_out = (
-            "Its input leaves sizes open, and without them nothing can be counted. Fix them: "
-            "`inputs = keras.Input((224, 224, 3)); layer_table(keras.Model(inputs, model(inputs)))`."
-        )
+        fixed = "`inputs = keras.Input((224, 224, 3)); layer_table(keras.Model(inputs, model(inputs)))`"
+        way_out = f"Its input leaves sizes open, and without them nothing can be counted. Fix them: {fixed}."
         raise _unfit(model, "a model with fixed image sizes", way_out)
     channels_first = (_data_format(model) or keras.config.image_data_format()) == "channels_first"
     inputs = []
@@ -67,10 +65,8 @@ def layer_table(model: keras.Model) -> LayerTable:
     table = LayerTable(model.name, tuple(walk.rows))
     if table.unknown_layers:
         names = ", ".join(f"{name!r}" for name in table.unknown_layers)
-        message = (
-            f"`layer_table` does not know the MACs of {names}: the totals of {model.name!r} are lower bounds."
-        )
-        warnings.warn(message, stacklevel=2)
+        unknown = f"`layer_table` does not know the MACs of {names}"
+        warnings.warn(f"{unknown}: the totals of {model.name!r} are lower bounds.", stacklevel=2)
     return table
 
 
@@ -128,9 +124,7 @@ class _Walk:
             if not prefix:  # inside a nested model the input is what the layer before has written
                 self.visit(operations[history[0]], [tensor], {}, prefix)
         waiting = [
-            (layer["name"], index, node)
-            for layer in config["layers"]
-            for index, node in enumerate(layer["inbound_nodes"])
+            (layer["name"], *call) for layer in config["layers"] for call in enumerate(layer["inbound_nodes"])
         ]
         while waiting:
             later = []
@@ -166,9 +160,8 @@ class _Walk:
         outputs = inputs if isinstance(operation, keras.layers.InputLayer) else _infer(operation, args, kwargs)
         name = prefix + operation.name
         if any(None in output.shape[1:] for output in outputs):
-            raise _unfit(
-                self.model, "a model with fixed sizes", f"{name!r} has the output shape {outputs[0].shape}."
-            )
+            way_out = f"{name!r} has the output shape {outputs[0].shape}."
+            raise _unfit(self.model, "a model with fixed sizes", way_out)
         known = LAYERS if isinstance(operation, keras.Layer) else OPERATIONS
         effect = known.get(_known_class(operation))
         macs: int | None = None
@@ -214,11 +207,9 @@ History = tuple[str, int, int]
 def _histories(struct: Any, operations: dict[str, Any]) -> list[History]:
     """Return the origins of a model's inputs or outputs from the configuration."""
     flat = keras.tree.flatten(struct)
-    histories = []
-    for name, index, place in zip(flat[::3], flat[1::3], flat[2::3], strict=True):
-        # Here, and only here, Keras numbers the calls of a nested functional model from 1.
-        histories.append((name, index - isinstance(operations[name], keras.Function), place))
-    return histories
+    origins = zip(flat[::3], flat[1::3], flat[2::3], strict=True)
+    # Here, and only here, Keras numbers the calls of a nested functional model from 1.
+    return [(name, index - isinstance(operations[name], keras.Function), place) for name, index, place in origins]
 
 
 def _references(value: Any) -> Iterator[History]:

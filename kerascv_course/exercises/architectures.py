@@ -6,10 +6,9 @@ import keras
 import numpy as np
 
 from kerascv_course.exercises import answers, networks
-from kerascv_course.exercises.sheet import Sheet, WrongAnswerError, said
+from kerascv_course.exercises.sheet import WrongAnswerError, new_sheet, said
 
-sheet = Sheet("03_architectures")
-summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
+sheet, summary, withhold_solutions = new_sheet("03_architectures")
 
 _MACS_PER_MAP = 32 * 32 * (200 + 25 * 32)  # of the reduction and the 5 x 5 behind it, for each map in between
 _TOO_MUCH = {

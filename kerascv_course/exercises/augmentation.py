@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 
 from kerascv_course.exercises import answers
-from kerascv_course.exercises.sheet import Sheet
+from kerascv_course.exercises.sheet import new_sheet
 
-sheet = Sheet("05_augmentation")
-summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
+sheet, summary, withhold_solutions = new_sheet("05_augmentation")
 
 _REASONS = {
     "half a turn": "half a turn makes a 9 out of a 6.",

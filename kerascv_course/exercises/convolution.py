@@ -7,10 +7,9 @@ import numpy as np
 
 from kerascv_course.architecture import conv_output_size, receptive_field
 from kerascv_course.exercises import answers
-from kerascv_course.exercises.sheet import Sheet
+from kerascv_course.exercises.sheet import new_sheet
 
-sheet = Sheet("01_convolution")
-summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
+sheet, summary, withhold_solutions = new_sheet("01_convolution")
 
 LOPSIDED = np.array([[1, 2, 0], [0, 3, 0], [0, 0, 4]], "float32")
 

@@ -5,10 +5,9 @@ from typing import Any
 import numpy as np
 
 from kerascv_course.exercises import answers
-from kerascv_course.exercises.sheet import Sheet
+from kerascv_course.exercises.sheet import new_sheet
 
-sheet = Sheet("10_image_retrieval")
-summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
+sheet, summary, withhold_solutions = new_sheet("10_image_retrieval")
 
 
 @sheet.exercise(

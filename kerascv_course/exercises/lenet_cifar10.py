@@ -10,11 +10,10 @@ from keras import ops
 
 from kerascv_course.datasets import load_digits
 from kerascv_course.exercises import answers, networks
-from kerascv_course.exercises.sheet import Sheet, WrongAnswerError, said
+from kerascv_course.exercises.sheet import WrongAnswerError, new_sheet, said
 from kerascv_course.models import build_lenet5
 
-sheet = Sheet("02_lenet_cifar10")
-summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
+sheet, summary, withhold_solutions = new_sheet("02_lenet_cifar10")
 
 MAX_PARAMETERS = 3_000
 TO_BEAT = 344  # right answers of a logistic regression on the 1,024 pixels, of 360 test digits

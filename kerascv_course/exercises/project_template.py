@@ -5,10 +5,9 @@ from typing import Any
 import numpy as np
 
 from kerascv_course.exercises import answers
-from kerascv_course.exercises.sheet import Sheet, WrongAnswerError
+from kerascv_course.exercises.sheet import WrongAnswerError, new_sheet
 
-sheet = Sheet("15_project_template")
-summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
+sheet, summary, withhold_solutions = new_sheet("15_project_template")
 
 
 @sheet.exercise(

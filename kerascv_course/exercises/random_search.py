@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 
 from kerascv_course.exercises import answers
-from kerascv_course.exercises.sheet import Sheet, WrongAnswerError
+from kerascv_course.exercises.sheet import WrongAnswerError, new_sheet
 
-sheet = Sheet("13_random_search")
-summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
+sheet, summary, withhold_solutions = new_sheet("13_random_search")
 
 _SPACE: dict[str, list[Any]] = {
     "optimizer": ["SGD", "RMSprop", "Adam", "Adagrad"],

@@ -4,10 +4,9 @@ import math
 from typing import Any
 
 from kerascv_course.exercises import answers
-from kerascv_course.exercises.sheet import Sheet
+from kerascv_course.exercises.sheet import new_sheet
 
-sheet = Sheet("04_residual_learning")
-summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
+sheet, summary, withhold_solutions = new_sheet("04_residual_learning")
 
 
 @sheet.exercise(

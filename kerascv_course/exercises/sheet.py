@@ -181,6 +181,19 @@ class Sheet:
         self.withheld = True
 
 
+def new_sheet(notebook: str) -> tuple[Sheet, Callable[[], Feedback], Callable[[], None]]:
+    """Return the sheet of a notebook, with the two functions of it that the notebook calls.
+
+    Args:
+        notebook: Name of the notebook, for example "02_lenet_cifar10".
+
+    Returns:
+        The sheet, its `summary` and its `withhold_solutions`.
+    """
+    sheet = Sheet(notebook)
+    return sheet, sheet.summary, sheet.withhold_solutions
+
+
 def said(error: BaseException) -> str:
     r"""Return the type of an error and the line of its text that says what is wrong, as code.
 

@@ -6,10 +6,9 @@ import numpy as np
 
 from kerascv_course.exercises import answers
 from kerascv_course.exercises.inception_by_blocks import count_pairs
-from kerascv_course.exercises.sheet import Sheet
+from kerascv_course.exercises.sheet import new_sheet
 
-sheet = Sheet("12_tinynet")
-summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
+sheet, summary, withhold_solutions = new_sheet("12_tinynet")
 
 
 @sheet.exercise(

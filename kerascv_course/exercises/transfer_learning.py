@@ -6,10 +6,9 @@ import keras
 from keras import layers
 
 from kerascv_course.exercises import answers
-from kerascv_course.exercises.sheet import Sheet, WrongAnswerError
+from kerascv_course.exercises.sheet import WrongAnswerError, new_sheet
 
-sheet = Sheet("07_transfer_learning")
-summary, withhold_solutions = sheet.summary, sheet.withhold_solutions
+sheet, summary, withhold_solutions = new_sheet("07_transfer_learning")
 
 _FEATURES = 1280
 

@@ -6,7 +6,7 @@ import re
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +103,12 @@ def execute_notebook(
             resources={"metadata": {"path": str(folder)}},
             extra_arguments=["--IPKernelApp.capture_fd_output=False"],  # see _quiet
         )
-        client.km = _kernel_manager(scratch)
+        # No kernel folders: the kernel is then this Python's own, whatever kernels a user has registered.
+        client.km = AsyncKernelManager(
+            kernel_name="python3",
+            kernel_spec_manager=KernelSpecManager(kernel_dirs=[]),
+            connection_file=str(Path(scratch) / "kernel.json"),
+        )
         client.reset_execution_trackers()
         kernel_environment = {**os.environ, **_quiet(scratch), **(environment or {})}
         log = open(Path(scratch) / "kernel.log", "w+", encoding="utf-8", errors="replace")  # noqa: SIM115
@@ -167,7 +172,7 @@ class _EpochReader:
 
     step: Callable[[str, str], None]
     epoch: str = ""
-    rest: str = field(default="")
+    rest: str = ""
 
     def read(self, text: str) -> None:
         *lines, self.rest = (self.rest + text).split("\n")
@@ -176,15 +181,6 @@ class _EpochReader:
                 self.epoch = match.group(1)
             elif match := re.match(r"\d+/\d+ - (.*loss: .*)", line):
                 self.step("epoch", f"epoch {self.epoch} - {match.group(1)}")
-
-
-def _kernel_manager(scratch: str) -> AsyncKernelManager:
-    # No kernel folders: the kernel is then this Python's own, whatever kernels a user has registered.
-    specifications = KernelSpecManager(kernel_dirs=[])
-    connection_file = str(Path(scratch) / "kernel.json")
-    return AsyncKernelManager(
-        kernel_name="python3", kernel_spec_manager=specifications, connection_file=connection_file
-    )
 
 
 def _quiet(scratch: str) -> dict[str, str]:
