@@ -123,7 +123,7 @@ def test_run_executes_the_solved_notebook_and_says_what_came_out(sources, capsys
 
 
 def first_line(sources):
-    notebook = source.solved_notebook(source.find_source("1", sources))
+    notebook = source.make_notebook(source.find_source("1", sources), "solved")
     return next(cell for cell in notebook.cells if cell.cell_type == "code").source.splitlines()[0].lstrip("# ")
 
 

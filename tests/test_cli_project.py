@@ -10,7 +10,7 @@ from PIL import Image
 
 from kerascv_course import cli
 from kerascv_course.cli.run import own_notebook
-from kerascv_course.notebooks.source import find_source, student_notebook
+from kerascv_course.notebooks.source import find_source, make_notebook
 
 WRITTEN = ["data/README.txt", "project.ipynb"]
 
@@ -32,7 +32,7 @@ def test_a_new_project_is_the_template_alone_and_a_folder_for_data(tmp_path, mon
     assert sorted(path.name for path in Path(folder).iterdir()) == ["data", "project.ipynb"]
     written = nbformat.read(Path(folder) / "project.ipynb", as_version=4)
     nbformat.validate(written)
-    course = [cell.source for cell in student_notebook(find_source("15_project_template")).cells]
+    course = [cell.source for cell in make_notebook(find_source("15_project_template")).cells]
     *template, summary = [cell.source for cell in written.cells]
     assert template == course[: len(template)]
     assert course[len(template)].startswith("## Appendix")

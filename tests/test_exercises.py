@@ -14,7 +14,7 @@ from kerascv_course import __version__
 from kerascv_course.exercises import answers, lenet_cifar10, networks
 from kerascv_course.exercises.sheet import Feedback, Sheet, WrongAnswerError
 from kerascv_course.notebooks.marks import read_exercise, solution_of
-from kerascv_course.notebooks.source import list_sources, solved_notebook, student_notebook
+from kerascv_course.notebooks.source import list_sources, make_notebook
 
 REPOSITORY = Path(__file__).parent.parent
 SHEETS = [sheet for sheet, _ in sheets()]
@@ -475,7 +475,7 @@ def test_every_notebook_has_the_exercises_of_its_sheet_in_their_order():
     sources = list_sources()
     assert [source.name for source in sources] == [sheet.notebook for sheet in SHEETS]
     for source, sheet in zip(sources, SHEETS, strict=True):
-        checks = [cell.source for cell in student_notebook(source).cells if cell.metadata.get("tags") == ["check"]]
+        checks = [cell.source for cell in make_notebook(source).cells if cell.metadata.get("tags") == ["check"]]
         assert [re.match(r"ex\.(\w+)\.check\(", check)[1] for check in checks] == list(sheet.exercises)
         assert 3 <= len(checks) <= 5
 
@@ -489,7 +489,7 @@ def test_every_exercise_has_a_text_and_hints_that_differ(exercise):
 @pytest.mark.parametrize("sheet", SHEETS, ids=lambda sheet: sheet.notebook)
 def test_every_solution_is_that_of_the_solved_notebook(sheet):
     source = next(source for source in list_sources() if source.name == sheet.notebook)
-    cells = solved_notebook(source).cells
+    cells = make_notebook(source, "solved").cells
     solved = [cell.source for cell in cells if cell.metadata.get("tags") == ["exercise"]]
     shown = [solution_of(sheet.notebook, name) for name in sheet.exercises]
     assert [code for code, _ in shown] == solved

@@ -29,9 +29,8 @@ from kerascv_course.notebooks.source import (
     Source,
     find_source,
     list_sources,
+    make_notebook,
     repository_address,
-    solved_notebook,
-    student_notebook,
 )
 
 REAL_SOURCES = list_sources()
@@ -163,7 +162,7 @@ def stuck(name: str) -> str:
 
 @pytest.mark.smoke
 def test_the_student_gets_the_students_lines_and_no_solution(tmp_path):
-    assert sources_of(student_notebook(write_source(tmp_path)))[1:] == [
+    assert sources_of(make_notebook(write_source(tmp_path)))[1:] == [
         "# A lesson\n\nOf two exercises.",
         "start = 1",
         "### Exercise 1: Add\n\nThe sum of both:",
@@ -178,7 +177,7 @@ def test_the_student_gets_the_students_lines_and_no_solution(tmp_path):
 
 @pytest.mark.smoke
 def test_the_solved_notebook_has_the_solutions_and_no_students_line(tmp_path):
-    assert sources_of(solved_notebook(write_source(tmp_path)))[1:] == [
+    assert sources_of(make_notebook(write_source(tmp_path), "solved"))[1:] == [
         "# A lesson\n\nOf two exercises.",
         "start = 1",
         "### Exercise 1: Add\n\nThe sum of both:",
@@ -194,7 +193,7 @@ def test_the_solved_notebook_has_the_solutions_and_no_students_line(tmp_path):
 
 
 def test_cells_keep_their_kind_and_tags(tmp_path):
-    cells = solved_notebook(write_source(tmp_path)).cells[1:]
+    cells = make_notebook(write_source(tmp_path), "solved").cells[1:]
     assert [(cell.cell_type, cell.metadata.get("tags", [])) for cell in cells] == [
         ("markdown", []),
         ("code", []),
@@ -247,11 +246,11 @@ CHECK = "\nex.one.check(x)\n"
         ("# %%\n# student: x = 1\n", "mark without the tag `exercise` in cell 1 of 07_bad.py"),
     ],
 )
-@pytest.mark.parametrize("make", [student_notebook, solved_notebook])
-def test_a_source_that_breaks_a_rule_is_refused_with_its_cell_and_file(tmp_path, make, text, message):
+@pytest.mark.parametrize("kind", ["student", "solved"])
+def test_a_source_that_breaks_a_rule_is_refused_with_its_cell_and_file(tmp_path, kind, text, message):
     source = write_source(tmp_path, text, "07_bad")
     with pytest.raises(ValueError, match="07_bad") as caught:
-        make(source)
+        make_notebook(source, kind)
     assert message in str(caught.value)
 
 
@@ -259,9 +258,9 @@ def test_a_source_that_breaks_a_rule_is_refused_with_its_cell_and_file(tmp_path,
 
 
 @functools.cache
-def built(source: Source, make):
+def built(source: Source, kind):
     """Return a real notebook, built once for all tests that only read it."""
-    return make(source)
+    return make_notebook(source, kind)
 
 
 every_source = pytest.mark.parametrize("source", REAL_SOURCES, ids=lambda source: source.name)
@@ -291,16 +290,16 @@ def test_no_line_of_a_solution_is_in_the_students_notebook(source):
     secret, public = solution_lines(source)
     secret = {line for line in secret - public if len(line) >= 4}
     assert secret
-    student = text_of(built(source, student_notebook))
+    student = text_of(built(source, "student"))
     assert [line for line in secret if line in student] == []
-    solved = text_of(built(source, solved_notebook))
+    solved = text_of(built(source, "solved"))
     assert [line for line in secret if line not in solved] == []
 
 
-@pytest.mark.parametrize("make", [student_notebook, solved_notebook])
+@pytest.mark.parametrize("kind", ["student", "solved"])
 @every_source
-def test_every_code_cell_parses_and_nothing_of_the_format_is_left(source, make):
-    notebook = built(source, make)
+def test_every_code_cell_parses_and_nothing_of_the_format_is_left(source, kind):
+    notebook = built(source, kind)
     manager = TransformerManager()
     for cell in notebook.cells:
         if cell.cell_type == "code":
@@ -314,7 +313,7 @@ def test_every_code_cell_parses_and_nothing_of_the_format_is_left(source, make):
 
 @every_source
 def test_each_exercise_is_followed_by_its_check_and_the_last_code_cell_is_the_summary(source):
-    code = [cell for cell in built(source, student_notebook).cells if cell.cell_type == "code"]
+    code = [cell for cell in built(source, "student").cells if cell.cell_type == "code"]
     tags = [cell.metadata.get("tags", []) for cell in code]
     assert tags.count(["exercise"]) == tags.count(["check"]) >= 3
     for this, following in pairwise(tags):
@@ -323,10 +322,10 @@ def test_each_exercise_is_followed_by_its_check_and_the_last_code_cell_is_the_su
     assert tags.count(["summary"]) == 1
 
 
-@pytest.mark.parametrize("make", [student_notebook, solved_notebook])
-def test_two_builds_of_a_notebook_are_the_same_bytes(make, tmp_path):
+@pytest.mark.parametrize("kind", ["student", "solved"])
+def test_two_builds_of_a_notebook_are_the_same_bytes(kind, tmp_path):
     for number in (1, 2):
-        build.write_notebook(make(REAL_SOURCES[0]), tmp_path / f"{number}.ipynb")
+        build.write_notebook(make_notebook(REAL_SOURCES[0], kind), tmp_path / f"{number}.ipynb")
     first, second = ((tmp_path / f"{number}.ipynb").read_bytes() for number in (1, 2))
     assert first == second
     assert b"\r" not in first
@@ -334,7 +333,7 @@ def test_two_builds_of_a_notebook_are_the_same_bytes(make, tmp_path):
 
 @every_source
 def test_every_formula_of_a_real_notebook_becomes_mathml(source):
-    cells = [cell for cell in built(source, solved_notebook).cells if cell.cell_type == "markdown"]
+    cells = [cell for cell in built(source, "solved").cells if cell.cell_type == "markdown"]
     html = page(new_notebook(cells=cells))
     text = re.sub(r"<(pre|code)\b.*?</\1>", "", html[html.index("<main") :], flags=re.DOTALL)
     assert "$" not in text
@@ -348,8 +347,8 @@ def test_every_formula_of_a_real_notebook_becomes_mathml(source):
 
 def test_the_metadata_asks_colab_for_a_gpu(tmp_path):
     source = write_source(tmp_path)
-    for make in (student_notebook, solved_notebook):
-        metadata = make(source).metadata
+    for kind in ("student", "solved"):
+        metadata = make_notebook(source, kind).metadata
         assert metadata.accelerator == "GPU"
         assert metadata.colab.gpuType == "T4"
         assert metadata.kernelspec.name == "python3"
@@ -358,14 +357,14 @@ def test_the_metadata_asks_colab_for_a_gpu(tmp_path):
 
 def test_the_badge_is_there_only_where_the_repository_is_set(tmp_path):
     source = write_source(tmp_path)
-    assert "colab.research" not in text_of(student_notebook(source))
+    assert "colab.research" not in text_of(make_notebook(source))
     address = "https://github.com/owner/course"
     blob = f"https://colab.research.google.com/github/owner/course/blob/v{__version__}"
-    student, solved = (make(source, repository=address) for make in (student_notebook, solved_notebook))
+    student, solved = (make_notebook(source, kind, repository=address) for kind in ("student", "solved"))
     assert student.cells[0].cell_type == "markdown"
     assert student.cells[0].source.endswith(f"({blob}/notebooks/01_lesson.ipynb)")
     assert solved.cells[0].source.endswith(f"({blob}/notebooks/solutions/01_lesson.ipynb)")
-    assert sources_of(student)[2:] == sources_of(student_notebook(source))[1:]
+    assert sources_of(student)[2:] == sources_of(make_notebook(source))[1:]
 
 
 @pytest.mark.parametrize(
@@ -413,7 +412,7 @@ def run_installation(notebook, monkeypatch, *, colab: bool, installed: bool) -> 
     ],
 )
 def test_the_first_cell_installs_this_very_version_in_colab(tmp_path, monkeypatch, repository, requirement):
-    notebook = student_notebook(write_source(tmp_path), repository=repository)
+    notebook = make_notebook(write_source(tmp_path), repository=repository)
     asked = run_installation(notebook, monkeypatch, colab=True, installed=False)
     assert asked == [("pip", f"install --quiet {requirement}")]
 
@@ -422,7 +421,7 @@ def test_the_first_cell_installs_this_very_version_in_colab(tmp_path, monkeypatc
 def test_the_first_cell_does_nothing_elsewhere_or_where_the_package_is_there(
     tmp_path, monkeypatch, colab, installed
 ):
-    notebook = student_notebook(write_source(tmp_path))
+    notebook = make_notebook(write_source(tmp_path))
     assert run_installation(notebook, monkeypatch, colab=colab, installed=installed) == []
 
 
@@ -463,9 +462,9 @@ def test_build_writes_the_students_and_the_solved_notebook(folder):
         "solutions/01_lesson.ipynb",
     ]
     source = find_source("1", folder / "source")
-    assert sources_of(nbformat.read(folder / "01_lesson.ipynb", 4)) == sources_of(student_notebook(source))
+    assert sources_of(nbformat.read(folder / "01_lesson.ipynb", 4)) == sources_of(make_notebook(source))
     solved = nbformat.read(folder / "solutions" / "01_lesson.ipynb", 4)
-    assert sources_of(solved) == sources_of(solved_notebook(source))
+    assert sources_of(solved) == sources_of(make_notebook(source, "solved"))
     assert build.stale_files(folder) == []
 
 
@@ -511,7 +510,7 @@ def test_a_set_without_solutions_withholds_them_and_differs_in_nothing_else(fold
     source = write_source(folder / "source", text)
     assert build.write_without_solutions(folder, tmp_path / "set") == [tmp_path / "set" / "01_lesson.ipynb"]
     handed_out = sources_of(nbformat.read(tmp_path / "set" / "01_lesson.ipynb", 4))
-    usual = sources_of(student_notebook(source))
+    usual = sources_of(make_notebook(source))
     changed = [(new, old) for new, old in zip(handed_out, usual, strict=True) if new != old]
     assert changed == [
         (old.replace(" as ex\n", " as ex\n\nex.withhold_solutions()\n"), old)
@@ -523,7 +522,7 @@ def test_a_set_without_solutions_withholds_them_and_differs_in_nothing_else(fold
 
 @every_source
 def test_every_real_notebook_can_withhold_its_solutions(source):
-    text = text_of(student_notebook(source, solutions=False))
+    text = text_of(make_notebook(source, solutions=False))
     assert "ex.withhold_solutions()" in text
     assert ".solution()" not in text
 
@@ -1030,7 +1029,7 @@ os.environ["KERASCV_COURSE_CACHE"] = os.environ["SECOND_CACHE"]  # nothing is ta
     ],
 )
 def test_each_notebook_runs_untouched_and_solved_without_network(source, tmp_path, without_network):
-    untouched, solved = (built(source, make).cells for make in (student_notebook, solved_notebook))
+    untouched, solved = (built(source, kind).cells for kind in ("student", "solved"))
     cells = copy.deepcopy([*untouched, new_code_cell(ANEW), *solved])
     for number, cell in enumerate(cells):
         cell["id"] = f"cell-{number}"
@@ -1057,7 +1056,9 @@ def shown(cell) -> str:
 @pytest.mark.skipif(not REAL_DATA, reason="KERASCV_COURSE_DATA is not set: no real CIFAR-10 to run on")
 def test_the_lenet_notebook_runs_on_real_cifar10_where_it_is_at_hand(tmp_path, without_network):
     environment = without_network | {"KERASCV_COURSE_DATA": REAL_DATA}
-    done = execute_notebook(solved_notebook(find_source("lenet")), tmp_path, "lenet", environment=environment)
+    done = execute_notebook(
+        make_notebook(find_source("lenet"), "solved"), tmp_path, "lenet", environment=environment
+    )
     assert_ran_clean(done)
     assert "On cifar10 (20 per class" in done.summary
     assert "patches" not in done.summary

@@ -13,10 +13,12 @@ import time
 
 import pytest
 
-from kerascv_course.notebooks.source import find_source, solved_notebook
+from kerascv_course.notebooks.source import find_source, make_notebook
 
 pytest.importorskip("keras_tuner")
-CELLS = [cell.source for cell in solved_notebook(find_source("random_search")).cells if cell.cell_type == "code"]
+CELLS = [
+    cell.source for cell in make_notebook(find_source("random_search"), "solved").cells if cell.cell_type == "code"
+]
 
 # What the notebook's cell needs, small: each trial notes that it is trained, and takes a moment.
 SMALL = """

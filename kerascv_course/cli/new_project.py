@@ -43,10 +43,10 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def _new_project(options: argparse.Namespace) -> int:
     from kerascv_course.notebooks.build import write_notebook
-    from kerascv_course.notebooks.source import find_source, project_notebook
+    from kerascv_course.notebooks.source import find_source, make_notebook
 
     folder: Path = options.folder
-    notebook = project_notebook(find_source(_TEMPLATE))
+    notebook = make_notebook(find_source(_TEMPLATE), "project")
     try:
         _check_empty(folder)
         (folder / "data").mkdir(parents=True)

@@ -74,13 +74,13 @@ def _chosen(options: argparse.Namespace) -> "tuple[NotebookNode, str, str, Path]
 
     A student's own runs where it lies, beside its data; what comes out has another name: the file stays as it is.
     """
-    from kerascv_course.notebooks.source import find_source, solved_notebook
+    from kerascv_course.notebooks.source import find_source, make_notebook
 
     path = own_notebook(options.notebook)
     if path is None:
         source = find_source(options.notebook)
         folder = options.output or Path("kerascv-course-runs") / source.name
-        return solved_notebook(source), source.title, source.name, folder
+        return make_notebook(source, "solved"), source.title, source.name, folder
     if options.output:
         rule = "left out for a notebook of your own, which runs in its folder"
         raise input_error("run", "--output", rule, str(options.output))

@@ -5,13 +5,7 @@ from pathlib import Path
 import nbformat
 from nbformat.reader import NotJSONError
 
-from kerascv_course.notebooks.source import (
-    Source,
-    list_sources,
-    repository_address,
-    solved_notebook,
-    student_notebook,
-)
+from kerascv_course.notebooks.source import Source, list_sources, make_notebook, repository_address
 
 
 def generated_files(folder: Path) -> dict[Path, tuple[Source, nbformat.NotebookNode]]:
@@ -28,10 +22,11 @@ def generated_files(folder: Path) -> dict[Path, tuple[Source, nbformat.NotebookN
         ValueError: If a source breaks a rule of the format.
     """
     repository, sources = _repository(folder), list_sources(folder / "source")
-    students = {folder / f"{s.name}.ipynb": (s, student_notebook(s, repository=repository)) for s in sources}
-    pages = folder / "solutions"
-    solved = {pages / f"{s.name}.ipynb": (s, solved_notebook(s, repository=repository)) for s in sources}
-    return students | solved
+    return {
+        place / f"{source.name}.ipynb": (source, make_notebook(source, kind, repository=repository))
+        for place, kind in ((folder, "student"), (folder / "solutions", "solved"))
+        for source in sources
+    }
 
 
 def stale_files(folder: Path) -> list[Path]:
@@ -87,7 +82,7 @@ def write_without_solutions(folder: Path, target: Path) -> list[Path]:
     paths = []
     for source in list_sources(folder / "source"):
         paths.append(target / f"{source.name}.ipynb")
-        write_notebook(student_notebook(source, repository=repository, solutions=False), paths[-1])
+        write_notebook(make_notebook(source, repository=repository, solutions=False), paths[-1])
     return paths
 
 

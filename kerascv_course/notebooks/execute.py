@@ -121,7 +121,7 @@ def execute_notebook(
                         show(Progress(kind, number, len(code_cells), text, time.perf_counter() - since))
 
                     step("start", _first_line(cell.source))
-                    client.epoch_reader = _EpochReader(step)
+                    client.step, client.epoch, client.rest = step, "", ""
                     _execute_cell(client, cell, index)
                     if "summary" in cell.metadata.get("tags", []):
                         result.summary = _printed(cell)
@@ -155,32 +155,21 @@ def _execute_cell(client: "_Client", cell: nbformat.NotebookNode, index: int) ->
 
 
 class _Client(NotebookClient):
-    """Keras' epoch lines are read as they arrive; all else is nbclient's own."""
+    """Gives the lines that Keras prints at the end of an epoch (`verbose=2`) to `step` as they arrive."""
 
-    epoch_reader: "_EpochReader"
+    step: Callable[[str, str], None]
+    epoch = rest = ""
 
     def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
         processed = super().process_message(msg, cell, cell_index)
         if msg["msg_type"] == "stream":
-            self.epoch_reader.read(msg["content"]["text"])
+            *lines, self.rest = (self.rest + msg["content"]["text"]).split("\n")
+            for line in lines:
+                if match := re.match(r"Epoch (\d+/\d+)", line):
+                    self.epoch = match.group(1)
+                elif match := re.match(r"\d+/\d+ - (.*loss: .*)", line):
+                    self.step("epoch", f"epoch {self.epoch} - {match.group(1)}")
         return processed
-
-
-@dataclass
-class _EpochReader:
-    """Finds the line that Keras prints at the end of an epoch (`verbose=2`) in what a cell prints."""
-
-    step: Callable[[str, str], None]
-    epoch: str = ""
-    rest: str = ""
-
-    def read(self, text: str) -> None:
-        *lines, self.rest = (self.rest + text).split("\n")
-        for line in lines:
-            if match := re.match(r"Epoch (\d+/\d+)", line):
-                self.epoch = match.group(1)
-            elif match := re.match(r"\d+/\d+ - (.*loss: .*)", line):
-                self.step("epoch", f"epoch {self.epoch} - {match.group(1)}")
 
 
 def _quiet(scratch: str) -> dict[str, str]:

@@ -14,7 +14,6 @@ import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import jupytext
 import nbformat
@@ -96,63 +95,31 @@ def find_source(name: str, folder: Path | None = None) -> Source:
     return found[0]
 
 
-def student_notebook(source: Source, *, repository: str = "", solutions: bool = True) -> nbformat.NotebookNode:
-    """Return the student's notebook: exercises blank, no outputs.
-
-    Args:
-        source: The notebook's source.
-        repository: The public address of the repository, for the Colab badge; without it there is no badge.
-        solutions: Whether `ex.NAME.solution()` shows the solution.
-
-    Returns:
-        The notebook, the same for the same source and address.
-
-    Raises:
-        ValueError: If the source breaks a rule of the format.
-    """
-    return _notebook(source, repository, solved=False, solutions=solutions)
-
-
-def solved_notebook(source: Source, *, repository: str = "") -> nbformat.NotebookNode:
-    """Return the solved notebook, not executed.
-
-    Args:
-        source: The notebook's source.
-        repository: As for `student_notebook`.
-
-    Returns:
-        The notebook, the same for the same source and address.
-
-    Raises:
-        ValueError: If the source breaks a rule of the format.
-    """
-    return _notebook(source, repository, solved=True, solutions=True)
-
-
-def project_notebook(source: Source) -> nbformat.NotebookNode:
-    """Return a student's own project: the notebook without its appendix, its exercises and the words about them.
-
-    Args:
-        source: The notebook's source.
-
-    Returns:
-        The notebook.
-
-    Raises:
-        ValueError: If the source breaks a rule of the format.
-    """
-    return _notebook(source, "", solved=False, solutions=True, project=True)
-
-
 def repository_address(pyproject: Path) -> str:
     """Return the public address that `pyproject.toml` sets, without a final slash; empty where it sets none."""
     settings = tomllib.loads(pyproject.read_text(encoding="utf-8")).get("tool", {}).get("kerascv_course", {})
     return str(settings.get("repository", "")).rstrip("/")
 
 
-def _notebook(
-    source: Source, repository: str, *, solved: bool, solutions: bool, project: bool = False
+def make_notebook(
+    source: Source, kind: str = "student", *, repository: str = "", solutions: bool = True
 ) -> nbformat.NotebookNode:
+    """Return a notebook that is generated from a source, without outputs.
+
+    Args:
+        source: The notebook's source.
+        kind: "student" with the exercises blank, "solved", or "project": a student's own, without the appendix,
+            the exercises and the words about them.
+        repository: The public address of the repository, for the Colab badge; without it there is no badge.
+        solutions: Whether `ex.NAME.solution()` shows the solution.
+
+    Returns:
+        The notebook, the same for the same arguments.
+
+    Raises:
+        ValueError: If the source breaks a rule of the format.
+    """
+    solved = kind == "solved"
     written = jupytext.reads(source.path.read_text(encoding="utf-8"), fmt="py:percent")
     folder = "notebooks/solutions" if solved else "notebooks"
     cells = [*_badge(source, repository, folder), nbformat.v4.new_code_cell(_installation(repository))]
@@ -164,7 +131,7 @@ def _notebook(
             raise ValueError(f"Unknown tag {sorted(unknown)} in {where}. Known: {', '.join(sorted(TAGS))}.")
         if "solution" in tags and not solved:
             continue
-        if ({"exercise", "appendix", "summary"} if project else {"template"}) & set(tags):
+        if ({"exercise", "appendix", "summary"} if kind == "project" else {"template"}) & set(tags):
             continue
         tags = ["summary" if tag == "template" else tag for tag in tags]
         if "exercise" in tags:
@@ -172,15 +139,21 @@ def _notebook(
             cells += _exercise(cell.source, where, exercises, solved=solved, solutions=solutions)
             continue
         if cell.cell_type == "code" and any(is_mark(line) for line in cell.source.splitlines()):
-            raise ValueError(
-                f"A `{SOLUTION_BEGIN}` or `{STUDENT_MARK}` mark without the tag `exercise` in {where}."
-            )
+            marks = f"`{SOLUTION_BEGIN}` or `{STUDENT_MARK}` mark"
+            raise ValueError(f"A {marks} without the tag `exercise` in {where}.")
         text = cell.source if solutions else _EXERCISES.sub(r"\g<0>\n\nex.withhold_solutions()", cell.source)
         new = nbformat.v4.new_code_cell if cell.cell_type == "code" else nbformat.v4.new_markdown_cell
         cells.append(new(text, metadata={"tags": tags} if tags else {}))
     for number, cell in enumerate(cells):
         cell["id"] = f"cell-{number:02d}"
-    return nbformat.v4.new_notebook(cells=cells, metadata=_metadata(source))
+    metadata = {
+        "accelerator": "GPU",
+        "colab": {"gpuType": "T4", "provenance": []},
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+        "title": source.title,
+    }
+    return nbformat.v4.new_notebook(cells=cells, metadata=metadata)
 
 
 def _exercise(text: str, where: str, number: int, *, solved: bool, solutions: bool) -> list[nbformat.NotebookNode]:
@@ -217,13 +190,3 @@ def _installation(repository: str) -> str:
         'if "google.colab" in sys.modules and importlib.util.find_spec("kerascv_course") is None:\n'
         f'    %pip install --quiet "{requirement}"'
     )
-
-
-def _metadata(source: Source) -> dict[str, Any]:
-    return {
-        "accelerator": "GPU",
-        "colab": {"gpuType": "T4", "provenance": []},
-        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-        "language_info": {"name": "python"},
-        "title": source.title,
-    }
