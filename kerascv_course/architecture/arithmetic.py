@@ -88,10 +88,12 @@ def receptive_field(layers: Sequence[tuple[int, int] | tuple[int, int, int]]) ->
     """
     name = "receptive_field"
     rule = "a list of (kernel_size, stride) or (kernel_size, stride, dilation)"
-    if not isinstance(layers, list | tuple) or not all(isinstance(layer, list | tuple) for layer in layers):
+    if not isinstance(layers, list | tuple):
         raise input_error(name, "layers", rule, layers, error=TypeError)
     field, step = 1, 1
     for index, layer in enumerate(layers):
+        if not isinstance(layer, list | tuple):
+            raise input_error(name, "layers", rule, layers, f"Entry {index} is {layer!r}.", TypeError)
         if len(layer) not in (2, 3):
             raise input_error(name, "layers", rule, layers, f"Entry {index} has {len(layer)} numbers.")
         numbers = enumerate((*layer, 1)[:3])
