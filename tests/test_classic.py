@@ -552,7 +552,7 @@ def test_figures_show_what_they_are_given(photographs):
     ("draw", "text"),
     [
         (lambda: plotting.plot_keypoints(NOISE[0], np.zeros((3, 3))), "`positions` of `plot_keypoints`"),
-        (lambda: plotting.plot_keypoints(NOISE[0], np.zeros((6000, 2))), "5000"),
+        (lambda: plotting.plot_keypoints(NOISE[0], np.zeros((6000, 2))), "5,000"),
         (lambda: plotting.plot_keypoints(NOISE[0], np.zeros((3, 2)), [1.0]), "`sizes` of `plot_keypoints`"),
         (lambda: plotting.plot_visual_words([]), "`patches` of `plot_visual_words`"),
         (lambda: plotting.plot_visual_words([NOISE[:0]]), "without any patch"),

@@ -90,19 +90,13 @@ def build_resnet(
 
 def _conv_norm(x: Any, filters: int, kernel_size: int, stride: int, name: str) -> Any:
     """Return a convolution without bias and its batch normalisation, padded alike on both sides."""
-    if kernel_size > 1:
+    if kernel_size > 1 and stride > 1:
         # Keras' "same" pads an even side on one side only where the stride is 2; the paper pads both.
-        x = layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_pad")(x) if stride > 1 else x
+        x = layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_pad")(x)
     padding = "valid" if stride > 1 else "same"
-    x = layers.Conv2D(
-        filters,
-        kernel_size,
-        strides=stride,
-        padding=padding,
-        use_bias=False,
-        kernel_initializer="he_normal",
-        name=f"{name}_conv" if name != "conv1" else name,
-    )(x)
+    options = {"use_bias": False, "kernel_initializer": "he_normal"}
+    layer = f"{name}_conv" if name != "conv1" else name
+    x = layers.Conv2D(filters, kernel_size, stride, padding, name=layer, **options)(x)
     return layers.BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}_norm")(x)
 
 
@@ -111,12 +105,10 @@ def _block(x: Any, filters: int, stride: int, bottleneck: bool, downsample: str,
     shortcut = x
     if stride != 1 or x.shape[-1] != outputs:
         shortcut = _conv_norm(x, outputs, 1, stride, f"{name}_shortcut")
-    steps: tuple[tuple[int, int, int], ...]
+    steps = [(filters, 3, stride), (filters, 3, 1)]
     if bottleneck:
         first, second = (stride, 1) if downsample == "1x1" else (1, stride)
-        steps = ((filters, 1, first), (filters, 3, second), (outputs, 1, 1))
-    else:
-        steps = ((filters, 3, stride), (filters, 3, 1))
+        steps = [(filters, 1, first), (filters, 3, second), (outputs, 1, 1)]
     for number, (maps, kernel_size, step) in enumerate(steps, start=1):
         x = _conv_norm(x, maps, kernel_size, step, f"{name}_{number}")
         if number < len(steps):

@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 
 from kerascv_course._validation import as_numbers, input_error
 from kerascv_course.plotting import style
-from kerascv_course.plotting.grid import check_images, draw_grid
+from kerascv_course.plotting.grid import check_images, check_points, draw_grid
 from kerascv_course.plotting.style import check_texts, panels, styled, with_caption, wrap
 
 _MAX_POINTS = 5000
@@ -41,11 +41,7 @@ def plot_keypoints(image: Any, positions: Any, sizes: Any = None, *, caption: st
     """
     function = "plot_keypoints"
     (picture,) = check_images(function, "image", [image])
-    rule = f"an array (points, 2) of at most {_MAX_POINTS} finite positions, y and x"
-    points = as_numbers(function, "positions", positions, rule)
-    points = points.reshape(-1, 2) if not points.size else points
-    if points.ndim != 2 or points.shape[1] != 2 or len(points) > _MAX_POINTS:
-        raise input_error(function, "positions", rule, positions, "Take some of them with `[::10]`.")
+    points = check_points(function, positions, _MAX_POINTS, "positions", least=0)
     height, width = picture.shape[:2]
     squares: list[Rectangle] = []
     if sizes is not None:
@@ -59,9 +55,8 @@ def plot_keypoints(image: Any, positions: Any, sizes: Any = None, *, caption: st
     axis.imshow(picture, cmap=style.IMAGE_COLOR_MAP, vmin=0, vmax=1, interpolation="nearest")
     look: dict[str, Any] = {"facecolor": "none", "edgecolor": style.COLORS[4], "linewidth": 0.8, "alpha": 0.7}
     axis.add_collection(PatchCollection(squares, **look))
-    axis.scatter(
-        points[:, 1], points[:, 0], s=14, color=style.COLORS[5], edgecolor=style.INK, linewidth=0.5, zorder=3
-    )
+    dot: dict[str, Any] = {"color": style.COLORS[5], "edgecolor": style.INK, "linewidth": 0.5, "zorder": 3}
+    axis.scatter(points[:, 1], points[:, 0], s=14, **dot)
     axis.set(xticks=[], yticks=[], xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
     return with_caption(figure, caption)
 

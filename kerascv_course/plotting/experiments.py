@@ -51,14 +51,8 @@ def plot_experiment(results: Any, *, caption: str | None = None) -> Figure:
         spots = np.full(len(accuracies), height + 0.18)
         dots = axis.plot(accuracies, spots, "o", color=style.COLORS[1], markersize=4, alpha=0.7, label="a run")
         reach = None if row.accuracy_low is None else row.accuracy - row.accuracy_low
-        bar: dict[str, Any] = {
-            "xerr": reach,
-            "fmt": "s",
-            "capsize": 4,
-            "color": style.COLORS[0],
-            "label": "mean, 95% interval",
-        }
-        handles = [*dots, axis.errorbar(row.accuracy, height - 0.08, **bar)]
+        bar: dict[str, Any] = {"fmt": "s", "capsize": 4, "color": style.COLORS[0], "label": "mean, 95% interval"}
+        handles = [*dots, axis.errorbar(row.accuracy, height - 0.08, xerr=reach, **bar)]
     axis.set_yticks(range(len(rows)), [wrap(row.variant, 2.2) for row in rows])
     axis.set(ylim=(len(rows) - 0.5, -0.5), xlabel="accuracy")
     figure.legend(handles=handles, loc="outside lower center", ncols=2)

@@ -118,10 +118,11 @@ def thumbnails(function: str, images: Any, points: np.ndarray, side: int) -> np.
     return np.stack([np.asarray(image) for image in small])
 
 
-def check_points(function: str, points: Any, most: int) -> np.ndarray:
-    """Return the points of a map as floats (n, 2), or raise."""
-    rule = f"an array (n, 2) of 1 to {most:,} points"
-    places = as_numbers(function, "points", points, rule)
-    if places.ndim != 2 or places.shape[1] != 2 or not 1 <= len(places) <= most:
-        raise input_error(function, "points", rule, points)
+def check_points(function: str, points: Any, most: int, argument: str = "points", *, least: int = 1) -> np.ndarray:
+    """Return points as floats (n, 2), or raise."""
+    rule = f"an array (n, 2) of {least} to {most:,} points"
+    places = as_numbers(function, argument, points, rule)
+    places = places if places.size else places.reshape(-1, 2)
+    if places.ndim != 2 or places.shape[1] != 2 or not least <= len(places) <= most:
+        raise input_error(function, argument, rule, points, "Of too many take some with `[::10]`.")
     return places.astype("float64")
