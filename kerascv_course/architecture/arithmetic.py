@@ -46,13 +46,10 @@ def conv_output_size(
     reach = check_int(name, "dilation", dilation, 1) * (kernel - 1)
     if padding == "same":
         return (size - 1) // step + 1
-    if isinstance(padding, str):
-        if padding not in ("valid", "full"):
-            rule = "'valid', 'same', 'full' or an integer of pixels per side"
-            raise input_error(name, "padding", rule, padding)
-        per_side = reach if padding == "full" else 0
-    else:
-        per_side = check_int(name, "padding", padding, 0)
+    by_name = {"valid": 0, "full": reach}
+    if isinstance(padding, str) and padding not in by_name:
+        raise input_error(name, "padding", "'valid', 'same', 'full' or an integer of pixels per side", padding)
+    per_side = by_name[padding] if isinstance(padding, str) else check_int(name, "padding", padding, 0)
     room = size + 2 * per_side - reach - 1
     if room < 0:
         rule = f"small enough for the padded input ({size + 2 * per_side} pixels)"

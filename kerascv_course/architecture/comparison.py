@@ -221,9 +221,8 @@ def _stage_text(stage: StageRecord) -> str:
 
 def _check_models(function: str, models: Any) -> list[keras.Model]:
     if not isinstance(models, list | tuple):
-        raise input_error(
-            function, "models", "a list of models", models, "Put a single model into [ ].", TypeError
-        )
+        way_out = "Put a single model into [ ]."
+        raise input_error(function, "models", "a list of models", models, way_out, TypeError)
     if not models:
         raise input_error(function, "models", "one or more models", models)
     for model in models:
@@ -236,9 +235,8 @@ def _step_ms(model: keras.Model, runs: int) -> float:
     images = [rng.random((1, *tensor.shape[1:]), dtype="float32") for tensor in model.inputs]
     given = images[0] if len(images) == 1 else images
     seconds = []
-    for run in range(runs + 2):  # the first two build the program and fill the caches
+    for _ in range(runs + 2):
         started = time.perf_counter()
         model.predict_on_batch(given)
-        if run >= 2:
-            seconds.append(time.perf_counter() - started)
-    return 1000 * statistics.median(seconds)
+        seconds.append(time.perf_counter() - started)
+    return 1000 * statistics.median(seconds[2:])  # the first two build the program and fill the caches

@@ -174,22 +174,21 @@ class _Walk:
         written = [] if effect in PASSIVE else [(math.prod(one.shape[1:]), one.dtype) for one in results]
         params, trainable_params = self.count_weights(operation)
         self.calls[id(operation)] = self.calls.get(id(operation), 0) + 1
-        self.rows.append(
-            LayerRow(
-                name=name,
-                layer_type=("" if isinstance(operation, keras.Layer) else "ops.") + type(operation).__name__,
-                output_shape=results[0].shape if len(results) == 1 else tuple(one.shape for one in results),
-                params=params,
-                trainable_params=trainable_params,
-                macs=macs,
-                flops=None if macs is None else 2 * macs,
-                activation_values=sum(count for count, _ in written),
-                activation_bytes=sum(count * _bytes_per_value(dtype) for count, dtype in written),
-                receptive_field_px=fields.size_px(field),
-                call=self.calls[id(operation)],
-                depth=depth,
-            )
+        row = LayerRow(
+            name=name,
+            layer_type=("" if isinstance(operation, keras.Layer) else "ops.") + type(operation).__name__,
+            output_shape=results[0].shape if len(results) == 1 else tuple(one.shape for one in results),
+            params=params,
+            trainable_params=trainable_params,
+            macs=macs,
+            flops=None if macs is None else 2 * macs,
+            activation_values=sum(count for count, _ in written),
+            activation_bytes=sum(count * _bytes_per_value(dtype) for count, dtype in written),
+            receptive_field_px=fields.size_px(field),
+            call=self.calls[id(operation)],
+            depth=depth,
         )
+        self.rows.append(row)
         return results
 
     def count_weights(self, operation: Any) -> tuple[int, int]:

@@ -37,9 +37,8 @@ def number(name: str, answer: Any) -> float:
         raise WrongAnswerError(f"`{name}` is the string {answer!r}: write the number without quotes.")
     if isinstance(answer, tuple) and len(answer) > 1 and all(isinstance(part, int) for part in answer):
         plain = "".join([str(answer[0]), *(f"{part:03d}" for part in answer[1:])])
-        raise WrongAnswerError(
-            f"Python reads a comma between digits as a tuple, `{answer}`: write {plain} without it."
-        )
+        reads = f"Python reads a comma between digits as a tuple, `{answer}`"
+        raise WrongAnswerError(f"{reads}: write {plain} without it.")
     if callable(answer):
         raise WrongAnswerError(f"`{name}` is {kind(answer)}, not a number. Does it lack its parentheses?")
     value = _floats(answer, "iuf")

@@ -38,16 +38,15 @@ def model(name: str, answer: Any, *, input_shape: tuple[int, ...], output_shape:
         (is_list, f"`{name}` is a {what}: `keras.Sequential(...)` makes a model of layers."),
         (not isinstance(answer, keras.Model), f"`{name}` must be a Keras model; it is {what}.{call}"),
     )
-    if not answer.built:
-        raise WrongAnswerError(f"`{name}` does not know its input yet: begin with `keras.Input({input_shape})`.")
     received, returned = _shape(answer, "input_shape", input_shape), _shape(answer, "output_shape", output_shape)
-    channels = f"{received[-1]} channel{'' if received[-1] == 1 else 's'}"
-    other_channels = len(received) == len(input_shape) and received[-1] not in (None, input_shape[-1])
-    reads, returns = not _fits(received, input_shape), not _fits(returned, output_shape)
+    seen = received[-1] if len(received) == len(input_shape) else None
+    channels, is_other = f"{seen} channel{'' if seen == 1 else 's'}", seen not in (None, input_shape[-1])
+    no_input, no_output = not _fits(received, input_shape), not _fits(returned, output_shape)
     refuse(
-        (other_channels, f"The first layer sees {channels}: the images have {input_shape[-1]}."),
-        (reads, f"`{name}` reads images of shape {received}; it must read {input_shape}."),
-        (returns, f"`{name}` returns shape {returned} for an image; it must be {output_shape}."),
+        (not answer.built, f"`{name}` does not know its input yet: begin with `keras.Input({input_shape})`."),
+        (is_other, f"The first layer sees {channels}: the images have {input_shape[-1]}."),
+        (no_input, f"`{name}` reads images of shape {received}; it must read {input_shape}."),
+        (no_output, f"`{name}` returns shape {returned} for an image; it must be {output_shape}."),
     )
     return answer
 

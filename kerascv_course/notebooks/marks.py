@@ -123,12 +123,11 @@ def solution_of(notebook: str, name: str) -> tuple[str, str]:
     path = source_folder() / f"{notebook}.py"
     _, *parts = _CELL.split(path.read_text(encoding="utf-8"))
     cells = list(zip(parts[::2], parts[1::2], strict=True))
-    for number, (header, text) in enumerate(cells):
+    for (header, text), (following, remarks) in zip(cells, [*cells[1:], ("", "")], strict=True):
         if '"exercise"' not in header:
             continue
         exercise = read_exercise(text, path.name)
         if exercise.name == name:
-            following, remarks = cells[number + 1] if number + 1 < len(cells) else ("", "")
             lines = remarks.strip().splitlines() if '"solution"' in following else []
             return exercise.solved, "\n".join(line.removeprefix("#").removeprefix(" ") for line in lines)
     raise LookupError(f"{path.name} has no exercise {name!r}.")
