@@ -380,7 +380,7 @@ def test_the_badge_is_there_only_where_the_repository_is_set(tmp_path):
 )
 def test_the_address_comes_from_pyproject(tmp_path, setting, address):
     (tmp_path / "pyproject.toml").write_text(setting, encoding="utf-8")
-    assert repository_address(tmp_path / "pyproject.toml") == address
+    assert repository_address(tmp_path) == address
     write_source(tmp_path / "notebooks" / "source")
     for _, notebook in build.generated_files(tmp_path / "notebooks").values():
         assert ("colab.research" in text_of(notebook)) == bool(address)

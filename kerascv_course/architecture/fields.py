@@ -5,7 +5,7 @@ course. Where paths meet, the largest counts: that one of them may be shifted ag
 """
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 
@@ -31,11 +31,6 @@ class Reach(NamedTuple):
 
 Field = tuple[Reach, ...] | None
 """One reach per axis of the image; empty for inputs without image axes; None where it is not known."""
-
-
-def image_field(shape: Sequence[int], axes: Iterable[int]) -> Field:
-    """Return the field of an input: each pixel sees itself."""
-    return tuple(Reach(1, 1, shape[axis], axis) for axis in axes)
 
 
 def slide(field: Field, windows: Mapping[int, tuple[int, int]]) -> Field:

@@ -12,7 +12,7 @@ from kerascv_course._models import check_linked
 from kerascv_course._validation import input_error
 from kerascv_course.architecture import fields
 from kerascv_course.architecture.costs import LAYERS, OPERATIONS, PASSIVE, Call, Tensor
-from kerascv_course.architecture.fields import Field
+from kerascv_course.architecture.fields import Field, Reach
 from kerascv_course.architecture.table import LayerRow, LayerTable
 
 
@@ -59,7 +59,8 @@ def layer_table(model: keras.Model) -> LayerTable:
     for tensor in model.inputs:
         rank = len(tensor.shape)
         axes = range(2, rank) if channels_first else range(1, rank - 1)
-        inputs.append(Tensor(tuple(tensor.shape), tensor.dtype, fields.image_field(tensor.shape, axes)))
+        field = tuple(Reach(1, 1, tensor.shape[axis], axis) for axis in axes)  # each pixel sees itself
+        inputs.append(Tensor(tuple(tensor.shape), tensor.dtype, field))
     walk = _Walk(model)
     walk.open(model, inputs, "")
     table = LayerTable(model.name, tuple(walk.rows))
@@ -84,10 +85,6 @@ def _known_class(operation: Any) -> str:
         return registered
     own = next((cls for cls in kind.__mro__ if cls.__module__.split(".")[0] == "keras"), None)
     return own.__name__ if own is not None and kind.call is own.call else ""
-
-
-def _has_graph(model: Any) -> bool:
-    return isinstance(model, keras.Sequential | keras.Function) and bool(_known_class(model))
 
 
 def _data_format(model: keras.Model) -> str | None:
@@ -155,7 +152,7 @@ class _Walk:
     def visit(self, operation: Any, args: Sequence[Any], kwargs: dict[str, Any], prefix: str) -> list[Tensor]:
         """Measure one call, and return its outputs."""
         inputs = [leaf for leaf in keras.tree.flatten([args, kwargs]) if isinstance(leaf, Tensor)]
-        if isinstance(operation, keras.Model) and _has_graph(operation):
+        if isinstance(operation, keras.Sequential | keras.Function) and _known_class(operation):
             return self.open(operation, inputs, f"{prefix}{operation.name}/")
         outputs = inputs if isinstance(operation, keras.layers.InputLayer) else _infer(operation, args, kwargs)
         name = prefix + operation.name

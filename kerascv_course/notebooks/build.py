@@ -21,7 +21,7 @@ def generated_files(folder: Path) -> dict[Path, tuple[Source, nbformat.NotebookN
         FileNotFoundError: If the folder holds no source.
         ValueError: If a source breaks a rule of the format.
     """
-    repository, sources = _repository(folder), list_sources(folder / "source")
+    repository, sources = repository_address(folder.parent), list_sources(folder / "source")
     return {
         place / f"{source.name}.ipynb": (source, make_notebook(source, kind, repository=repository))
         for place, kind in ((folder, "student"), (folder / "solutions", "solved"))
@@ -78,7 +78,7 @@ def write_without_solutions(folder: Path, target: Path) -> list[Path]:
     Returns:
         The notebooks written.
     """
-    repository = _repository(folder)
+    repository = repository_address(folder.parent)
     paths = []
     for source in list_sources(folder / "source"):
         paths.append(target / f"{source.name}.ipynb")
@@ -90,11 +90,6 @@ def write_notebook(notebook: nbformat.NotebookNode, path: Path) -> None:
     """Write a notebook with Unix line ends on every system, so that the same notebook is the same file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8", newline="\n")
-
-
-def _repository(folder: Path) -> str:
-    pyproject = folder.parent / "pyproject.toml"
-    return repository_address(pyproject) if pyproject.exists() else ""
 
 
 def _is_current(path: Path, expected: nbformat.NotebookNode) -> bool:

@@ -124,7 +124,8 @@ def execute_notebook(
                     client.step, client.epoch, client.rest = step, "", ""
                     _execute_cell(client, cell, index)
                     if "summary" in cell.metadata.get("tags", []):
-                        result.summary = _printed(cell)
+                        printed = (output.text for output in cell.outputs if output.output_type == "stream")
+                        result.summary = "".join(printed).strip()
                     step("done", _first_line(cell.source))
                     write_notebook(notebook, result.notebook_path)
         except CellExecutionError as error:
@@ -190,10 +191,6 @@ def _quiet(scratch: str) -> dict[str, str]:
 def _first_line(source: str) -> str:
     lines = [line.strip() for line in source.splitlines() if line.strip()]
     return lines[0].lstrip("# ") if lines else ""
-
-
-def _printed(cell: nbformat.NotebookNode) -> str:
-    return "".join(output.text for output in cell.outputs if output.output_type == "stream").strip()
 
 
 def _failure(error: CellExecutionError, cell: nbformat.NotebookNode, number: int, total: int) -> str:

@@ -95,8 +95,11 @@ def find_source(name: str, folder: Path | None = None) -> Source:
     return found[0]
 
 
-def repository_address(pyproject: Path) -> str:
-    """Return the public address that `pyproject.toml` sets, without a final slash; empty where it sets none."""
+def repository_address(folder: Path) -> str:
+    """Return the public address that a folder's `pyproject.toml` sets, without a final slash; "" without one."""
+    pyproject = folder / "pyproject.toml"
+    if not pyproject.exists():
+        return ""
     settings = tomllib.loads(pyproject.read_text(encoding="utf-8")).get("tool", {}).get("kerascv_course", {})
     return str(settings.get("repository", "")).rstrip("/")
 
