@@ -1,6 +1,7 @@
 """The command line: what it prints, where it writes, and its exit statuses."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -220,9 +221,7 @@ def test_build_works_on_the_folder_that_is_named(sources, tmp_path, monkeypatch)
 
 
 def test_build_execute_keeps_the_outputs_of_the_solved_notebooks_only(sources, capsys):
-    for extra in ("02_lenet", "03_lenet_again"):
-        (sources / f"{extra}.py").unlink()
-    assert cli.main(["build", "--execute", "--profile", "smoke"]) == 0
+    assert cli.main(["build", "--execute", "lesson", "--profile", "smoke"]) == 0  # that one alone
     solved = nbformat.read(Path("notebooks/solutions/01_lesson.ipynb"), as_version=4)
     assert solved.cells[-1].outputs[0].text == "The answer is 42, profile smoke.\n"
     student = nbformat.read(Path("notebooks/01_lesson.ipynb"), as_version=4)
@@ -230,7 +229,14 @@ def test_build_execute_keeps_the_outputs_of_the_solved_notebooks_only(sources, c
     assert cli.main(["build", "--check"]) == 0
     capsys.readouterr()
     assert cli.main(["build"]) == 0  # no code has changed: the outputs stay
-    assert capsys.readouterr().out == ""
+    without = re.findall(r"(\w+)\.ipynb has no outputs", capsys.readouterr().out)
+    assert without == ["02_lenet", "03_lenet_again"]
+
+
+def test_build_execute_of_a_notebook_that_does_not_exist_names_those_that_do(sources, capsys):
+    assert cli.main(["build", "--execute", "resnet"]) == 1
+    assert "01_lesson, 02_lenet, 03_lenet_again" in capsys.readouterr().err
+    assert not Path("notebooks/solutions").exists()
 
 
 def test_build_execute_that_fails_is_told_and_keeps_no_half_run_notebook(sources, capsys):

@@ -17,7 +17,8 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     """
     build = commands.add_parser("build", help="generate the notebooks from their sources (in the repository)")
     build.add_argument("--check", action="store_true", help="change nothing; say which generated files are stale")
-    build.add_argument("--execute", action="store_true", help="run the solved notebooks and keep their outputs")
+    run = "run the solved notebooks, all or those named, and keep their outputs"
+    build.add_argument("--execute", nargs="*", metavar="NOTEBOOK", help=run)
     to_hand_out = "write only a set to hand out, with .solution() withheld"
     build.add_argument("--no-solutions", type=Path, metavar="DIR", help=to_hand_out)
     build.add_argument("--profile", choices=PROFILES, help="the profile of --execute")
@@ -28,8 +29,9 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def _build(options: argparse.Namespace) -> int:
     from kerascv_course.notebooks import build as pages
+    from kerascv_course.notebooks.source import find_source
 
-    if options.no_solutions and (options.check or options.execute):
+    if options.no_solutions and (options.check or options.execute is not None):
         print("`--no-solutions` cannot be combined with `--check` or `--execute`.", file=sys.stderr)
         return USAGE
     try:
@@ -38,6 +40,7 @@ def _build(options: argparse.Namespace) -> int:
                 print(path)
             return OK
         files = pages.generated_files(options.folder)
+        chosen = {find_source(name, options.folder / "source") for name in options.execute or ()}
     except (OSError, ValueError) as error:  # no source, one that breaks a rule of the format, or no place to write
         print(error, file=sys.stderr)
         return FAILED
@@ -49,12 +52,12 @@ def _build(options: argparse.Namespace) -> int:
         print(advice if stale else "All generated notebooks are up to date.")
         return FAILED if stale else OK
     without_outputs = pages.write_files(options.folder)
-    if not options.execute:
+    if options.execute is None:
         for path in without_outputs:
             print(f"{path} has no outputs now: `kerascv-course build --execute` runs it.")
         return OK
     for path, (source, notebook) in files.items():
-        if path.parent.name == "solutions":
+        if path.parent.name == "solutions" and (source in chosen or not chosen):
             print(f"\n{source.name}")
             done = execute(notebook, Path("kerascv-course-runs") / "build", source.name, options.profile)
             if done.error:
