@@ -218,12 +218,10 @@ def squashing(function: Callable[[Any], Any], units: int = 3) -> str:
         found = ops.convert_to_numpy(function(ops.convert_to_tensor(logits))).astype("float32")
     except Exception:  # what takes no rows of numbers squashes none
         return ""
-    fits = [
-        name
-        for name, values in known.items()
-        if found.shape == values.shape and np.allclose(found, values, 1e-2, 5e-3)
-    ]
-    return fits[0] if fits else ""
+    for name, values in known.items():
+        if found.shape == values.shape and np.allclose(found, values, 1e-2, 5e-3):
+            return name
+    return ""
 
 
 def ending(calls: list[Call]) -> tuple[str, Any]:

@@ -55,21 +55,18 @@ def describe(value: Any) -> str:
     return text if len(text) <= 200 else f"{text[:197]}..."
 
 
-def check_choice(function: str, argument: str, value: Any, choices: Collection[Any]) -> None:
-    """Raise `ValueError` unless the value is one of the choices."""
+def check_choice(function: str, argument: str, value: Any, choices: Collection[Any]) -> Any:
+    """Return the value, or raise `ValueError` unless it is one of the choices."""
     if not any(value is choice or (type(value) is type(choice) and value == choice) for choice in choices):
         listed = [repr(choice) for choice in choices]
         rule = " or ".join(filter(None, [", ".join(listed[:-1]), listed[-1]]))
         advice = ""
         if isinstance(value, str) and len(listed) > 1:
-            names = {_letters(choice): choice for choice in choices if isinstance(choice, str)}
-            close = difflib.get_close_matches(_letters(value), names, n=1, cutoff=0.75)
+            names = {choice.lower(): choice for choice in choices if isinstance(choice, str)}
+            close = difflib.get_close_matches(value.lower(), names, n=1, cutoff=0.75)
             advice = f"Did you mean {names[close[0]]!r}?" if close else ""
         raise input_error(function, argument, rule, value, advice)
-
-
-def _letters(name: str) -> str:
-    return "".join(filter(str.isalnum, name)).lower()
+    return value
 
 
 def check_int(
@@ -91,9 +88,8 @@ def check_number(
     rule = f"a number{_bounds(minimum, maximum)}"
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
         raise input_error(function, argument, rule, value, error=TypeError)
-    too_small = minimum is not None and value < minimum
-    too_large = maximum is not None and value > maximum
-    if not np.isfinite(value) or too_small or too_large:
+    is_within = (minimum is None or value >= minimum) and (maximum is None or value <= maximum)
+    if not (np.isfinite(value) and is_within):
         raise input_error(function, argument, rule, value)
     return float(value)
 
@@ -121,6 +117,14 @@ def check_input_shape(function: str, value: Any, minimum_side: int) -> tuple[int
     if min(height, width) < minimum_side or channels < 1:
         raise input_error(function, "input_shape", rule, value)
     return height, width, channels
+
+
+def check_size(function: str, argument: str, value: Any) -> tuple[int, int]:
+    """Return height and width in pixels, 1 or more; one integer stands for both."""
+    sides = list(value) if isinstance(value, tuple | list) else [value] * 2
+    if len(sides) != 2:
+        raise input_error(function, argument, "an integer, or (height, width), in pixels", value)
+    return check_int(function, argument, sides[0], 1), check_int(function, argument, sides[1], 1)
 
 
 def _bounds(minimum: float | None, maximum: float | None) -> str:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 
-from kerascv_course.classic import ParcelFeatures
+from kerascv_course.classic import PARCEL_FEATURES, parcel_features
 from kerascv_course.datasets import ImageDataset, load_parcels
 
 
@@ -16,14 +16,13 @@ def box(height: int, width: int, level: float, side: int = 40) -> np.ndarray:
 
 
 def measured(depth: np.ndarray, **options) -> dict[str, float]:
-    features = ParcelFeatures(**options)
-    return dict(zip(features.get_feature_names_out(), features.transform(depth)[0], strict=True))
+    return dict(zip(PARCEL_FEATURES, parcel_features(depth[..., None], **options)[0], strict=True))
 
 
 @pytest.mark.smoke
 @pytest.mark.parametrize(("height", "width"), [(6, 8), (20, 21), (1, 1), (3, 4)])
 def test_a_box_has_the_features_measured_by_hand(height, width):
-    found = measured(box(height, width, 100), min_height=10, max_height=210, height_bins=4)
+    found = measured(box(height, width, 100), min_height=10, max_height=210)
     diagonal = np.hypot(height, width)
     if min(height, width) > 1:
         assert found.pop("perimeter") == 2 * (height - 1) + 2 * (width - 1)
@@ -34,11 +33,8 @@ def test_a_box_has_the_features_measured_by_hand(height, width):
         "other_diagonal": diagonal,
         "mean_height": 100,
         "height_std": 0,
-        "height_share_0": 0,  # 10 to 60
-        "height_share_1": 1,  # 60 to 110
-        "height_share_2": 0,
-        "height_share_3": 0,
     }
+    wanted |= {f"height_share_{index}": float(index == 3) for index in range(8)}  # 85 to 110
     assert found == pytest.approx(wanted)
 
 
@@ -46,15 +42,15 @@ def test_heights_are_those_of_the_parcel_alone():
     depth = box(4, 10, 50)
     depth[0, 5:9, 7:12] = 150  # one half is higher
     depth[0, 30] = 8  # noise of the belt, not above the limit
-    found = measured(depth, min_height=8, max_height=200, height_bins=2)
+    found = measured(depth, min_height=8, max_height=200)
     assert (found["mean_height"], found["height_std"]) == (100, 50)
-    assert (found["height_share_0"], found["height_share_1"]) == (0.5, 0.5)
+    assert (found["height_share_1"], found["height_share_5"]) == (0.5, 0.5)
     assert found["area"] == 40
 
 
 def test_what_is_above_the_largest_height_is_in_the_last_range():
-    found = measured(box(4, 4, 250), max_height=100, height_bins=3)
-    assert [found[f"height_share_{index}"] for index in range(3)] == [0, 0, 1]
+    found = measured(box(4, 4, 250), max_height=100)
+    assert [found[f"height_share_{index}"] for index in range(8)] == [0] * 7 + [1]
 
 
 def test_two_boxes_are_measured_as_one_parcel():
@@ -88,7 +84,7 @@ def test_a_bent_corner_shows_in_the_other_diagonal():
 
 def test_a_map_without_a_parcel_gives_zeros():
     depth = np.concatenate([np.full((1, 40, 40), 5, "uint8"), box(5, 5, 50)])
-    found = ParcelFeatures().fit_transform(depth[..., None])
+    found = parcel_features(depth[..., None])
     assert not found[0].any()
     assert found[1].any()
 
@@ -96,23 +92,24 @@ def test_a_map_without_a_parcel_gives_zeros():
 @pytest.mark.parametrize(
     ("options", "images", "error", "texts"),
     [
-        ({"min_height": -1}, box(2, 2, 9), ValueError, ["min_height", "ParcelFeatures", "-1"]),
-        ({"min_height": 9, "max_height": 9}, box(2, 2, 9), ValueError, ["max_height", "above `min_height`"]),
-        ({"height_bins": 0}, box(2, 2, 9), ValueError, ["height_bins"]),
-        ({"height_bins": 2.5}, box(2, 2, 9), TypeError, ["height_bins"]),
-        ({}, box(2, 2, 9)[0], ValueError, ["images", "[None]"]),
+        ({"min_height": -1}, box(2, 2, 9)[..., None], ValueError, ["min_height", "parcel_features", "-1"]),
+        (
+            {"min_height": 9, "max_height": 9},
+            box(2, 2, 9)[..., None],
+            ValueError,
+            ["max_height", "above `min_height`"],
+        ),
+        ({}, box(2, 2, 9), ValueError, ["images", "[..., None]"]),
         ({}, np.zeros((2, 8, 8, 3)), ValueError, ["images", "(2, 8, 8, 3)"]),
-        ({}, np.full((1, 8, 8), np.nan), ValueError, ["images", "finite", "nan"]),
-        ({}, np.full((1, 8, 8), -3), ValueError, ["images", "0 or more", "-3"]),
-        ({}, "maps", TypeError, ["images", "depth maps"]),
+        ({}, np.full((1, 8, 8, 1), np.nan), ValueError, ["images", "finite", "nan"]),
+        ({}, "maps", TypeError, ["images"]),
     ],
 )
 def test_what_is_wrong_is_named(options, images, error, texts):
-    for method in ("fit", "transform"):
-        with pytest.raises(error) as caught:
-            getattr(ParcelFeatures(**options), method)(images)
-        for text in texts:
-            assert text in str(caught.value)
+    with pytest.raises(error) as caught:
+        parcel_features(images, **options)
+    for text in texts:
+        assert text in str(caught.value)
 
 
 # ------------------------------------------------------------------------------------------ the generators
@@ -122,14 +119,11 @@ def parcels() -> ImageDataset:
 
 
 def test_parcels_are_told_apart_by_their_features_but_not_all_of_them(parcels):
-    features = ParcelFeatures()
-    forest = RandomForestClassifier(100, random_state=0)
-    forest.fit(features.fit_transform(parcels.x_train), parcels.y_train)
-    score = forest.score(features.transform(parcels.x_test), parcels.y_test)
-    assert 0.83 < score < 0.95
-    area = features.transform(parcels.x_train)[:, :1]
-    alone = RandomForestClassifier(50, max_depth=5, random_state=0).fit(area, parcels.y_train)
-    assert alone.score(features.transform(parcels.x_test)[:, :1], parcels.y_test) < 0.6
+    train, test = parcel_features(parcels.x_train), parcel_features(parcels.x_test)
+    forest = RandomForestClassifier(100, random_state=0).fit(train, parcels.y_train)
+    assert 0.83 < forest.score(test, parcels.y_test) < 0.95
+    alone = RandomForestClassifier(50, max_depth=5, random_state=0).fit(train[:, :1], parcels.y_train)
+    assert alone.score(test[:, :1], parcels.y_test) < 0.6
 
 
 @pytest.mark.smoke

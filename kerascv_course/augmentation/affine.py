@@ -5,13 +5,14 @@ maps can be multiplied instead. `keras.ops.image.affine_transform` applies the p
 way for arrays.
 """
 
+from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from kerascv_course._validation import check_choice, check_int, check_number, check_seed, input_error
+from kerascv_course._validation import check_choice, check_int, check_number, check_seed, check_size, input_error
 
 Strength = float | tuple[float, float]
 
@@ -23,6 +24,8 @@ _FLIPS = {
     "vertical": (False, True),
     "horizontal_and_vertical": (True, True),
 }
+
+_warp = partial(ops.image.affine_transform, data_format="channels_last")
 
 
 @keras.saving.register_keras_serializable(package="kerascv_course")
@@ -73,14 +76,12 @@ class RandomAffine(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         function = "RandomAffine"
-        check_choice(function, "flip", flip, _FLIPS)
-        self.flip = flip
+        self.flip = check_choice(function, "flip", flip, _FLIPS)
         self.translation = as_range(function, "translation", translation, -1, 1)
         self.rotation = as_range(function, "rotation", rotation, -1, 1)
         self.zoom = as_range(function, "zoom", zoom, -0.99, 10)
         self.shear = as_range(function, "shear", shear, 0, 1)
-        check_choice(function, "fill_mode", fill_mode, FILL_MODES)
-        self.fill_mode = fill_mode
+        self.fill_mode = check_choice(function, "fill_mode", fill_mode, FILL_MODES)
         self.fill_value = check_number(function, "fill_value", fill_value)
         self.seed = check_seed(function, "seed", seed)
         super().__init__(**kwargs)
@@ -98,14 +99,14 @@ class RandomAffine(keras.layers.Layer):
         size = [side if isinstance(side, int) else ops.cast(side, "float32") for side in (height, width)]
         draws = keras.random.uniform((_DRAWS, count), 0.0, 1.0, "float32", seed=self.random)
         matrices = self._product(size, draws, ops)
-        return _warp(images, matrices, self.fill_mode, self.fill_value)
+        return _warp(images, matrices, fill_mode=self.fill_mode, fill_value=self.fill_value)
 
     def matrices(self, count: int, image_size: tuple[int, int], *, seed: int = 0) -> np.ndarray:
         """Draw maps without applying them, for `warp`, or to move the labels of a regression with the image.
 
         Args:
             count: Number of images, 1 or more.
-            image_size: Height and width in pixels.
+            image_size: Height and width in pixels; one integer for both.
             seed: The same seed gives the same maps.
 
         Returns:
@@ -114,7 +115,7 @@ class RandomAffine(keras.layers.Layer):
 
         Raises:
             TypeError: If a number is no integer.
-            ValueError: If a number is too small, or `image_size` is no pair.
+            ValueError: If a number is too small, or `image_size` has other than two.
 
         Example:
             >>> to_the_right_and_down = RandomAffine(translation=(0.25, 0.25))
@@ -122,9 +123,7 @@ class RandomAffine(keras.layers.Layer):
             [[1.0, 0.0, -1.0, 0.0, 1.0, -1.0, 0.0, 0.0]]
         """
         count = check_int("matrices", "count", count, 1)
-        if not isinstance(image_size, tuple | list) or len(image_size) != 2:
-            raise input_error("matrices", "image_size", "(height, width) in pixels", image_size)
-        size = [check_int("matrices", "image_size", side, 1) for side in image_size]
+        size = check_size("matrices", "image_size", image_size)
         rng = np.random.default_rng(check_int("matrices", "seed", seed, 0))
         return self._product(size, rng.random((_DRAWS, count)), np).astype("float32")
 
@@ -201,13 +200,7 @@ def warp(images: Any, matrices: Any, *, fill_mode: str = "reflect", fill_value: 
         raise input_error("warp", "images", "a batch (images, height, width, channels)", images)
     if np.shape(matrices) != (images.shape[0], 8):
         raise input_error("warp", "matrices", f"an array ({images.shape[0]}, 8), a row for each image", matrices)
-    return _warp(images, ops.cast(matrices, "float32"), fill_mode, fill_value)
-
-
-def _warp(images: Any, matrices: Any, fill_mode: str, fill_value: float) -> Any:
-    return ops.image.affine_transform(
-        images, matrices, fill_mode=fill_mode, fill_value=fill_value, data_format="channels_last"
-    )
+    return _warp(images, ops.cast(matrices, "float32"), fill_mode=fill_mode, fill_value=fill_value)
 
 
 def as_range(function: str, argument: str, value: Any, minimum: float, maximum: float) -> tuple[float, float]:

@@ -1,6 +1,5 @@
 """Batches of moved images from arrays in memory: the fastest way to augment on a CPU."""
 
-import importlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -9,7 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerascv_course._validation import as_array, check_bool, check_choice, check_images, check_int, input_error
+from kerascv_course._engines import choose_engine
+from kerascv_course._validation import as_array, check_bool, check_images, check_int, input_error
 from kerascv_course.augmentation.affine import FILL_MODES, RandomAffine, warp
 
 _FUNCTION = "AffineBatches"
@@ -70,7 +70,11 @@ class AffineBatches(keras.utils.PyDataset):
         self._shuffle = check_bool(_FUNCTION, "shuffle", shuffle)
         self._batch_size = check_int(_FUNCTION, "batch_size", batch_size, 1)
         self._seed = check_int(_FUNCTION, "seed", seed, 0)
-        self.engine = _engine(engine, images.shape[3])
+        self.engine = choose_engine(_FUNCTION, engine, "opencv", "keras")
+        if images.shape[3] > 4 and self.engine == "opencv":
+            if engine is not None:
+                raise input_error(_FUNCTION, "engine", "'keras' for images of more than 4 channels", engine)
+            self.engine = "keras"
         super().__init__()
         self._images = images if images.dtype == np.uint8 else images.astype("float32", copy=False)
         self._labels, self._layer = labels, layer
@@ -104,23 +108,6 @@ class AffineBatches(keras.utils.PyDataset):
     def on_epoch_end(self) -> None:
         """Draw another order and other maps; `model.fit` calls it after each epoch."""
         self._start(self._epoch + 1)
-
-
-def _engine(engine: str | None, channels: int) -> str:
-    """Return the engine that is asked for, or the fastest one; raise where it cannot be used."""
-    check_choice(_FUNCTION, "engine", engine, (None, "opencv", "keras"))
-    fits = channels <= 4
-    try:
-        importlib.import_module("cv2")
-        is_installed = True
-    except ImportError:
-        is_installed = False
-    if engine == "opencv" and not is_installed:
-        way_out = 'pip install "kerascv_course[fast]". engine="keras" does without it.'
-        raise ImportError(f'engine="opencv" of `{_FUNCTION}` needs a package: {way_out}')
-    if engine == "opencv" and not fits:
-        raise input_error(_FUNCTION, "engine", "'keras' for images of more than 4 channels", engine)
-    return engine or ("opencv" if is_installed and fits else "keras")
 
 
 def _warp_with_opencv(

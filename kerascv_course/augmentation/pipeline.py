@@ -1,13 +1,14 @@
 """Pipelines of augmentation out of Keras' own layers, by the names that the courses use."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 from keras import layers, ops
 
-from kerascv_course._validation import check_choice, check_int, check_number, check_seed, input_error
+from kerascv_course._validation import check_choice, check_number, check_seed, check_size, input_error
 from kerascv_course.augmentation.affine import FILL_MODES, Strength, as_range
 
 # Sets of the courses. A keyword beside the name of a set replaces its strength.
@@ -18,22 +19,6 @@ PRESETS: dict[str, dict[str, Any]] = {
     # Lorente tries these one by one, then together.
     "lorente": {"flip": "horizontal", "translation": 0.2, "rotation": 0.1, "zoom": 0.2, "shear": 0.2},
 }
-
-
-def _flip(function: str, name: str, value: Any) -> str:
-    check_choice(function, name, value, ("horizontal", "vertical", "horizontal_and_vertical"))
-    return str(value)
-
-
-def _crop(function: str, name: str, value: Any) -> tuple[int, int]:
-    if not isinstance(value, tuple | list) or len(value) != 2:
-        raise input_error(function, name, "(height, width) in pixels", value)
-    height, width = (check_int(function, name, side, 1) for side in value)
-    return height, width
-
-
-def _between(minimum: float, maximum: float, check: Any = as_range) -> Any:
-    return lambda function, name, value: check(function, name, value, minimum, maximum)
 
 
 class _Options(NamedTuple):
@@ -64,22 +49,29 @@ def _random_perspective(scale: float, o: _Options) -> keras.Layer:
     return layers.RandomPerspective((1.0, 1.0), scale=scale, fill_value=o.fill["fill_value"], **o.seed)
 
 
-_SHARE = _between(0, 1, check_number)
+_SHARE = partial(check_number, minimum=0, maximum=1)
+_ONE_WAY, _BOTH_WAYS = (partial(as_range, minimum=lowest, maximum=1) for lowest in (0, -1))
 
 # Each step: how its strength is checked, and its layers. The order here is their order.
 _STEPS: dict[str, tuple[Any, Callable[[Any, _Options], Any]]] = {
-    "crop": (_crop, _random_crop),
-    "flip": (_flip, lambda mode, o: layers.RandomFlip(mode, **o.seed)),
-    "translation": (_between(-1, 1), lambda span, o: layers.RandomTranslation(span, span, **o.fill, **o.seed)),
-    "rotation": (_between(-1, 1), lambda span, o: layers.RandomRotation(span, **o.fill, **o.seed)),
-    "zoom": (_between(-0.99, 10), lambda span, o: layers.RandomZoom(span, **o.fill, **o.seed)),
-    "shear": (_between(0, 1), lambda span, o: layers.RandomShear(span, span, **o.fill, **o.seed)),
+    "crop": (check_size, _random_crop),
+    "flip": (
+        partial(check_choice, choices=("horizontal", "vertical", "horizontal_and_vertical")),
+        lambda mode, o: layers.RandomFlip(mode, **o.seed),
+    ),
+    "translation": (_BOTH_WAYS, lambda span, o: layers.RandomTranslation(span, span, **o.fill, **o.seed)),
+    "rotation": (_BOTH_WAYS, lambda span, o: layers.RandomRotation(span, **o.fill, **o.seed)),
+    "zoom": (
+        partial(as_range, minimum=-0.99, maximum=10),
+        lambda span, o: layers.RandomZoom(span, **o.fill, **o.seed),
+    ),
+    "shear": (_ONE_WAY, lambda span, o: layers.RandomShear(span, span, **o.fill, **o.seed)),
     "perspective": (_SHARE, _random_perspective),
-    "brightness": (_between(-1, 1), lambda span, o: layers.RandomBrightness(span, **o.colours, **o.seed)),
+    "brightness": (_BOTH_WAYS, lambda span, o: layers.RandomBrightness(span, **o.colours, **o.seed)),
     # From 1 - c to 1 + c times the distance from the mean: of a single number Keras takes the upper half alone.
     "contrast": (_SHARE, lambda change, o: layers.RandomContrast((change, change), **o.colours, **o.seed)),
-    "saturation": (_between(-1, 1), _random_saturation),
-    "hue": (_between(0, 1), lambda span, o: layers.RandomHue(span, **o.colours, **o.seed)),
+    "saturation": (_BOTH_WAYS, _random_saturation),
+    "hue": (_ONE_WAY, lambda span, o: layers.RandomHue(span, **o.colours, **o.seed)),
     "noise": (_SHARE, lambda deviation, o: RandomNoise(deviation, **o.colours, **o.seed)),
     "erasing": (_SHARE, lambda share, o: layers.RandomErasing((share, share), **o.colours, **o.seed)),
 }
@@ -87,7 +79,7 @@ _STEPS: dict[str, tuple[Any, Callable[[Any, _Options], Any]]] = {
 
 def pipeline(
     *presets: str,
-    crop: tuple[int, int] | None = None,
+    crop: int | tuple[int, int] | None = None,
     flip: str | None = None,
     translation: Strength | None = None,
     rotation: Strength | None = None,
@@ -111,8 +103,8 @@ def pipeline(
 
     Args:
         *presets: Names of sets: "flip", "geometric", "photometric", "lorente". Arguments below replace or add.
-        crop: Height and width in pixels of a random part, which becomes the image: the same part for a whole
-            batch, and the centre at inference.
+        crop: Height and width in pixels (one integer for both) of a random part, which becomes the image: the
+            same part for a whole batch, and the centre at inference.
         flip: "horizontal", "vertical" or "horizontal_and_vertical".
         translation: Share of the side, up to 1. A number s stands for (-s, s), a pair for the range itself.
         rotation: Share of a full turn, up to 1; number or pair.
@@ -232,9 +224,11 @@ def _seed_of(seed: int, place: int) -> int:
 
 
 def _value_range(function: str, value: Any) -> tuple[float, float]:
-    if not isinstance(value, tuple | list) or len(value) != 2:
+    pair = (
+        [check_number(function, "value_range", bound) for bound in value]
+        if isinstance(value, tuple | list)
+        else []
+    )
+    if len(pair) != 2 or pair[0] >= pair[1]:
         raise input_error(function, "value_range", "(lowest, highest), as (0, 255) or (0, 1)", value)
-    low, high = (check_number(function, "value_range", bound) for bound in value)
-    if low >= high:
-        raise input_error(function, "value_range", "(lowest, highest), as (0, 255) or (0, 1)", value)
-    return low, high
+    return pair[0], pair[1]

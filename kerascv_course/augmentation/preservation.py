@@ -78,23 +78,25 @@ def label_preserved(
     if labels is not None:
         labels = check_labels(function, "labels", labels, count=len(images))
     read = OutcomeReader(function, model, images[:1])
-    batches = [slice(start, start + batch_size) for start in range(0, len(images), batch_size)]
-    plain = [read.classes(read(images[places])) for places in batches]
-    if labels is not None and plain[0].shape[1] > 1:
+    batches = [images[start : start + batch_size] for start in range(0, len(images), batch_size)]
+
+    def answers(change: Callable[[Any], Any], name: str) -> np.ndarray:
+        found = []
+        for batch in batches:
+            changed = change(batch)
+            if tuple(ops.shape(changed)) != batch.shape:
+                rule = f"functions that keep the shape of the images, as {name!r} does not"
+                raise input_error(function, "transformations", rule, tuple(ops.shape(changed)))
+            found.append(read.classes(read(changed)))
+        return np.concatenate(found)
+
+    plain = answers(np.asarray, "")
+    if labels is not None and plain.shape[1] > 1:
         raise input_error(function, "labels", "None for a model of several labels", labels)
     records = []
     for name, change in transformations.items():
-        kept = right = 0
-        for _ in range(repeats):
-            for places, before in zip(batches, plain, strict=True):
-                changed = change(images[places])
-                if tuple(ops.shape(changed)) != images[places].shape:
-                    rule = f"functions that keep the shape of the images, as {name!r} does not"
-                    raise input_error(function, "transformations", rule, tuple(ops.shape(changed)))
-                answers = read.classes(read(changed))
-                kept += int((answers == before).all(axis=1).sum())
-                if labels is not None:
-                    right += int((answers[:, 0] == labels[places]).sum())
-        count = repeats * len(images)
-        records.append(PreservationRecord(name, kept / count, None if labels is None else right / count, count))
+        seen = np.stack([answers(change, name) for _ in range(repeats)])
+        accuracy = None if labels is None else float((seen[..., 0] == labels).mean())
+        preserved = float((seen == plain).all(axis=2).mean())
+        records.append(PreservationRecord(name, preserved, accuracy, repeats * len(images)))
     return records

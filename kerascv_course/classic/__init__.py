@@ -8,16 +8,17 @@ from kerascv_course.classic.dense_sift import DenseSift
 from kerascv_course.classic.descriptions import Descriptions
 from kerascv_course.classic.descriptors import Daisy, Sift
 from kerascv_course.classic.kernels import histogram_intersection
-from kerascv_course.classic.parcels import ParcelFeatures
+from kerascv_course.classic.parcels import PARCEL_FEATURES, parcel_features
 from kerascv_course.classic.words import word_patches
 
 __all__ = [
+    "PARCEL_FEATURES",
     "BagOfVisualWords",
     "Daisy",
     "DenseSift",
     "Descriptions",
-    "ParcelFeatures",
     "Sift",
     "histogram_intersection",
+    "parcel_features",
     "word_patches",
 ]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.preprocessing import normalize
 from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
@@ -316,9 +317,6 @@ class BagOfVisualWords(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 
 def _normalise(vectors: np.ndarray, norm: str | None) -> np.ndarray:
     """Return the rows normalised; a row of 0 stays as it is."""
-    if norm is None:
-        return vectors
     if norm == "power":
-        vectors = np.sign(vectors) * np.sqrt(np.abs(vectors))
-    size = np.abs(vectors).sum(axis=1) if norm == "l1" else np.linalg.norm(vectors, axis=1)
-    return vectors / np.where(size > 0, size, 1)[:, None]
+        return normalize(np.sign(vectors) * np.sqrt(np.abs(vectors)))
+    return vectors if norm is None else normalize(vectors, norm)

@@ -1,12 +1,12 @@
 """Local descriptors: what the surroundings of a point look like, as a vector."""
 
-import importlib.util
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from kerascv_course._engines import choose_engine
 from kerascv_course._validation import check_choice, check_int, input_error
 from kerascv_course.classic.dense_sift import DenseSift, normalise
 from kerascv_course.classic.descriptions import Descriptions, from_maps, planes, read_images, without_flat
@@ -38,12 +38,7 @@ class Sift(BaseEstimator):
         return "threads" if self._module() == "opencv" else "processes"
 
     def _module(self) -> str:
-        check_choice("Sift", "engine", self.engine, (None, "opencv", "skimage"))
-        has_opencv = importlib.util.find_spec("cv2") is not None
-        if self.engine == "opencv" and not has_opencv:
-            way_out = 'pip install "kerascv_course[fast]". engine="skimage" does without it.'
-            raise ImportError(f'engine="opencv" of `Sift` needs a package: {way_out}')
-        return self.engine or ("opencv" if has_opencv else "skimage")
+        return choose_engine("Sift", self.engine, "opencv", "skimage")
 
     def describe(self, images: np.ndarray) -> Descriptions:
         """Find and describe the keypoints of the images; the arguments and errors are those of `DenseSift`.

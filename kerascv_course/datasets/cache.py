@@ -103,7 +103,8 @@ def cached_arrays(
     try:
         with file:
             arrays = build()
-            np.savez(file, allow_pickle=False, **arrays)
+            # No `allow_pickle=`: NumPy 2.1, which Colab has, writes it as an array.
+            np.savez(file, **arrays)  # type: ignore[arg-type]
         _place(part, target)
     finally:
         part.unlink(missing_ok=True)

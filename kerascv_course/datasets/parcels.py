@@ -21,7 +21,7 @@ def load_parcels(count: int = 800, *, seed: int = 0) -> ImageDataset:
     A pixel is a height above the belt in millimetres, 0 to 255, with noise and missing readings (0), more of them
     at edges. An envelope is thin and a little bulged, a box is flat on top and often lies askew, a bag is round
     and lumpy, "double" is two of these side by side or one on the other. Thick envelopes, flat boxes, angular bags
-    and well stacked doubles are alike: with `classic.ParcelFeatures` a random forest is right in 88 of 100.
+    and well stacked doubles are alike: with `classic.parcel_features` a random forest is right in 88 of 100.
 
     Args:
         count: Images in all, 16 or more; the classes come by turns, and one in four of each is for testing.

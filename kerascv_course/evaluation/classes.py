@@ -222,13 +222,8 @@ def confident_mistakes(
     found = read_decisions("confident_mistakes", labels, probabilities, class_names)
     wrong = np.flatnonzero(found.truth != found.predicted)
     surest = wrong[np.argsort(-found.confidence[wrong], kind="stable")][:count]
-    rows = tuple(
-        Mistake(
-            int(index),
-            found.names[found.truth[index]],
-            found.names[found.predicted[index]],
-            float(found.confidence[index]),
-        )
-        for index in surest
+    true, predicted = (
+        [found.names[place] for place in column[surest]] for column in (found.truth, found.predicted)
     )
+    rows = tuple(map(Mistake, surest.tolist(), true, predicted, found.confidence[surest].tolist()))
     return Mistakes(rows, (f"{len(wrong):,} of {len(found.truth):,} images were taken for another class.",))

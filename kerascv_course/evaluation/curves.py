@@ -173,11 +173,7 @@ def calibration(
         inside = places == index
         means = (float(confidence[inside].mean()), float(right[inside].mean())) if inside.any() else (None, None)
         rows.append(CalibrationBin(float(lower), float(upper), int(inside.sum()), *means))
-    error = sum(
-        row.images * abs(row.accuracy - row.confidence)
-        for row in rows
-        if row.accuracy is not None and row.confidence is not None
-    ) / len(right)
+    error = float(np.abs(np.bincount(places, right - confidence)).sum() / len(right))
     sure, share = float(confidence.mean()), float(right.mean())
     note = f"Expected calibration error {error:.3f}, {len(right):,} images: mean confidence {sure:.1%}, "
     return Calibration(tuple(rows), error, sure, share, (f"{note}accuracy {share:.1%}.",))

@@ -1,4 +1,4 @@
-"""The search in l1: sums of small whole numbers first, the formula for the few points that they leave over.
+"""The search in l1: sums of small integers first, the formula for the few points that they leave over.
 
 There is no matrix product for l1: each query meets each point, feature by feature. What makes that fast is to make
 the numbers small (a byte instead of four) and to stop early: a sum only grows, so that a point whose sum over some

@@ -77,7 +77,9 @@ class ImageIndex:
             if len(images) != len(self.features):
                 raise input_error(function, "images", rule, images)
         self.images = images
-        self.labels = None if labels is None else self._read_labels(function, labels, len(self.features))
+        if labels is not None:
+            labels = check_labels(function, "labels", labels, count=len(self.features), strings=True)
+        self.labels = labels
         self._nearest = Nearest(self.features, metric)
 
     def __len__(self) -> int:
@@ -138,7 +140,7 @@ class ImageIndex:
         ours = self._labels("precision_at_k")
         k = check_int("ImageIndex.precision_at_k", "k", k, 1, len(self.features) - 1)
         queries = check_features("ImageIndex.precision_at_k", "features", features, width=self.features.shape[1])
-        theirs = self._read_labels("ImageIndex.precision_at_k", labels, len(queries))
+        theirs = check_labels("ImageIndex.precision_at_k", "labels", labels, count=len(queries), strings=True)
         found = self._query("precision_at_k", queries, k + 1).indices
         is_self = np.stack([(self.features[column] == queries).all(axis=1) for column in found.T], axis=1)
         left_out = np.where(is_self.any(axis=1), is_self.argmax(axis=1), k)  # else the farthest
@@ -159,7 +161,7 @@ class ImageIndex:
         try:
             with part.open("xb") as file:
                 # No `allow_pickle=`: NumPy 2.1, which Colab has, takes it for an array.
-                np.savez(file, format=_FORMAT, metric=self.metric, **given)  # type: ignore[arg-type]
+                np.savez(file, format=_FORMAT, metric=self.metric, **given)
             os.replace(part, target)
         finally:
             part.unlink(missing_ok=True)
@@ -193,10 +195,6 @@ class ImageIndex:
         queries = check_features(function, "features", features, width=width)
         indices, distances = self._nearest.search(queries, k)
         return Neighbours(indices, distances.astype("float32"))
-
-    @staticmethod
-    def _read_labels(function: str, labels: Any, count: int) -> np.ndarray:
-        return check_labels(function, "labels", labels, count=count, strings=True)
 
     def _labels(self, method: str) -> np.ndarray:
         if self.labels is None:

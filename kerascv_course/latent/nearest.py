@@ -4,13 +4,12 @@ The fast searches round, and for each of them the largest error that rounding ca
 candidates are not ahead of all other points by more than that, every point within it becomes a candidate. The
 answer is therefore that of the formula in `float64`, whichever search found the candidates.
 
-l2 and cosine are searched by a matrix product, here; l1 by sums of small whole numbers, in `codes.py`.
+l2 and cosine are searched by a matrix product, here; l1 by sums of small integers, in `codes.py`.
 """
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
-from typing import NamedTuple
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -18,20 +17,6 @@ from kerascv_course.latent.codes import Codes
 from kerascv_course.latent.distances import BLOCK, SPARE, ranked, unit_vectors
 
 _EPSILON = 2.0**-24  # the relative error of one rounding to float32
-
-
-class Candidates(NamedTuple):
-    """What the matrix product found.
-
-    Attributes:
-        places: Indices of points, (q, c).
-        beyond: For each query a score that no other point is below.
-        scores: The scores of all points, (q, n).
-    """
-
-    places: np.ndarray
-    beyond: np.ndarray
-    scores: np.ndarray
 
 
 class Nearest:
@@ -52,26 +37,24 @@ class Nearest:
         indices, found = np.empty((len(queries), k), "int64"), np.empty((len(queries), k))
         for start in range(0, len(queries), step):
             block = queries[start : start + step]
-            candidates = self._candidates(block, number)
-            places, near = ranked(self.metric, self.features, block, candidates.places, k)
+            candidates, beyond, scores = self._candidates(block, number)
+            places, near = ranked(self.metric, self.features, block, candidates, k)
             if number < count:
                 bounds = self._bounds(block, near[:, -1])
-                rows = np.flatnonzero(candidates.beyond <= bounds)
-
-                def widen(
-                    row: int,
-                    block: np.ndarray = block,
-                    scores: np.ndarray = candidates.scores,
-                    bounds: np.ndarray = bounds,
-                ) -> tuple[np.ndarray, np.ndarray]:
-                    within = np.flatnonzero(scores[row] <= bounds[row])
-                    return ranked(self.metric, self.features, block[row : row + 1], within[None], k)
-
+                rows = np.flatnonzero(beyond <= bounds)
+                widen = partial(self._widened, block, scores, bounds, k)
                 with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:  # NumPy computes in parallel
                     for row, (ours, theirs) in zip(rows, pool.map(widen, rows), strict=True):
                         places[row], near[row] = ours[0], theirs[0]
             indices[start : start + step], found[start : start + step] = places, near
         return indices, found
+
+    def _widened(
+        self, queries: np.ndarray, scores: np.ndarray, bounds: np.ndarray, k: int, row: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the k nearest of one query among all points whose score is within its bound."""
+        within = np.flatnonzero(scores[row] <= bounds[row])
+        return ranked(self.metric, self.features, queries[row : row + 1], within[None], k)
 
     @cached_property
     def _codes(self) -> Codes:
@@ -101,8 +84,11 @@ class Nearest:
                 squares[start : start + step] = (part.astype("float64") ** 2).sum(axis=1)
         return points, squares
 
-    def _candidates(self, queries: np.ndarray, number: int) -> Candidates:
+    def _candidates(self, queries: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Find candidates by the score |x|² - 2 x·q, which is |x - q|² - |q|²: one matrix product.
+
+        Returns the indices of points, (q, c); for each query a score that no other point is below; and the scores
+        of all points, (q, n).
 
         The smallest score in each of many groups of points is found fast; only the points of the best groups are
         then looked at one by one.
@@ -122,4 +108,4 @@ class Nearest:
         best = np.argpartition(members, number - 1, axis=1)[:, :number]
         places = best // number * columns + np.take_along_axis(groups, best % number, 1)
         beyond = np.take_along_axis(members, best, 1).max(axis=1)
-        return Candidates(places, beyond, scores[:, :count])
+        return places, beyond, scores[:, :count]

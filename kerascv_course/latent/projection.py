@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from kerascv_course._engines import choose_engine
 from kerascv_course._validation import check_choice, check_features, check_int, check_number, describe, input_error
 from kerascv_course.latent.quality import map_quality
-from kerascv_course.latent.tsne import Place, by_opentsne, by_sklearn, opentsne_module
+from kerascv_course.latent.tsne import Place, by_opentsne, by_sklearn
 
 _FUNCTION = "project"
 
@@ -115,8 +116,10 @@ def project(
     Source: Boracchi (t-SNE of the latent space); van der Maaten and Hinton (2008); Venna and Kaski (2001) for the
     trustworthiness.
     """
-    check_choice(_FUNCTION, "method", method, ("tsne", "pca"))
-    check_choice(_FUNCTION, "engine", engine, (None, "sklearn", "opentsne"))
+    if check_choice(_FUNCTION, "method", method, ("tsne", "pca")) == "pca":
+        check_choice(_FUNCTION, "engine", engine, (None, "sklearn"))
+    else:
+        engine = choose_engine(_FUNCTION, engine, "opentsne", "sklearn")
     if pca_components is not None:
         pca_components = check_int(_FUNCTION, "pca_components", pca_components, 2)
     seed = check_int(_FUNCTION, "seed", seed, 0, 2**32 - 1)
@@ -128,9 +131,8 @@ def project(
     neighbours = check_int(_FUNCTION, "neighbours", neighbours, 1)
     if 2 * neighbours >= count:
         raise input_error(_FUNCTION, "neighbours", "fewer than half of the images", neighbours, way_out)
+    reduce: Place = np.asarray
     if method == "pca":
-        if engine == "opentsne":
-            raise input_error(_FUNCTION, "engine", "None or 'sklearn' for PCA", engine)
         reduce = _principal_components(points, 2, seed)
         place, placed, name, divergence = reduce, reduce(points), "scikit-learn", None
     else:
@@ -138,12 +140,10 @@ def project(
         if 3 * perplexity > count - 1:
             rule = f"at most {(count - 1) / 3:.4g}, a third of the other images"
             raise input_error(_FUNCTION, "perplexity", rule, perplexity, way_out)
-        fit = by_opentsne if _takes_opentsne(engine) else by_sklearn
         start = _principal_components(points, 2, seed)(points)
-        reduce = _unchanged
         if pca_components is not None and pca_components < min(count, dimension):
             reduce = _principal_components(points, pca_components, seed)
-        found = fit(reduce(points), start, perplexity, seed)
+        found = (by_opentsne if engine == "opentsne" else by_sklearn)(reduce(points), start, perplexity, seed)
         placed, name, divergence = found.points, found.engine, found.kl_divergence
         place = _chain(reduce, found.place)
     trust, kept = map_quality(points, placed, neighbours, seed)
@@ -170,20 +170,6 @@ def _principal_components(features: np.ndarray, count: int, seed: int) -> Place:
         return (new - found.mean_) @ directions.T
 
     return coordinates
-
-
-def _takes_opentsne(engine: str | None) -> bool:
-    if engine == "sklearn":
-        return False
-    if opentsne_module() is not None:
-        return True
-    if engine == "opentsne":
-        raise ImportError('`engine="opentsne"` needs a package: pip install "kerascv_course[latent]"')
-    return False
-
-
-def _unchanged(features: np.ndarray) -> np.ndarray:
-    return features
 
 
 def _chain(first: Place, then: Place) -> Place:

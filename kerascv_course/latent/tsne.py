@@ -1,12 +1,9 @@
 """t-SNE by the engine that is installed; its neighbours are exact, and both engines start at the same points."""
 
-import importlib
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-
-from kerascv_course.latent.nearest import Nearest
 
 Place = Callable[[np.ndarray], np.ndarray]
 _FFT_FROM = 3000  # points; below it the grid of the FFT costs more than it saves
@@ -26,25 +23,18 @@ class Map(NamedTuple):
     place: Place
 
 
-def opentsne_module() -> Any:
-    """Return the package openTSNE, or None where it is not installed."""
-    try:
-        return importlib.import_module("openTSNE")
-    except ImportError:
-        return None
-
-
 def by_opentsne(features: np.ndarray, start: np.ndarray, perplexity: float, seed: int) -> Map:
     """Run openTSNE on features (n, d), of which `start` are the first two principal components."""
-    package = opentsne_module()
+    from openTSNE import TSNE
+
     features = np.ascontiguousarray(features, "float32")
     gradient = "fft" if len(features) >= _FFT_FROM else "bh"
-    settings = package.TSNE(
+    settings = TSNE(
         perplexity=perplexity,
         initialization=_small(start),
         negative_gradient_method=gradient,
         ints_in_interval=_GRID,
-        neighbors=_exact_neighbours(package, features, int(3 * perplexity)),
+        neighbors="exact",  # by itself openTSNE takes approximate ones
         n_jobs=-1 if len(features) >= _THREADS_FROM else 1,
         random_state=seed,
     )
@@ -60,6 +50,7 @@ def by_opentsne(features: np.ndarray, start: np.ndarray, perplexity: float, seed
 def by_sklearn(features: np.ndarray, start: np.ndarray, perplexity: float, seed: int) -> Map:
     """Run scikit-learn's t-SNE on features (n, d), of which `start` are the first two principal components."""
     from sklearn.manifold import TSNE
+    from sklearn.neighbors import KNeighborsRegressor
     from threadpoolctl import threadpool_limits
 
     features = np.ascontiguousarray(features, "float32")
@@ -67,38 +58,10 @@ def by_sklearn(features: np.ndarray, start: np.ndarray, perplexity: float, seed:
     threads = None if len(features) >= _THREADS_FROM else 1
     with threadpool_limits(threads, user_api="openmp"):
         points = settings.fit_transform(features)
-    nearest = Nearest(features, "l2")
-
-    def place(new: np.ndarray) -> np.ndarray:
-        places, distances = nearest.search(np.ascontiguousarray(new, "float32"), min(_PLACED_BY, len(features)))
-        weights = 1 / np.maximum(distances, 1e-12 * max(1.0, float(np.abs(features).max())))
-        weights /= weights.sum(axis=1, keepdims=True)
-        return np.einsum("qk,qkc->qc", weights, points[places])
-
-    return Map(points, "scikit-learn", float(settings.kl_divergence_), place)
+    between = KNeighborsRegressor(min(_PLACED_BY, len(features)), weights="distance").fit(features, points)
+    return Map(points, "scikit-learn", float(settings.kl_divergence_), between.predict)
 
 
 def _small(start: np.ndarray) -> np.ndarray:
     """Return the points so close together that t-SNE can still move them past each other."""
     return start * (1e-4 / start[:, 0].std())
-
-
-def _exact_neighbours(package: Any, features: np.ndarray, k: int) -> Any:
-    """Return the nearest neighbours for openTSNE, which by itself takes approximate ones."""
-    nearest = Nearest(features, "l2")
-    count = len(features)
-
-    class ExactNeighbours(package.nearest_neighbors.KNNIndex):
-        VALID_METRICS = ("euclidean",)
-
-        def build(self) -> tuple[np.ndarray, np.ndarray]:
-            places, distances = nearest.search(features, k + 1)
-            # Each point finds itself: as its last neighbour where more than k others lie at its place.
-            is_self = places == np.arange(count)[:, None]
-            is_self[~is_self.any(axis=1), -1] = True
-            return places[~is_self].reshape(count, k), distances[~is_self].reshape(count, k)
-
-        def query(self, query: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-            return nearest.search(np.ascontiguousarray(query, "float32"), k)
-
-    return ExactNeighbours(features, k)

@@ -9,7 +9,7 @@ import numpy as np
 from keras import layers, ops
 
 from kerascv_course._models import check_linked, find_backbone, input_shape, one_output
-from kerascv_course._validation import check_choice, check_int, check_number, input_error
+from kerascv_course._validation import check_choice, check_int, check_number, check_size, input_error
 from kerascv_course.transfer.backbones import Preprocess, build_backbone, load_weights, preprocessing_of
 from kerascv_course.transfer.blocks import cut
 from kerascv_course.transfer.records import Stage, StageResults
@@ -80,7 +80,7 @@ class TransferModel(keras.Model):
                 _FUNCTION, "preprocess_input", "a function or None", preprocess_input, error=TypeError
             )
         if isinstance(backbone, str):
-            size = _check_size(224 if image_size is None else image_size)
+            size = check_size(_FUNCTION, "image_size", 224 if image_size is None else image_size)
             network, source = build_backbone(_FUNCTION, backbone, size, weights)
             preprocess_input = preprocess_input or preprocessing_of(backbone)
         else:
@@ -95,12 +95,8 @@ class TransferModel(keras.Model):
         x = preprocess_input(x) if preprocess_input else x
         x = network(x)
         if len(x.shape) == 4:
-            pool = {
-                "avg": lambda: layers.GlobalAveragePooling2D(name="pool"),
-                "max": lambda: layers.GlobalMaxPooling2D(name="pool"),
-                None: lambda: layers.Flatten(name="pool"),
-            }
-            x = pool[pooling]()(x)
+            kinds = {"avg": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D, None: layers.Flatten}
+            x = kinds[pooling](name="pool")(x)
         if dropout:
             # On PyTorch only a layer with a seed draws from its own generator, which `training.fit` sets.
             x = layers.Dropout(dropout, seed=0, name="dropout")(x)
@@ -150,16 +146,6 @@ class TransferModel(keras.Model):
         return keras.Model.from_config(config, custom_objects=custom_objects)
 
 
-def _check_size(image_size: Any) -> tuple[int, int]:
-    if isinstance(image_size, tuple | list):
-        if len(image_size) != 2:
-            raise input_error(_FUNCTION, "image_size", "a side, or (height, width), in pixels", image_size)
-        height, width = (check_int(_FUNCTION, "image_size", side, 1) for side in image_size)
-        return height, width
-    side = check_int(_FUNCTION, "image_size", image_size, 1)
-    return side, side
-
-
 def _check_network(
     network: Any, weights: str | os.PathLike[str] | None, image_size: Any
 ) -> tuple[keras.Model, str, tuple[int, int]]:
@@ -176,10 +162,10 @@ def _check_network(
     if shape[0] is None or shape[1] is None:
         if image_size is None:
             raise input_error(_FUNCTION, "image_size", "given where the backbone takes any size", image_size)
-        size = _check_size(image_size)
+        size = check_size(_FUNCTION, "image_size", image_size)
     else:
         size = (shape[0], shape[1])
-        if image_size is not None and _check_size(image_size) != size:
+        if image_size is not None and check_size(_FUNCTION, "image_size", image_size) != size:
             rule = f"{size}, the size that the backbone takes, or left out"
             raise input_error(_FUNCTION, "image_size", rule, image_size)
     if weights is None or weights == "imagenet":  # the defaults of a name; a model has its own

@@ -22,11 +22,11 @@ from keras import layers
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from kerascv_course import Stage, TransferModel, plotting, runtime, training, transfer
 from kerascv_course.augmentation import pipeline
-from kerascv_course.classic import BagOfVisualWords, ParcelFeatures
+from kerascv_course.classic import PARCEL_FEATURES, BagOfVisualWords, parcel_features
 from kerascv_course.datasets import (
     duplicates_across,
     find_backbone_weights,
@@ -136,7 +136,7 @@ print(apart)
 def by_hand(seed):
     """Return the hand-crafted classifier, not trained."""
     if are_depth_maps:
-        return make_pipeline(ParcelFeatures(), RandomForestClassifier(300, random_state=seed))
+        return make_pipeline(FunctionTransformer(parcel_features), RandomForestClassifier(300, random_state=seed))
     words = BagOfVisualWords(vocabulary=100, pyramid_levels=2, random_state=seed)
     return make_pipeline(words, StandardScaler(), LogisticRegression(C=0.01, max_iter=1000))
 
@@ -150,8 +150,7 @@ for seed in range(knobs["seeds"]):
 seconds[hand_name] = (time.perf_counter() - started) / knobs["seeds"]
 print(f"{hand_name}: {np.mean(probabilities[hand_name][0].argmax(axis=1) == data.y_test):.1%} (seed 0)")
 if are_depth_maps:
-    features, forest = classifier
-    ranked = sorted(zip(forest.feature_importances_, features.get_feature_names_out(), strict=True), reverse=True)
+    ranked = sorted(zip(classifier[-1].feature_importances_, PARCEL_FEATURES, strict=True), reverse=True)
     print("what the forest uses most:", ", ".join(f"{name} ({share:.0%})" for share, name in ranked[:5]))
 
 # %% [markdown]
