@@ -16,10 +16,11 @@ PACKAGE = REPOSITORY / "kerascv_course"
 NOTEBOOK_SOURCES = REPOSITORY / "notebooks" / "source"
 
 # Which module may import which other of this package. A new module needs a line here.
-BASE = {"_fingerprints", "_models", "_store", "_tables", "_validation", "runtime"}
+BASE = {"_engines", "_fingerprints", "_models", "_store", "_tables", "_validation", "runtime"}
 CORE = {"datasets", "models", "architecture", "augmentation"}
 MAY_IMPORT = {
     "__init__": set(),  # it fetches names when they are used
+    "_engines": {"_validation"},
     "_fingerprints": set(),
     "_models": {"_validation"},
     "_pages": set(),
