@@ -19,6 +19,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerascv_course._models import flat_layers
+
 _HEAP_TYPE = 1 << 9  # `Py_TPFLAGS_HEAPTYPE`
 _ROWS = 256  # of an array at a time: it may lie on disk and be larger than the memory
 _BUILTINS: tuple[type, ...] = (
@@ -47,14 +49,14 @@ def fingerprint(*values: Any, weights: bool = True) -> str:
         >>> fingerprint(first) == fingerprint(keras.layers.Dense(3, activation="relu")) != fingerprint(second)
         True
     """
-    inner = [layer for value in values if isinstance(value, keras.Layer) for layer in inner_layers(value)]
+    inner = [layer for value in values if isinstance(value, keras.Layer) for layer in flat_layers(value)]
     walk = _Walk(set() if weights else set(map(id, inner)))
     return text_digest(*map(walk.of, values))
 
 
 def compile_fingerprint(model: keras.Model) -> str:
     """Return a hash of what a model was compiled with, the learning rate aside where it is a number."""
-    walk = _Walk(set(map(id, inner_layers(model))))
+    walk = _Walk(set(map(id, flat_layers(model))))
     places = {name: str(place) for place, name in enumerate(getattr(model, "output_names", None) or ())}
     loss = model.loss
     if isinstance(loss, Mapping):
@@ -79,26 +81,6 @@ def array_digest(*arrays: np.ndarray) -> str:
         if not array.ndim:
             digest.update(array.tobytes())
     return digest.hexdigest()[:32]
-
-
-def inner_layers(layer: keras.Layer) -> list[keras.Layer]:
-    """Return a layer and those inside it, each once: the layers of a model, and those that a layer holds."""
-    found: dict[int, keras.Layer] = {}
-
-    def collect(value: Any) -> None:
-        if isinstance(value, keras.Layer):
-            if id(value) not in found:
-                found[id(value)] = value
-                held = [] if type(value) is keras.Sequential else vars(value).values()
-                for part in [getattr(value, "layers", None), *held]:
-                    collect(part)
-        elif isinstance(value, dict | list | tuple):
-            for part in value.values() if isinstance(value, dict) else value:
-                if isinstance(part, keras.Layer):
-                    collect(part)
-
-    collect(layer)
-    return list(found.values())
 
 
 class _Walk:
@@ -151,7 +133,7 @@ class _Walk:
         if isinstance(value, _BUILTINS) or value is Ellipsis:
             return text_digest(getattr(value, "__module__", ""), getattr(value, "__qualname__", repr(value)))
         if isinstance(value, keras.Layer):
-            return text_digest(*map(self._layer, inner_layers(value)))
+            return text_digest(*map(self._layer, flat_layers(value)))
         # What `tf.function`, `jax.jit`, `staticmethod` and decorators make of a function.
         inner = getattr(value, "python_function", None) or getattr(value, "__wrapped__", None)
         if inner is not None:

@@ -100,6 +100,25 @@ def run(model: keras.Model, images: Any) -> Any:
 # Its parts
 
 
+def flat_layers(layer: keras.Layer) -> list[keras.Layer]:
+    """Return a layer and those inside it, each once: the layers of a model, and those that a layer holds."""
+    found: dict[int, keras.Layer] = {}
+
+    def collect(inner: keras.Layer) -> None:
+        if id(inner) in found:
+            return
+        found[id(inner)] = inner
+        held = [] if type(inner) is keras.Sequential else vars(inner).values()  # it holds a second model of them
+        for value in [getattr(inner, "layers", None), *held]:
+            values = value.values() if isinstance(value, dict) else value
+            for part in values if isinstance(value, dict | list | tuple) else [value]:
+                if isinstance(part, keras.Layer):
+                    collect(part)
+
+    collect(layer)
+    return list(found.values())
+
+
 def parts_of(model: Any, prefix: str = "") -> list[Part]:
     """Return what a model computes with, each part once, nested models opened."""
     found: dict[int, Part] = {}

@@ -31,9 +31,6 @@ def input_error(
         way_out: One sentence on how to put it right, where the rule alone does not say it.
         error: The exception class: `ValueError`, or `TypeError` where the type is wrong.
 
-    Returns:
-        The exception, to be raised by the caller.
-
     Example:
         >>> print(input_error("build_resnet", "pooling", "'avg', 'max' or None", "mean"))
         `pooling` of `build_resnet` must be 'avg', 'max' or None. Received: pooling='mean'.
@@ -43,12 +40,7 @@ def input_error(
 
 
 def describe(value: Any) -> str:
-    """Return a value in short for an error: arrays by shape and dtype, long strings cut.
-
-    Example:
-        >>> describe(np.zeros((2, 3)))
-        'array of shape (2, 3) and dtype float64'
-    """
+    """Return a value in short for an error: arrays by shape and dtype, long strings cut."""
     if hasattr(value, "shape") and hasattr(value, "dtype") and getattr(value, "ndim", 0) > 0:
         return f"array of shape {tuple(value.shape)} and dtype {value.dtype}"
     text = repr(value)
@@ -91,6 +83,14 @@ def check_number(
     is_within = (minimum is None or value >= minimum) and (maximum is None or value <= maximum)
     if not (np.isfinite(value) and is_within):
         raise input_error(function, argument, rule, value)
+    return float(value)
+
+
+def check_above(function: str, argument: str, value: Any, above: float = 0, below: float = np.inf) -> float:
+    """Return the value as a `float`, or raise unless it is a number between the two, without being one of them."""
+    if not above < check_number(function, argument, value) < below:
+        upper = "" if below == np.inf else f" and below {below:g}"
+        raise input_error(function, argument, f"a number above {above:g}{upper}", value)
     return float(value)
 
 

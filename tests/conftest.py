@@ -1,6 +1,9 @@
 """Settings of every test: quiet TensorFlow, no screen, and a cache folder of its own."""
 
+import contextlib
 import os
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -15,6 +18,45 @@ def own_cache_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyte
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("KERASCV_COURSE_CACHE", str(folder))
     return folder
+
+
+@contextlib.contextmanager
+def running_eagerly() -> Iterator[None]:
+    """Call tiny networks directly on TensorFlow: to trace each of them would take longer than to train it."""
+    import keras
+
+    if keras.config.backend() != "tensorflow":
+        yield
+        return
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Even though the `tf.config.experimental_run_functions_eagerly`")
+            yield
+    finally:
+        tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def eager() -> Iterator[None]:
+    """Run a test without tracing."""
+    with running_eagerly():
+        yield
+
+
+@pytest.fixture(scope="session")
+def in_advance(tmp_path_factory: pytest.TempPathFactory):
+    """Return a context for what several tests share: without tracing, and with a cache folder of its own."""
+
+    @contextlib.contextmanager
+    def context() -> Iterator[None]:
+        with pytest.MonkeyPatch.context() as patch, running_eagerly():
+            patch.setenv("KERASCV_COURSE_CACHE", str(tmp_path_factory.mktemp("cache")))
+            yield
+
+    return context
 
 
 @pytest.fixture(scope="module")

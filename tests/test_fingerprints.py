@@ -142,10 +142,8 @@ def test_training_changes_nothing():
 
 
 AGAIN = """
-import sys
 import keras
 from kerascv_course._fingerprints import compile_fingerprint, fingerprint
-number = int(sys.argv[1])
 [keras.layers.Dense(1) for _ in range(number)]  # Keras counts its names up
 scope = {"FACTOR": {"b", "a", "c"}}
 source = "def f(z):\\n    return 2 * z if z.ndim in {3, 'x'} else z, FACTOR\\n"
@@ -154,17 +152,16 @@ act = keras.layers.Dense(2, activation=lambda x: x)
 layers = [keras.layers.RandomFlip(), keras.layers.Lambda(scope["f"]), act]
 model = keras.Sequential([keras.Input((4, 4, 1)), *layers[:1], keras.layers.Flatten(), layers[2]])
 model.compile("adam", lambda a, b: a - b)
-print(fingerprint(model, scope["f"], layers[1], weights=False), compile_fingerprint(model))
+found = [fingerprint(model, scope["f"], layers[1], weights=False), compile_fingerprint(model)]
 """
 
 
 def test_another_kernel_changes_nothing():
-    def start(number):
-        words = [sys.executable, "-c", AGAIN, str(number)]
-        return subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
-
-    found = [process.communicate()[0].splitlines()[-1] for process in (start(1), start(7))]
-    assert found[0] == found[1]
+    here = {"number": 1}
+    exec(AGAIN, here)
+    words = [sys.executable, "-c", f"number = 7{AGAIN}print(*found)"]
+    there = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
+    assert here["found"] == there[-2:]
 
 
 @pytest.mark.parametrize("value", [np.random.default_rng(0), iter([1]), (n for n in range(3)), open(__file__)])  # noqa: SIM115

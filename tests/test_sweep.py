@@ -1,7 +1,7 @@
 """Unfreezing block by block, and weights from another task: what is trained, what stays, what is kept."""
 
-import importlib
 import random
+import shutil
 
 import keras
 import numpy as np
@@ -10,10 +10,8 @@ from keras import layers
 
 from kerascv_course import transfer
 from kerascv_course.datasets import ImageDataset
-from kerascv_course.transfer import TransferModel, pretrain, run, unfreeze_sweep
+from kerascv_course.transfer import TransferModel, pretrain, unfreeze_sweep
 
-# Of the second name the package has the function.
-SWEEP, PRETRAIN = (importlib.import_module(f"kerascv_course.transfer.{name}") for name in ("sweep", "pretrain"))
 RNG = np.random.default_rng(0)
 LABELS = np.arange(48) % 3
 IMAGES = RNG.integers(0, 90, (48, 16, 16, 1)).astype("uint8") + (LABELS * 80).astype("uint8")[:, None, None, None]
@@ -58,30 +56,17 @@ def named_weights(model):
 
 
 @pytest.fixture
-def eager(monkeypatch):
-    """Run models step by step: to build their programs takes longer than so short a training."""
-    compile_for = run.compile_for
-
-    def compile_eagerly(model, learning_rate):
-        compile_for(model, learning_rate)
-        model.run_eagerly = True
-
-    for module in (run, SWEEP, PRETRAIN):
-        monkeypatch.setattr(module, "compile_for", compile_eagerly)
-
-
-@pytest.fixture
 def after_steps(monkeypatch):
-    """Collect the weights at the end of each step, before the sweep puts the old ones back."""
-    found = []
-    train_stage = run.Run.train_stage
+    """Collect the weights at the end of each training, before the sweep puts the old ones back."""
+    found, fit = [], keras.Model.fit
 
-    def spy(run, *args, **options):
-        result = train_stage(run, *args, **options)
-        found.append(named_weights(run.model))
-        return result
+    def recorded(model, *args, **options):
+        history = fit(model, *args, **options)
+        inner = [layer for layer in model.layers if isinstance(layer, TransferModel)]  # behind an augmentation
+        found.append(named_weights([*inner, model][0]))
+        return history
 
-    monkeypatch.setattr(run.Run, "train_stage", spy)
+    monkeypatch.setattr(keras.Model, "fit", recorded)
     return found
 
 
@@ -161,9 +146,15 @@ def test_after_a_training_that_fails_the_model_has_its_weights_again_too(eager):
     assert model.backbone.trainable
 
 
+def no_training(*args, **options):
+    history = keras.callbacks.History()
+    history.history = {name: [0.5] for name in ("loss", "accuracy", "val_loss", "val_accuracy")}
+    return history
+
+
 @pytest.mark.parametrize("start", ["input", "head"])
 def test_by_default_every_number_of_blocks_with_weights_is_a_step(monkeypatch, start):
-    monkeypatch.setattr(run.Run, "_fit_on_images", lambda *_, **options: ({name: [0.5] for name in HISTORY}, None))
+    monkeypatch.setattr(keras.Model, "fit", no_training)
     model = build_model()
     results = sweep(model, DATA, start=start)
     names = ["block1", "block2", "block3"] if start == "input" else ["block3", "block2", "block1"]
@@ -174,9 +165,6 @@ def test_by_default_every_number_of_blocks_with_weights_is_a_step(monkeypatch, s
     assert [row.trainable_params for row in results.rows] == trained
     assert {row.trainable_params + row.frozen_params for row in results.rows} == {model.count_params()}
     assert results.start == start
-
-
-HISTORY = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 
 def test_a_data_set_brings_its_test_images_and_nothing_needs_to_be_held_out(eager):
@@ -219,7 +207,7 @@ def test_results_show_themselves_as_a_table_and_a_frame():
 
 
 def test_notes_name_the_weights_the_start_and_the_batch_normalization(monkeypatch):
-    monkeypatch.setattr(run.Run, "_fit_on_images", lambda *_, **options: ({name: [0.5] for name in HISTORY}, None))
+    monkeypatch.setattr(keras.Model, "fit", no_training)
     text = " ".join(sweep(build_model(), steps=[0], start="head").notes)
     for part in ("Weights of the backbone: the model that was given", "from the head on", "stayed frozen"):
         assert part in text
@@ -282,12 +270,6 @@ def trained(backbone=None, data=DATA, **options):
     return pretrain(backbone or build_backbone(), data, **options)
 
 
-@pytest.fixture
-def no_training(monkeypatch):
-    """Leave the training out: what a call asks of the cache can be seen without it."""
-    monkeypatch.setattr(PRETRAIN, "fit_batches", lambda *args, **options: None)
-
-
 @pytest.mark.smoke
 def test_the_second_call_loads_the_same_bits_whatever_the_backbone_held(eager, own_cache_folder, monkeypatch):
     first = trained(data=DATA).get_weights()
@@ -296,7 +278,7 @@ def test_the_second_call_loads_the_same_bits_whatever_the_backbone_held(eager, o
     def forbidden(*args, **options):
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(PRETRAIN, "fit_batches", forbidden)
+    monkeypatch.setattr(keras.Model, "fit", forbidden)
     keras.utils.set_random_seed(99)
     backbone = build_backbone()
     backbone.layers[1].trainable = False
@@ -315,20 +297,36 @@ def test_training_again_gives_the_same_weights_and_takes_no_random_numbers(eager
         state = random.getstate()
         found.append(trained(backbone).get_weights())
         assert random.getstate() == state
-        (file,) = own_cache_folder.iterdir()
-        file.unlink()
+        shutil.rmtree(own_cache_folder)
     for first, second in zip(*found, strict=True):
         np.testing.assert_array_equal(first, second)
 
 
-def test_a_damaged_cache_is_trained_again(eager, own_cache_folder):
-    expected = trained().get_weights()
-    (file,) = own_cache_folder.iterdir()
-    content = file.read_bytes()
-    file.write_bytes(content[: len(content) // 2])
-    for weight, other in zip(trained().get_weights(), expected, strict=True):
+def test_a_damaged_file_is_named(eager, own_cache_folder):
+    trained()
+    (file,) = own_cache_folder.glob("*/*.weights.h5")
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(ValueError, match=rf"{file.name} is damaged .* Delete that folder to train anew"):
+        trained()
+
+
+def test_an_interrupted_call_goes_on_and_ends_like_an_uninterrupted_one(eager, own_cache_folder, monkeypatch):
+    expected = trained(epochs=3).get_weights()
+    shutil.rmtree(own_cache_folder)
+    fit = keras.Model.fit
+
+    def stopped(*args, callbacks, **options):
+        return fit(*args, callbacks=[*callbacks, keras.callbacks.LambdaCallback(on_epoch_end=stop)], **options)
+
+    def stop(epoch, logs):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(keras.Model, "fit", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            trained(epochs=3)
+    for weight, other in zip(trained(epochs=3).get_weights(), expected, strict=True):
         np.testing.assert_array_equal(weight, other)
-    assert len(file.read_bytes()) == len(content)
 
 
 def test_the_weights_have_learned_the_other_task_statistics_included(eager):
@@ -362,13 +360,13 @@ def other_images():
         {"backbone": build_backbone(size=20)},
     ],
 )
-def test_another_setting_is_another_file(own_cache_folder, no_training, options):
+def test_another_setting_is_another_folder(eager, own_cache_folder, options):
     trained()
     trained(**options)
     assert len(files(own_cache_folder)) == 2
 
 
-def test_names_of_layers_and_test_images_are_no_other_setting(own_cache_folder, no_training):
+def test_names_of_layers_and_test_images_are_no_other_setting(eager, own_cache_folder):
     trained()
     trained(keras.models.clone_model(build_backbone()))
     trained(data=ImageDataset(*TRAIN, *HELD_OUT, DATA.class_names, "renamed", "elsewhere"))

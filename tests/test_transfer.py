@@ -1,12 +1,13 @@
 """Transfer learning: blocks against known counts, stages against loops by hand, and what interruptions leave."""
 
+import contextlib
 import dataclasses
 import functools
 import json
 import os
+import shutil
 import subprocess
 import sys
-import warnings
 from pathlib import Path
 
 import keras
@@ -16,7 +17,6 @@ from keras import layers, ops
 from sklearn.metrics import accuracy_score
 
 from kerascv_course import training
-from kerascv_course._store import RunFolder
 from kerascv_course.augmentation import pipeline
 from kerascv_course.datasets import ImageDataset, find_cifar10, load_cifar10
 from kerascv_course.datasets.split import split_indices
@@ -27,7 +27,6 @@ from kerascv_course.transfer import Stage, TransferModel, blocks, fit_stages, tr
 from kerascv_course.transfer import backbones as backbones_module
 from kerascv_course.transfer import run as run_module
 from kerascv_course.transfer.backbones import BACKBONES, preprocessing_of
-from kerascv_course.transfer.stages import _Kept
 
 REAL_DATA = os.environ.get("KERASCV_COURSE_DATA")
 ON_TENSORFLOW = keras.config.backend() == "tensorflow"
@@ -39,19 +38,7 @@ STAGES = (Stage("head", epochs=2), Stage("last", "block3", epochs=2), Stage("all
 CONVOLUTIONS, NORMS = ([f"block{number}_{kind}1" for number in (1, 2, 3)] for kind in ("conv", "norm"))
 
 
-@pytest.fixture(autouse=True)
-def eager():
-    """Call the tiny networks of these tests directly: to trace each of them would take longer than to train it."""
-    if not ON_TENSORFLOW:
-        yield
-        return
-    import tensorflow as tf
-
-    tf.config.run_functions_eagerly(True)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Even though the `tf.config.experimental_run_functions_eagerly`")
-        yield
-    tf.config.run_functions_eagerly(False)
+pytestmark = pytest.mark.usefixtures("eager")
 
 
 @pytest.fixture
@@ -346,20 +333,18 @@ def test_the_head_on_features_is_that_of_training_on_images_when_traced(traced):
     assert_same_weights(*models)
 
 
-def test_a_plain_model_and_a_sequential_one_are_trained_as_well():
-    for make in (
-        lambda base: keras.Sequential(
-            [keras.Input((16, 16, 3)), base, layers.Flatten(), layers.Dense(3, "softmax")]
-        ),
-        lambda base: keras.Model(base.input, layers.Dense(3, "softmax")(layers.Flatten()(base(base.input)))),
-    ):
-        base = tiny_backbone()
-        model = make(base)
-        before = values_of(base)
-        results = train(model, STAGES[:2], (X / 255, Y), test_data=(TEST[0] / 255, TEST[1]))
-        assert results.rows[0].extracted_images == 24
-        assert results.rows[1].extracted_images is None
-        assert changed(before, values_of(base)) == ["block3_conv1"]
+@pytest.mark.parametrize("kind", ["functional", "sequential"])
+def test_a_plain_model_is_trained_as_well(kind):
+    base = tiny_backbone()
+    inputs, flat, last = keras.Input((16, 16, 3)), layers.Flatten(), layers.Dense(3, "softmax")
+    if kind == "functional":
+        model = keras.Model(inputs, last(flat(base(inputs))))
+    else:
+        model = keras.Sequential([inputs, base, flat, last])
+    before = values_of(base)
+    results = train(model, STAGES[:2], (X / 255, Y), test_data=(TEST[0] / 255, TEST[1]))
+    assert [row.extracted_images for row in results.rows] == [24, None]
+    assert changed(before, values_of(base)) == ["block3_conv1"]
 
 
 @pytest.mark.parametrize("way", ["random flips", "a convolution", "two ways to the head"])
@@ -443,7 +428,7 @@ def test_every_stage_is_held_against_the_best_weights_so_far(monkeypatch):
         history.history = {"loss": [1.0], "val_loss": [loss], "val_accuracy": [1 / loss]}
         return history
 
-    monkeypatch.setattr(run_module, "fit_batches", fake_fit)
+    monkeypatch.setattr(keras.Model, "fit", fake_fit)
     results = train(build(), [*STAGES, Stage("again", 1)], cache_features=False)
     assert [row.improved for row in results.rows] == [True, False, False, True]
     assert [row.val_loss for row in results.rows] == [1.0, 1.0, 1.0, 0.5]
@@ -511,14 +496,14 @@ def test_views_are_computed_once_and_drawn_anew_in_each_epoch():
 
 def test_views_differ_and_no_other_features_are_computed_where_nothing_needs_them():
     model = build()
-    seen = []
+    seen, fit = [], keras.Model.fit
 
-    def watched(model, train_batches, *args, **options):
-        seen.append(train_batches)
-        return training.fit.__globals__["fit_batches"](model, train_batches, *args, **options)
+    def watched(model, batches, **options):
+        seen.append(batches)
+        return fit(model, batches, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_module, "fit_batches", watched)
+        patch.setattr(keras.Model, "fit", watched)
         options = {"augmentation": pipeline(brightness=0.4, seed=5), "views": 3, "validation_data": TEST}
         assert train(model, STAGES[:1], **options).rows[0].extracted_images == 3 * 24 + 9
     views = seen[0].x
@@ -563,53 +548,39 @@ class Interruption(BaseException):
     """Stands for whatever ends a process: nothing in the package may catch it."""
 
 
-class RaiseAt(keras.callbacks.Callback):
-    def __init__(self, epoch):
-        super().__init__()
-        self.at = epoch
-
+class InTheSecondEpoch(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
-        if epoch == self.at:
+        if epoch == 1:
             raise Interruption
 
 
-def interrupt(patch, stage, epoch):
-    """End the process in that epoch of that stage."""
-    fit_batches = run_module.fit_batches
+def interrupt(patch):
+    """End the process in the second epoch of a stage."""
+    fit = keras.Model.fit
 
-    def interrupted(*args, folder, **options):
-        callbacks = [RaiseAt(epoch)] if folder.name == f"stage-{stage:02}" else []
-        return fit_batches(*args, folder=folder, **options, callbacks=callbacks)
+    def interrupted(*args, callbacks, **options):
+        return fit(*args, callbacks=[*callbacks, InTheSecondEpoch()], **options)
 
-    patch.setattr(run_module, "fit_batches", interrupted)
+    patch.setattr(keras.Model, "fit", interrupted)
 
 
-def interrupt_saving(patch, stage, after):
-    """End the process as a stage is finished, before or after its row is on disk."""
-    finish, keep = _Kept.finish, RunFolder.keep
+def interrupt_placing(patch, number):
+    """End the process at its fourth file that is put into its place: before it, or every other time after it."""
+    replace, placed = os.replace, []
 
-    def interrupted(kept, number, *args):
-        if number + 1 == stage and not after:
-            patch.setattr(RunFolder, "keep", fail)
-        finish(kept, number, *args)
-        if number + 1 == stage:
-            fail()
+    def interrupted(*args):
+        placed.append(args)
+        if len(placed) < 4 or number % 2:
+            replace(*args)
+        if len(placed) == 4:
+            raise Interruption
 
-    def fail(*args):
-        patch.setattr(RunFolder, "keep", keep)
-        raise Interruption
-
-    patch.setattr(_Kept, "finish", interrupted)
+    patch.setattr(os, "replace", interrupted)
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KERASCV_COURSE_CACHE", str(tmp_path_factory.mktemp("cache")))
-        if ON_TENSORFLOW:
-            import tensorflow as tf
-
-            tf.config.run_functions_eagerly(True)
+def uninterrupted(in_advance):
+    with in_advance():
         model = build()
         return model, train(model, test_data=TEST)
 
@@ -617,20 +588,13 @@ def uninterrupted(tmp_path_factory):
 @pytest.mark.smoke
 def test_a_run_that_is_interrupted_again_and_again_ends_like_an_uninterrupted_one(tmp_path, uninterrupted):
     expected, expected_results = uninterrupted
-    interruptions = (
-        functools.partial(interrupt, stage=1, epoch=1),
-        functools.partial(interrupt_saving, stage=1, after=False),
-        functools.partial(interrupt, stage=2, epoch=1),
-        functools.partial(interrupt_saving, stage=2, after=True),  # between the stages 2 and 3
-        functools.partial(interrupt, stage=3, epoch=1),
-    )
-    for number, end_the_process in enumerate(interruptions):
-        with pytest.MonkeyPatch.context() as patch:
-            end_the_process(patch)
-            with pytest.raises(Interruption):
-                train(build(head=number), test_data=TEST, folder=tmp_path)
-    model = build(head=99)
-    results = train(model, test_data=TEST, folder=tmp_path)
+    for number in range(30):
+        model = build(head=number)
+        with pytest.MonkeyPatch.context() as patch, contextlib.suppress(Interruption):
+            interrupt_placing(patch, number)
+            results = train(model, test_data=TEST, folder=tmp_path)
+            break
+    assert number > 5
     assert table(results) == table(expected_results)
     assert results.histories == expected_results.histories
     assert results.notes == expected_results.notes
@@ -638,23 +602,16 @@ def test_a_run_that_is_interrupted_again_and_again_ends_like_an_uninterrupted_on
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(tmp_path_factory, in_advance):
     """The folder of a finished run; tests work on copies."""
     folder = tmp_path_factory.mktemp("finished") / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KERASCV_COURSE_CACHE", str(tmp_path_factory.mktemp("cache")))
-        if ON_TENSORFLOW:
-            import tensorflow as tf
-
-            tf.config.run_functions_eagerly(True)
+    with in_advance():
         model = build()
         return folder, model, train(model, STAGES[:2], folder=folder)
 
 
 @pytest.fixture
 def run_folder(finished, tmp_path):
-    import shutil
-
     return Path(shutil.copytree(finished[0], tmp_path / "run"))
 
 
@@ -663,7 +620,7 @@ def no_training(*args, **options):
 
 
 def test_finished_run_is_loaded_and_not_repeated(run_folder, finished, monkeypatch):
-    monkeypatch.setattr(run_module, "fit_batches", no_training)
+    monkeypatch.setattr(keras.Model, "fit", no_training)
     model = build()
     results = train(model, STAGES[:2], folder=run_folder)
     assert results == finished[2]
@@ -673,7 +630,7 @@ def test_finished_run_is_loaded_and_not_repeated(run_folder, finished, monkeypat
 
 
 def test_other_test_images_are_measured_without_training(run_folder, finished, monkeypatch):
-    monkeypatch.setattr(run_module, "fit_batches", no_training)
+    monkeypatch.setattr(keras.Model, "fit", no_training)
     model = build()
     results = train(model, STAGES[:2], folder=run_folder, test_data=TEST)
     right = accuracy_score(TEST[1], finished[1].predict(TEST[0], verbose=0).argmax(axis=1))
@@ -720,7 +677,7 @@ def other_images():
 def test_the_folder_of_another_run_is_refused_and_the_difference_named(
     run_folder, monkeypatch, shared, changes, named
 ):
-    monkeypatch.setattr(run_module, "fit_batches", no_training)
+    monkeypatch.setattr(keras.Model, "fit", no_training)
     changes = {"stages": STAGES[:2], "folder": run_folder} | changes
     model = changes.pop("model", lambda: shared)()
     with pytest.raises(
@@ -738,7 +695,7 @@ def with_source(model):
 
 def test_another_random_backbone_is_refused_in_the_middle_of_a_head_stage(tmp_path):
     with pytest.MonkeyPatch.context() as patch:
-        interrupt(patch, stage=1, epoch=1)
+        interrupt(patch)
         with pytest.raises(Interruption):
             train(build(), folder=tmp_path)
     with pytest.raises(ValueError, match=r"`folder` of `fit_stages` .* the same weights of the backbone\."):
@@ -747,7 +704,7 @@ def test_another_random_backbone_is_refused_in_the_middle_of_a_head_stage(tmp_pa
 
 def test_resume_false_starts_anew_and_leaves_nothing_of_the_earlier_run(run_folder):
     with pytest.MonkeyPatch.context() as patch:
-        interrupt(patch, stage=1, epoch=1)
+        interrupt(patch)
         with pytest.raises(Interruption):
             train(build(2), STAGES[:2], folder=run_folder, resume=False)
     model, expected = build(2), build(2)
@@ -789,7 +746,7 @@ def test_a_damaged_state_within_a_stage_is_named_and_an_interruption_leaves_the_
     model = build()
     before = model.get_weights()
     with pytest.MonkeyPatch.context() as patch:
-        interrupt(patch, stage=1, epoch=1)
+        interrupt(patch)
         with pytest.raises(Interruption):
             train(model, STAGES[:1], folder=tmp_path, cache_features=False)
     for weight, value in zip(model.get_weights(), before, strict=True):

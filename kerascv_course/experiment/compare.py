@@ -17,7 +17,7 @@ from kerascv_course._fingerprints import (
     warn_unknowable,
 )
 from kerascv_course._store import RunFolder
-from kerascv_course._validation import check_choice, check_int, check_number, check_pair, input_error
+from kerascv_course._validation import check_above, check_choice, check_int, check_pair, input_error
 from kerascv_course.datasets import ImageDataset
 from kerascv_course.experiment.results import ExperimentResults, ExperimentRun, summary_row
 from kerascv_course.runtime import seed_everything
@@ -99,19 +99,20 @@ def compare(
     numbers = _check_seeds(seeds)
     train = check_pair(_FUNCTION, "data", data)
     held_out = None if validation_data is None else check_pair(_FUNCTION, "validation_data", validation_data)
-    split = check_number(_FUNCTION, "validation_split", validation_split, 0, 0.99)
-    if held_out is None and split == 0:
-        way_out = "Or pass `validation_data`: the accuracy is measured on images that were held out."
-        raise input_error(_FUNCTION, "validation_split", "above 0", validation_split, way_out)
+    split = 0.0
+    if held_out is None:
+        split = check_above(_FUNCTION, "validation_split", validation_split, below=1)
     check_choice(_FUNCTION, "verbose", verbose, (0, 1))
-    kept = None if folder is None else _Kept(folder, array_digest(*train, *(held_out or (np.array(split),))))
+    if folder is not None:
+        _keep(folder, {})  # a folder that cannot be written to is known before any training
 
     validation = {"validation_split": split, "validation_data": held_out}
+    data_digest = "" if folder is None else array_digest(*train, *(held_out or (np.array(split),)))
     progress = keras.utils.Progbar(len(plans) * len(numbers), unit_name="run") if verbose else None
     runs = []
     for name, (build, settings) in plans.items():
         for seed in numbers:
-            runs.append(_train(name, build, train, seed, settings, validation, kept))
+            runs.append(_train(name, build, train, seed, settings, validation, folder, data_digest))
             if progress is not None:
                 progress.update(len(runs))
     failed = [run for run in runs if run.error]
@@ -122,37 +123,22 @@ def compare(
     return ExperimentResults(rows, tuple(runs), tuple(notes))
 
 
-class _Kept:
-    """The completed runs in a folder, by the fingerprint of all that decides what comes out."""
+def _keep(folder: str | os.PathLike[str], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep new runs with those that are there, as another process may have added some; return all."""
+    store = RunFolder(_FUNCTION, folder, f"Delete {RunFolder.RECORD} to train anew")
+    runs = {**store.read(), **new}
+    if new or not runs:
+        store.keep(runs)
+    return runs
 
-    def __init__(self, folder: str | os.PathLike[str], data: str) -> None:
-        self.folder, self.data = folder, data
-        self._save({})  # a folder that cannot be written to is known before any training
 
-    def _save(self, new: dict[str, Any]) -> dict[str, Any]:
-        """Keep new runs with those that are there: another process may have added some."""
-        store = RunFolder(_FUNCTION, self.folder, f"Delete {RunFolder.RECORD} to train anew")
-        runs = {**store.read(), **new}
-        if new or not runs:
-            store.keep(runs)
-        return runs
-
-    def key(self, model: keras.Model, seed: int, settings: Mapping[str, Any]) -> str:
-        """Return the fingerprint of a run; nothing where it cannot be known."""
-        try:
-            parts = fingerprint(model, seed, self.data, dict(settings)), compile_fingerprint(model)
-        except Unknowable as what:
-            warn_unknowable(_FUNCTION, what, "Its runs are trained, and not kept.")
-            return ""
-        return fingerprint(parts)
-
-    def load(self, key: str) -> dict[str, Any] | None:
-        """Return the fields of a run, or None."""
-        return self._save({}).get(key)
-
-    def save(self, key: str, run: ExperimentRun) -> None:
-        """Keep a completed run."""
-        self._save({key: asdict(run)})
+def _key(model: keras.Model, *parts: Any) -> str:
+    """Return the fingerprint of all that decides what a run gives; nothing where it cannot be known."""
+    try:
+        return fingerprint(model, compile_fingerprint(model), *parts)
+    except Unknowable as what:
+        warn_unknowable(_FUNCTION, what, "Its runs are trained, and not kept.")
+        return ""
 
 
 def _train(
@@ -162,7 +148,8 @@ def _train(
     seed: int,
     settings: Mapping[str, Any],
     validation: Mapping[str, Any],
-    kept: _Kept | None,
+    folder: str | os.PathLike[str] | None,
+    data_digest: str,
 ) -> ExperimentRun:
     """Train one variant with one seed, or find the run; an error becomes part of the record."""
     params, key = None, ""
@@ -171,9 +158,9 @@ def _train(
         model = build()
         if isinstance(model, keras.Model) and model.built:
             params = model.count_params()
-        if kept and isinstance(model, keras.Model) and model.compiled:
-            key = kept.key(model, seed, settings)
-            if found := kept.load(key):
+        if folder is not None and isinstance(model, keras.Model) and model.compiled:
+            key = _key(model, seed, data_digest, dict(settings))
+            if found := _keep(folder, {}).get(key):
                 return ExperimentRun(**{**found, "variant": name})
         started = time.perf_counter()
         history = fit(model, data, seed=seed, verbose=0, **settings, **validation)
@@ -184,8 +171,8 @@ def _train(
     except Exception as error:  # whatever is wrong with one variant, the others are worth having
         return ExperimentRun(name, seed, None, params, None, {}, f"{type(error).__name__}: {error}")
     run = ExperimentRun(name, seed, accuracy, model.count_params(), seconds, history.history)
-    if kept and key:
-        kept.save(key, run)
+    if folder is not None and key:
+        _keep(folder, {key: asdict(run)})
     return run
 
 
@@ -210,7 +197,8 @@ def _check_variants(variants: Any, defaults: Mapping[str, Any]) -> Plans:
     plans: Plans = {}
     for name, variant in variants.items():
         pair = variant if isinstance(variant, tuple) and len(variant) == 2 else (variant, {})
-        if not isinstance(name, str) or not _is_builder(pair[0]) or not isinstance(pair[1], Mapping):
+        is_builder = callable(pair[0]) and not isinstance(pair[0], keras.Model)  # which can be called as well
+        if not isinstance(name, str) or not is_builder or not isinstance(pair[1], Mapping):
             way_out = "Pass the function itself, not the model: each seed needs a new one."
             raise input_error(_FUNCTION, "variants", rule, {name: variant}, way_out, TypeError)
         unknown = sorted(set(pair[1]) - set(_RULES))
@@ -236,8 +224,3 @@ def _check_seeds(seeds: Any) -> list[int]:
     if not numbers or len(set(numbers)) < len(numbers):
         raise input_error(_FUNCTION, "seeds", rule, seeds)
     return numbers
-
-
-def _is_builder(build: Any) -> bool:
-    """Tell whether a value can build models: a function, and not a model itself, which can be called as well."""
-    return callable(build) and not isinstance(build, keras.Model)

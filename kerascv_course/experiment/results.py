@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 
 from kerascv_course._tables import Table
-from kerascv_course._validation import check_choice, check_number, input_error
+from kerascv_course._validation import check_above, check_choice, input_error
 
 CONFIDENCE = 0.95
 
@@ -193,9 +193,7 @@ def verdict(results: ExperimentResults, better: str, than: str, *, confidence: f
     names = list(dict.fromkeys(run.variant for run in results.runs))
     check_choice("verdict", "better", better, names)
     check_choice("verdict", "than", than, [name for name in names if name != better])
-    confidence = check_number("verdict", "confidence", confidence, 0, 1)
-    if confidence in (0, 1):
-        raise input_error("verdict", "confidence", "above 0 and below 1", confidence)
+    confidence = check_above("verdict", "confidence", confidence, below=1)
     first, second = ({run.seed: run.accuracy for run in results.runs if run.variant == n} for n in (better, than))
     pairs = [(first[seed], second[seed]) for seed in first if seed in second]
     differences = [a - b for a, b in pairs if a is not None and b is not None]

@@ -16,16 +16,16 @@ BATCHES_BETWEEN_LOSS_CHECKS = 32  # reading the loss waits for the accelerator: 
 class Watch(keras.callbacks.Callback):
     """Sets the order of the data and the seeds of the layers; raises where the loss is no number any more."""
 
-    def __init__(self, function: str, batches: Batches, seed: int, monitor: str | None) -> None:
+    def __init__(self, function: str, batches: Batches, monitor: str | None) -> None:
         super().__init__()
-        self.function, self.batches, self.seed, self.monitor = function, batches, seed, monitor
+        self.function, self.batches, self.monitor = function, batches, monitor
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Set the order of the images and the seeds of the layers."""
         self.epoch, self.next_check = epoch, 0
         self.batches.start_epoch(epoch)
         states = [v for v in self.model.variables if v.path.endswith("seed_generator_state")]
-        numbers = np.random.SeedSequence([self.seed, epoch]).generate_state(len(states)) >> 1
+        numbers = np.random.SeedSequence([self.batches.seed or 0, epoch]).generate_state(len(states)) >> 1
         for state, number in zip(states, numbers, strict=True):
             state.assign(np.array([number, 0]))
 
@@ -62,11 +62,7 @@ class Checkpoint(keras.callbacks.Callback):
     """
 
     def __init__(
-        self,
-        store: RunFolder,
-        settings: dict[str, Any],
-        model: keras.Model,
-        run: list[keras.callbacks.Callback],
+        self, store: RunFolder, settings: dict[str, Any], model: keras.Model, run: list[keras.callbacks.Callback]
     ) -> None:
         super().__init__()
         self.store, self.settings, self.network = store, settings, model
@@ -77,12 +73,12 @@ class Checkpoint(keras.callbacks.Callback):
     def restore(self, epochs: int) -> int:
         """Load the run in the folder into the model; return the number of its complete epochs, 0 without a run."""
         found = self.store.read()
+        differing = self._differing(found) if found else []
         if not found or not found["epochs_done"]:
-            same = bool(found) and not self._differing(found)
-            if same:  # killed in its first epoch: it starts from the same weights
+            if found and not differing:  # killed in its first epoch: it starts from the same weights
                 self.store.load("state", self.network)
             return 0
-        if differing := self._differing(found):
+        if differing:
             raise self.store.other(differing)
         if found["epochs_done"] > epochs:
             rule = f"at least the {found['epochs_done']} that `folder` holds"
@@ -126,7 +122,10 @@ class Checkpoint(keras.callbacks.Callback):
         was, now = self.values["steady"], _steady(self.network)
         # What changes while training, such as the statistics of batch normalization, is no mark of a run.
         steady = {name: [a if a == b else None for a, b in zip(was[name], now[name], strict=True)] for name in now}
-        early = [{"best": _number(s.best), "wait": s.wait, "best_epoch": s.best_epoch} for s in self.stoppers]
+        early = [
+            {"best": None if s.best is None else float(s.best), "wait": s.wait, "best_epoch": s.best_epoch}
+            for s in self.stoppers
+        ]
         stopped = any(stopper.stopped_epoch > 0 for stopper in self.stoppers)
         files = {name: file for name, file in self.store.files.items() if name.startswith("best ")}
         files["state"] = self.store.put(self.network)
@@ -136,21 +135,27 @@ class Checkpoint(keras.callbacks.Callback):
         self.values |= {"epochs_done": epoch + 1, "stopped": stopped, "steady": steady, "early stopping": early}
         self.store.keep(self.values, files)
 
-    def finish(self, epochs: int) -> None:
+    def finish(self, epochs: int) -> keras.callbacks.History:
         """Save the weights that the caller gets, once the run is complete; after any other stop it goes on."""
         if self.values["stopped"] or self.values["epochs_done"] >= epochs:
             given, state = self.store.put(self.network), self.store.files["state"]
             same = given["sha256"] == state["sha256"]
             self.store.keep(self.values, {**self.store.files, "given": state if same else given})
+        return self._history()
 
-    def give(self) -> None:
+    def give(self) -> keras.callbacks.History:
         """Load the weights that the caller got when the run was completed."""
         kinds = [*(f"best {number}" for number in range(len(self.stoppers))), "state"]
         self.store.load(next(kind for kind in ["given", *kinds] if kind in self.store.files), self.network)
+        return self._history()
 
-
-def _number(value: Any) -> float | None:
-    return None if value is None else float(value)
+    def _history(self) -> keras.callbacks.History:
+        """Return the figures of all epochs, those of earlier calls in front."""
+        history = keras.callbacks.History()
+        history.set_model(self.network)
+        history.history = {name: list(values) for name, values in self.values["history"].items()}
+        history.epoch = list(range(self.values["epochs_done"]))
+        return history
 
 
 def _steady(model: keras.Model) -> dict[str, list[Any]]:

@@ -7,19 +7,13 @@ layer depend on (seed, epoch) alone, and after each epoch everything that the ne
 import importlib.util
 import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
 from kerascv_course import runtime
-from kerascv_course._fingerprints import (
-    Unknowable,
-    compile_fingerprint,
-    fingerprint,
-    warn_unknowable,
-)
+from kerascv_course._fingerprints import Unknowable, compile_fingerprint, fingerprint, warn_unknowable
 from kerascv_course._models import check_model
 from kerascv_course._store import RunFolder
 from kerascv_course._validation import check_int, check_number, check_pair, input_error
@@ -115,94 +109,81 @@ def fit(
     if patience is not None and monitor.startswith("val_") and validation is None:
         way_out = "Pass `validation_data`, or a `validation_split` above 0."
         raise input_error("fit", "patience", "None where nothing is validated", patience, way_out)
-    if folder is None and tensorboard:
-        rule = "False where no `folder` is given"
-        raise input_error("fit", "tensorboard", rule, tensorboard, "Name a `folder`.")
-    if tensorboard and importlib.util.find_spec("tensorboard") is None:
-        raise ImportError('`tensorboard` of `fit` needs a package: pip install "kerascv_course[tensorboard]".')
+    store = None if folder is None else RunFolder("fit", folder)
+    callbacks = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else list(callbacks)
+    if tensorboard:
+        if store is None:
+            rule = "False where no `folder` is given"
+            raise input_error("fit", "tensorboard", rule, tensorboard, "Name a `folder`.")
+        if importlib.util.find_spec("tensorboard") is None:
+            raise ImportError('`tensorboard` of `fit` needs a package: pip install "kerascv_course[tensorboard]".')
+        callbacks.append(keras.callbacks.TensorBoard(log_dir=str(store.folder / "tensorboard")))
+    batches = Batches(x, y, batch_size, seed, training_images)
     return fit_batches(
-        model,
-        Batches(x, y, batch_size, seed, training_images),
-        validation,
-        epochs=epochs,
-        seed=seed,
-        patience=patience,
-        monitor=monitor,
-        folder=folder,
-        resume=resume,
-        tensorboard=tensorboard,
-        callbacks=callbacks,
-        class_weight=class_weight,
-        verbose=verbose,
-    )
+        "fit", model, batches, validation, epochs=epochs, store=store, resume=resume, patience=patience,
+        monitor=monitor, callbacks=callbacks, class_weight=class_weight, verbose=verbose,
+    )  # fmt: skip
 
 
 def fit_batches(
+    function: str,
     model: keras.Model,
     batches: Batches,
     validation: Batches | None,
     *,
     epochs: int,
-    seed: int,
+    store: RunFolder | None = None,
+    resume: bool = True,
     patience: int | None = None,
     monitor: str = "val_loss",
-    folder: str | os.PathLike[str] | None = None,
-    resume: bool = True,
-    tensorboard: bool = False,
-    callbacks: keras.callbacks.Callback | Iterable[keras.callbacks.Callback] = (),
+    callbacks: Iterable[keras.callbacks.Callback] = (),
     class_weight: Mapping[int, float] | None = None,
     verbose: int | str = "auto",
-    function: str = "fit",
 ) -> keras.callbacks.History:
-    """Do what `fit` does, with batches and arguments that have been checked, on behalf of a public function."""
+    """Do what `fit` does, with arguments that have been checked, on behalf of a public function."""
     build(model, batches)
-    own = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else list(callbacks)
     monitored = None if patience is None else monitor
-    run: list[keras.callbacks.Callback] = [Watch(function, batches, seed, monitored), *own]
+    run = [Watch(function, batches, monitored), *callbacks]
     if patience is not None:
-        early = keras.callbacks.EarlyStopping(monitor=monitor, patience=patience, restore_best_weights=True)
-        run.append(early)
-
-    def train(from_epoch: int) -> keras.callbacks.History:
-        with runtime.without_tracing_notes():
-            return model.fit(
-                batches,
-                initial_epoch=from_epoch,
-                epochs=epochs,
-                validation_data=validation,
-                callbacks=run,
-                class_weight=class_weight,
-                shuffle=False,  # the batches shuffle themselves; Keras would mix them again, each time differently
-                verbose=verbose,
+        run.append(keras.callbacks.EarlyStopping(monitor=monitor, patience=patience, restore_best_weights=True))
+    checkpoint, done = None, 0
+    if store is not None:
+        settings: dict[str, Any] = {
+            "seed": batches.seed,
+            "patience": patience,
+            "monitor": monitored,
+            "batch_size": batches.batch_size,
+            "training data": batches.digest(),
+            "validation data": None if validation is None else validation.digest(),
+            "class_weight": None if class_weight is None else fingerprint(dict(class_weight)),
+        }
+        try:
+            settings["model"] = fingerprint(model, weights=False)
+            settings["compile arguments"] = compile_fingerprint(model)
+        except Unknowable as what:
+            warn_unknowable(
+                function, what, "What `folder` holds cannot be gone on with: the training starts anew."
             )
-
-    if folder is None:
-        return train(0)
-    store = RunFolder(function, folder)
-    settings: dict[str, Any] = {"seed": seed, "patience": patience, "monitor": monitored}
-    settings |= {"class_weight": None if class_weight is None else fingerprint(dict(class_weight))}
-    try:
-        settings |= _fingerprints(model, batches, validation)
-    except Unknowable as what:
-        warn_unknowable(function, what, "What `folder` holds cannot be gone on with: the training starts anew.")
-        resume = False
-    checkpoint = Checkpoint(store, settings, model, run)
-    done = checkpoint.restore(epochs) if resume else 0
-    if done == 0:
-        checkpoint.start()
-    if tensorboard:
-        run.append(keras.callbacks.TensorBoard(log_dir=str(Path(folder) / "tensorboard")))
-    run.append(checkpoint)
-    if done < epochs and not checkpoint.values["stopped"]:
-        train(done)
-        checkpoint.finish(epochs)
-    else:
-        checkpoint.give()
-    history = keras.callbacks.History()
-    history.set_model(model)
-    history.history = {name: list(values) for name, values in checkpoint.values["history"].items()}
-    history.epoch = list(range(checkpoint.values["epochs_done"]))
-    return history
+            resume = False
+        checkpoint = Checkpoint(store, settings, model, run)
+        done = checkpoint.restore(epochs) if resume else 0
+        if done == 0:
+            checkpoint.start()
+        run.append(checkpoint)
+        if done == epochs or checkpoint.values["stopped"]:
+            return checkpoint.give()
+    with runtime.without_tracing_notes():
+        history = model.fit(
+            batches,
+            initial_epoch=done,
+            epochs=epochs,
+            validation_data=validation,
+            callbacks=run,
+            class_weight=class_weight,
+            shuffle=False,  # the batches shuffle themselves; Keras would mix them again, each time differently
+            verbose=verbose,
+        )
+    return history if checkpoint is None else checkpoint.finish(epochs)
 
 
 def build(model: keras.Model, batches: Batches) -> None:
@@ -211,17 +192,6 @@ def build(model: keras.Model, batches: Batches) -> None:
         model(batches[0][0][:1])
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
-
-
-def _fingerprints(model: keras.Model, batches: Batches, validation: Batches | None) -> dict[str, Any]:
-    """Return fingerprints of what two runs must have in common for one to go on with the other."""
-    return {
-        "model": fingerprint(model, weights=False),
-        "compile arguments": compile_fingerprint(model),
-        "training data": batches.digest(),
-        "validation data": None if validation is None else validation.digest(),
-        "batch_size": batches.batch_size,
-    }
 
 
 def check_compiled(function: str, model: Any) -> None:

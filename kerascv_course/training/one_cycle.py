@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerascv_course._validation import check_int, check_number, input_error
+from kerascv_course._validation import check_above, check_int, check_number, input_error
 
 
 @keras.saving.register_keras_serializable(package="kerascv_course")
@@ -61,19 +61,12 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
         pct_start: float = 0.3,
         momentum: tuple[float, float] = (0.95, 0.85),
     ) -> None:
-        self.max_learning_rate = check_number("OneCycle", "max_learning_rate", max_learning_rate, 0)
-        if self.max_learning_rate == 0:
-            raise input_error("OneCycle", "max_learning_rate", "a number above 0", max_learning_rate)
+        self.max_learning_rate = check_above("OneCycle", "max_learning_rate", max_learning_rate)
         self.total_steps = check_int("OneCycle", "total_steps", total_steps, 2)
-        self.start = (
-            self.max_learning_rate / 10
-            if start is None
-            else check_number("OneCycle", "start", start, 0, self.max_learning_rate)
-        )
+        start = self.max_learning_rate / 10 if start is None else start
+        self.start = check_number("OneCycle", "start", start, 0, self.max_learning_rate)
         self.end = check_number("OneCycle", "end", end, 0, self.max_learning_rate)
-        self.pct_start = check_number("OneCycle", "pct_start", pct_start, 0, 1)
-        if self.pct_start in (0, 1):
-            raise input_error("OneCycle", "pct_start", "a number above 0 and below 1", pct_start)
+        self.pct_start = check_above("OneCycle", "pct_start", pct_start, below=1)
         if not isinstance(momentum, tuple | list) or len(momentum) != 2:
             rule = "a pair (at the ends, at the peak)"
             raise input_error("OneCycle", "momentum", rule, momentum, error=TypeError)

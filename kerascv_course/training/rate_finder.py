@@ -9,7 +9,7 @@ from keras import ops
 
 from kerascv_course import runtime
 from kerascv_course._tables import Layout, Table
-from kerascv_course._validation import check_int, check_number, check_pair, input_error
+from kerascv_course._validation import check_above, check_int, check_pair, input_error
 from kerascv_course.datasets import ImageDataset
 from kerascv_course.training.batches import Batches
 from kerascv_course.training.fit import Arrays, build, check_compiled
@@ -113,12 +113,8 @@ def find_learning_rate(
     """
     check_compiled(_FUNCTION, model)
     x, y = check_pair(_FUNCTION, "data", data)
-    lowest = check_number(_FUNCTION, "lowest", lowest, 0)
-    if lowest == 0:
-        raise input_error(_FUNCTION, "lowest", "a number above 0", lowest)
-    highest = check_number(_FUNCTION, "highest", highest, 0)
-    if highest <= lowest:
-        raise input_error(_FUNCTION, "highest", f"a number above `lowest`, {lowest:g}", highest)
+    lowest = check_above(_FUNCTION, "lowest", lowest)
+    highest = check_above(_FUNCTION, "highest", highest, above=lowest)
     steps = check_int(_FUNCTION, "steps", steps, 10)
     batch_size = check_int(_FUNCTION, "batch_size", batch_size, 1)
     seed = check_int(_FUNCTION, "seed", seed, 0, 2**32 - 1)

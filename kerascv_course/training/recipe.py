@@ -22,7 +22,8 @@ import numpy as np
 from keras import layers
 
 from kerascv_course import runtime
-from kerascv_course._validation import check_choice, check_int, check_number, check_pair, input_error
+from kerascv_course._store import RunFolder
+from kerascv_course._validation import check_above, check_choice, check_int, check_pair, input_error
 from kerascv_course.datasets import ImageDataset
 from kerascv_course.models import build_fastnet
 from kerascv_course.training.batches import Batches
@@ -95,9 +96,7 @@ def train_fast(
     check_choice(_FUNCTION, "size", size, ("small", "large"))
     epochs = check_int(_FUNCTION, "epochs", epochs, 1)
     batch_size = min(check_int(_FUNCTION, "batch_size", batch_size, 1), len(images))
-    learning_rate = check_number(_FUNCTION, "learning_rate", learning_rate, 0)
-    if learning_rate == 0:
-        raise input_error(_FUNCTION, "learning_rate", "a number above 0", learning_rate)
+    learning_rate = check_above(_FUNCTION, "learning_rate", learning_rate)
     seed = check_int(_FUNCTION, "seed", seed, 0, 2**32 - 1)
     if images.ndim != 4 or min(images.shape[1:3]) < 20 or images.shape[3] != 3:
         raise input_error(_FUNCTION, "data", "colour images (n, height, width, 3) of 20 pixels or more", images)
@@ -116,17 +115,17 @@ def train_fast(
         keras.losses.CategoricalCrossentropy(label_smoothing=LABEL_SMOOTHING),
         metrics=["accuracy"],
     )
+    store = None if folder is None else RunFolder(_FUNCTION, folder)
     history = fit_batches(
+        _FUNCTION,
         network,
         batches,
         None,
         epochs=epochs,
-        seed=seed,
-        folder=folder,
+        store=store,
         resume=resume,
         callbacks=callbacks,
         verbose=verbose,
-        function=_FUNCTION,
     )
     whole = keras.Input(images.shape[1:], name="image")
     middle = layers.CenterCrop(height, width, name="middle")(whole)

@@ -1,9 +1,10 @@
 """Which layers of a backbone are trained, and which are frozen."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
 import keras
 
+from kerascv_course._models import flat_layers
 from kerascv_course._validation import input_error
 from kerascv_course.transfer.blocks import blocks, layers_of
 from kerascv_course.transfer.records import Stage, is_head
@@ -38,22 +39,6 @@ def unfreeze(layer: keras.Layer) -> None:
     """
     for inner in flat_layers(layer):
         inner.trainable = True
-
-
-def flat_layers(layer: keras.Layer, seen: set[int] | None = None) -> Iterator[keras.Layer]:
-    """Yield a layer and those inside it, each once: the layers of a model, and those that a layer holds."""
-    seen = set() if seen is None else seen
-    if id(layer) in seen:
-        return
-    seen.add(id(layer))
-    yield layer
-    for value in [getattr(layer, "layers", None), *vars(layer).values()]:
-        parts = (
-            value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else [value]
-        )
-        for part in parts:
-            if isinstance(part, keras.Layer):
-                yield from flat_layers(part, seen)
 
 
 def first_trained(function: str, backbone: keras.Model, stage: Stage) -> int:

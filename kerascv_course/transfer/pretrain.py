@@ -4,12 +4,12 @@ import random
 from typing import Any
 
 import keras
-import numpy as np
 
 from kerascv_course._fingerprints import Unknowable, fingerprint, warn_unknowable
-from kerascv_course._validation import check_int, check_number, input_error
+from kerascv_course._store import RunFolder
+from kerascv_course._validation import check_above, check_int, input_error
 from kerascv_course.datasets import ImageDataset
-from kerascv_course.datasets.cache import cached_arrays
+from kerascv_course.datasets.cache import cache_folder
 from kerascv_course.training.batches import Batches
 from kerascv_course.training.fit import fit_batches
 from kerascv_course.transfer.backbones import Preprocess
@@ -36,9 +36,9 @@ def pretrain(
     The notebooks use it in the lite profile in place of ImageNet weights, where no weights are at hand.
 
     Training starts from random weights that `seed` decides, not from those that the backbone has: the result
-    depends on the arguments alone, and the same call loads it from the cache folder. A damaged file there is made
-    anew. The temporary head, the mean of each map and a dense layer, is thrown away; no random number is taken
-    from the generators that `seed_everything` seeds.
+    depends on the arguments alone. An interrupted call goes on where it stopped, and a finished one is loaded,
+    from the cache folder. The temporary head, the mean of each map and a dense layer, is thrown away; no random
+    number is taken from the generators that `seed_everything` seeds.
 
     Batch normalization needs some hundred steps until its stored statistics are those of the images; lower its
     `momentum` (0.9) for a training that is shorter.
@@ -61,7 +61,7 @@ def pretrain(
     Raises:
         TypeError: If an argument has the wrong type.
         ValueError: If the model is no such backbone, a number is out of range, or the images have colours and the
-            backbone takes grey ones.
+            backbone takes grey ones, or files in the cache folder are damaged.
         FloatingPointError: If the loss becomes NaN or infinite.
         OSError: If the cache folder cannot be written.
 
@@ -77,9 +77,7 @@ def pretrain(
     size = _check_backbone(backbone, data)
     epochs = check_int(_FUNCTION, "epochs", epochs, 1)
     batch_size = check_int(_FUNCTION, "batch_size", batch_size, 1)
-    learning_rate = check_number(_FUNCTION, "learning_rate", learning_rate, 0)
-    if learning_rate == 0:
-        raise input_error(_FUNCTION, "learning_rate", "a number above 0", learning_rate)
+    learning_rate = check_above(_FUNCTION, "learning_rate", learning_rate)
     if preprocess_input is not None and not callable(preprocess_input):
         raise input_error(_FUNCTION, "preprocess_input", "a function or None", preprocess_input, error=TypeError)
     seed = check_int(_FUNCTION, "seed", seed, 0, 2**32 - 1)
@@ -88,34 +86,22 @@ def pretrain(
         random.seed(seed)
         copy = keras.models.clone_model(backbone)
         unfreeze(copy)
-
-        def train() -> dict[str, np.ndarray]:
-            model = TransferModel(
-                copy,
-                data.num_classes,
-                image_size=size if None in copy.input_shape[1:3] else None,
-                dropout=0,
-                preprocess_input=preprocess_input,
-            )
-            compile_for(model, learning_rate)
-            batches = Batches(data.x_train, data.y_train, batch_size, seed)
-            fit_batches(
-                model, batches, None, epochs=epochs, seed=seed, verbose=int(bool(verbose)), function=_FUNCTION
-            )
-            return {f"{number}": weight.astype("float32") for number, weight in enumerate(copy.get_weights())}
-
-        shapes = {f"{number}": tuple(weight.shape) for number, weight in enumerate(copy.weights)}
-        probe = _probe(preprocess_input, (*size, copy.input_shape[-1]))
-        settings = [keras.__version__, keras.config.backend(), epochs, batch_size, learning_rate, seed, size]
-        try:
-            key = fingerprint(copy, data.x_train, data.y_train, data.num_classes, probe, settings)
-        except Unknowable as what:
-            warn_unknowable(_FUNCTION, what, "The backbone is trained, and its weights are not kept.")
-            key = ""
-        arrays = cached_arrays(f"pretrained-{key}", shapes, train, "float32") if key else train()
+        image_size = size if None in copy.input_shape[1:3] else None
+        model = TransferModel(
+            copy, data.num_classes, image_size=image_size, dropout=0, preprocess_input=preprocess_input
+        )
     finally:
         random.setstate(state)
-    backbone.set_weights([arrays[number] for number in shapes])
+    compile_for(model, learning_rate)
+    batches, store = Batches(data.x_train, data.y_train, batch_size, seed), None
+    settings = [keras.__version__, keras.config.backend(), epochs, batch_size, learning_rate, seed]
+    try:
+        folder = cache_folder() / f"pretrained-{fingerprint(model, batches.digest(), settings)}"
+        store = RunFolder(_FUNCTION, folder, "Delete that folder to train anew")
+    except Unknowable as what:
+        warn_unknowable(_FUNCTION, what, "The backbone is trained, and its weights are not kept.")
+    fit_batches(_FUNCTION, model, batches, None, epochs=epochs, store=store, verbose=int(bool(verbose)))
+    backbone.set_weights(copy.get_weights())
     return backbone
 
 
@@ -137,11 +123,3 @@ def _check_backbone(backbone: Any, data: Any) -> tuple[int, int]:
         raise input_error(_FUNCTION, "data", rule, data)
     height, width = (own or given for own, given in zip(shape[1:3], data.input_shape[:2], strict=True))
     return height, width
-
-
-def _probe(preprocess: Preprocess | None, shape: tuple[int, int, int]) -> np.ndarray:
-    """Return what preprocessing makes of an image of noise: two functions that differ are told apart by it."""
-    noise = np.random.default_rng(0).uniform(0, 255, (1, *shape)).astype("float32")
-    if preprocess is None:
-        return noise
-    return keras.ops.convert_to_numpy(preprocess(keras.ops.convert_to_tensor(noise)))

@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from kerascv_course._tables import Table
-from kerascv_course._validation import check_int, check_number, input_error
+from kerascv_course._validation import check_above, check_int, input_error
 
 _RATES = {"head": 1e-3, "all": 1e-5}
 _PARTIAL_RATE = 1e-4
@@ -46,9 +46,7 @@ class Stage:
         epochs = check_int("Stage", "epochs", self.epochs, 1)
         rate = _RATES.get(self.name, _PARTIAL_RATE)
         if self.learning_rate is not None:
-            rate = check_number("Stage", "learning_rate", self.learning_rate, 0)
-        if rate == 0:
-            raise input_error("Stage", "learning_rate", "a number above 0", self.learning_rate)
+            rate = check_above("Stage", "learning_rate", self.learning_rate)
         start = self.unfreeze_from
         if isinstance(start, np.integer | np.floating):
             start = start.item()

@@ -8,13 +8,16 @@ from typing import Any
 import keras
 
 from kerascv_course._fingerprints import Unknowable, array_digest, fingerprint, warn_unknowable
+from kerascv_course._models import flat_layers
 from kerascv_course._store import RunFolder
 from kerascv_course._validation import check_choice, input_error
 from kerascv_course.datasets import ImageDataset
-from kerascv_course.transfer.freezing import first_trained, flat_layers, set_trainable
+from kerascv_course.transfer.freezing import first_trained, set_trainable
 from kerascv_course.transfer.heads import is_random, split_model
 from kerascv_course.transfer.records import Stage, StageResult, StageResults, is_head
-from kerascv_course.transfer.run import Arrays, Run, compile_for, prepare_run
+from kerascv_course.transfer.run import Arrays, Run, compile_for
+
+_FUNCTION = "fit_stages"
 
 
 def fit_stages(
@@ -94,12 +97,11 @@ def fit_stages(
 
     Source: Boracchi, Di Stefano (transfer learning, stages).
     """
-    function = "fit_stages"
-    parts = split_model(function, model)
+    parts = split_model(_FUNCTION, model)
     stages = _check_stages(stages, parts.backbone)
-    check_choice(function, "batch_norm", batch_norm, ("inference", "train"))
-    run, notes = prepare_run(
-        function,
+    check_choice(_FUNCTION, "batch_norm", batch_norm, ("inference", "train"))
+    run = Run(
+        _FUNCTION,
         parts,
         data,
         batch_size=batch_size,
@@ -113,6 +115,7 @@ def fit_stages(
         seed=seed,
         verbose=verbose,
     )
+    notes = run.notes
     if run.validation is None:
         notes.append("Nothing was held out: each stage hands on its last weights.")
     use_features = cache_features and parts.cut is not None
@@ -157,7 +160,7 @@ class _Kept:
     def __init__(
         self, folder: Any, run: Run, stages: list[Stage], on_features: list[bool], batch_norm: str, resume: bool
     ) -> None:
-        self.store, self.run = RunFolder(run.function, folder), run
+        self.store, self.run = RunFolder(_FUNCTION, folder), run
         self.test_data = None if run.test_data is None else array_digest(*run.test_data)
         self.plans = [
             {f"{name} of stage {number}": value for name, value in asdict(stage).items()}
@@ -183,7 +186,7 @@ class _Kept:
                 "augmentation": None if run.augmentation is None else fingerprint(run.augmentation),
             }
         except Unknowable as what:
-            warn_unknowable(run.function, what, "What `folder` holds cannot be gone on with: all starts anew.")
+            warn_unknowable(_FUNCTION, what, "What `folder` holds cannot be gone on with: all starts anew.")
             resume = False
         set_trainable(run.parts.backbone, stages[0], batch_norm)
         self.frozen = [  # at first: what has been trained since is known by `after`
@@ -220,12 +223,12 @@ class _Kept:
         return row, stages[number]["history"]
 
     def begin(self, number: int) -> dict[str, Any]:
-        """Return where the epochs of a stage are kept, and whether some are there already."""
+        """Return the folder of the epochs of a stage, and whether some are there already."""
         resume = number < len(self.values["stages"])
         if not resume:
             self.values["stages"].append({"plan": self.plans[number], "row": None})
             self.store.keep(self.values, self.store.files if number else {})
-        return {"folder": self.store.folder / f"stage-{number + 1:02}", "resume": resume}
+        return {"store": RunFolder(_FUNCTION, self.store.folder / f"stage-{number + 1:02}"), "resume": resume}
 
     def finish(self, number: int, row: StageResult, history: dict[str, list[float]]) -> None:
         """Keep the row and the weights after a stage."""
@@ -244,12 +247,12 @@ def _batch_norm_note(backbone: keras.Model, batch_norm: str) -> list[str]:
 
 
 def _check_stages(stages: Any, backbone: keras.Model) -> list[Stage]:
-    if isinstance(stages, Stage):
-        raise input_error("fit_stages", "stages", "a list of `Stage`", stages, "Put it into [ ].", TypeError)
+    rule = "a list of one or more `Stage`"
     if not isinstance(stages, list | tuple) or not all(isinstance(stage, Stage) for stage in stages):
-        raise input_error("fit_stages", "stages", "a list of `Stage`", stages, error=TypeError)
+        way_out = "Put it into [ ]." if isinstance(stages, Stage) else ""
+        raise input_error(_FUNCTION, "stages", rule, stages, way_out, TypeError)
     if not stages:
-        raise input_error("fit_stages", "stages", "one or more of `Stage`", stages)
+        raise input_error(_FUNCTION, "stages", rule, stages)
     for stage in stages:
-        first_trained("fit_stages", backbone, stage)
+        first_trained(_FUNCTION, backbone, stage)
     return [replace(stage) for stage in stages]

@@ -1,19 +1,20 @@
 """Accuracy and trained weights as more and more blocks of a backbone are unfrozen."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 import keras
 
+from kerascv_course._models import flat_layers
 from kerascv_course._tables import Table
-from kerascv_course._validation import check_choice, check_int, check_number, input_error
+from kerascv_course._validation import check_above, check_choice, check_int, input_error
 from kerascv_course.datasets import ImageDataset
 from kerascv_course.transfer.blocks import Block, blocks
-from kerascv_course.transfer.freezing import flat_layers, train_only, unfreeze
+from kerascv_course.transfer.freezing import train_only, unfreeze
 from kerascv_course.transfer.heads import split_model
 from kerascv_course.transfer.records import Stage
-from kerascv_course.transfer.run import Arrays, compile_for, prepare_run
+from kerascv_course.transfer.run import Arrays, Run, compile_for
 
 _FUNCTION = "unfreeze_sweep"
 
@@ -139,10 +140,8 @@ def unfreeze_sweep(
     check_choice(_FUNCTION, "start", start, ("input", "head"))
     numbers = _check_steps(steps, len(counted))
     epochs = check_int(_FUNCTION, "epochs", epochs, 1)
-    learning_rate = check_number(_FUNCTION, "learning_rate", learning_rate, 0)
-    if learning_rate == 0:
-        raise input_error(_FUNCTION, "learning_rate", "a number above 0", learning_rate)
-    run, notes = prepare_run(
+    learning_rate = check_above(_FUNCTION, "learning_rate", learning_rate)
+    run = Run(
         _FUNCTION,
         parts,
         data,
@@ -154,6 +153,7 @@ def unfreeze_sweep(
         seed=seed,
         verbose=verbose,
     )
+    notes = run.notes
     notes.append(
         f"Unfrozen from the {start} on; every step started from the weights that the model had at the call."
     )
@@ -171,19 +171,11 @@ def unfreeze_sweep(
             unfreeze(model)  # the head, whatever was done to it before
             train_only(parts.backbone, {layer for block in unfrozen for layer in block.layers})
             compile_for(model, learning_rate)
-            result, _ = run.train_stage(settings)
-            rows.append(
-                SweepRow(
-                    unfrozen_blocks=number,
-                    blocks=_names(unfrozen),
-                    trainable_params=result.trainable_params,
-                    frozen_params=result.frozen_params,
-                    epochs=result.epochs,
-                    seconds=result.seconds,
-                    val_accuracy=result.val_accuracy,
-                    test_accuracy=result.test_accuracy,
-                )
-            )
+            result = vars(run.train_stage(settings)[0])
+            names = [block.name for block in unfrozen]
+            ends = names if len(names) < 2 else [names[0], names[-1]]
+            found = {field.name: result[field.name] for field in fields(SweepRow) if field.name in result}
+            rows.append(SweepRow(number, "..".join(ends), **found))
     finally:
         model.set_weights(before)
         unfreeze(model)
@@ -220,8 +212,3 @@ def _check_steps(steps: Any, most: int) -> list[int]:
     if not numbers or len(set(numbers)) < len(numbers):
         raise input_error(_FUNCTION, "steps", rule, steps)
     return numbers
-
-
-def _names(unfrozen: Sequence[Block]) -> str:
-    names = [block.name for block in unfrozen]
-    return names[0] if len(names) == 1 else "..".join(names[:1] + names[-1:])
