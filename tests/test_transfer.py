@@ -589,7 +589,7 @@ def uninterrupted(in_advance):
 def test_a_run_that_is_interrupted_again_and_again_ends_like_an_uninterrupted_one(tmp_path, uninterrupted):
     expected, expected_results = uninterrupted
     for number in range(30):
-        model = build(head=number)
+        model = build(head=number if number > 2 else 0)  # the first weights are on disk by then
         with pytest.MonkeyPatch.context() as patch, contextlib.suppress(Interruption):
             interrupt_placing(patch, number)
             results = train(model, test_data=TEST, folder=tmp_path)

@@ -17,7 +17,7 @@ from kerascv_course._fingerprints import (
     warn_unknowable,
 )
 from kerascv_course._store import RunFolder
-from kerascv_course._validation import check_above, check_choice, check_int, check_pair, input_error
+from kerascv_course._validation import check_choice, check_int, check_number, check_pair, input_error
 from kerascv_course.datasets import ImageDataset
 from kerascv_course.experiment.results import ExperimentResults, ExperimentRun, summary_row
 from kerascv_course.runtime import seed_everything
@@ -99,9 +99,10 @@ def compare(
     numbers = _check_seeds(seeds)
     train = check_pair(_FUNCTION, "data", data)
     held_out = None if validation_data is None else check_pair(_FUNCTION, "validation_data", validation_data)
-    split = 0.0
-    if held_out is None:
-        split = check_above(_FUNCTION, "validation_split", validation_split, below=1)
+    split = check_number(_FUNCTION, "validation_split", validation_split, 0, 0.99)
+    if held_out is None and split == 0:
+        way_out = "Or pass `validation_data`: the accuracy is measured on images that were held out."
+        raise input_error(_FUNCTION, "validation_split", "above 0", validation_split, way_out)
     check_choice(_FUNCTION, "verbose", verbose, (0, 1))
     if folder is not None:
         _keep(folder, {})  # a folder that cannot be written to is known before any training

@@ -25,9 +25,13 @@ class Watch(keras.callbacks.Callback):
         self.epoch, self.next_check = epoch, 0
         self.batches.start_epoch(epoch)
         states = [v for v in self.model.variables if v.path.endswith("seed_generator_state")]
-        numbers = np.random.SeedSequence([self.batches.seed or 0, epoch]).generate_state(len(states)) >> 1
-        for state, number in zip(states, numbers, strict=True):
+        numbers = np.random.SeedSequence([self.batches.seed or 0, epoch]).generate_state(len(states) + 1) >> 1
+        for state, number in zip(states, numbers, strict=False):
             state.assign(np.array([number, 0]))
+        if keras.config.backend() == "torch":
+            import torch
+
+            torch.manual_seed(int(numbers[-1]))  # from its own generator draws a `Dropout` without a seed
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Look at the loss of some batches."""

@@ -4,6 +4,7 @@ What makes an interrupted run end where an uninterrupted one would: the order of
 layer depend on (seed, epoch) alone, and after each epoch everything that the next one starts from is on disk.
 """
 
+import contextlib
 import importlib.util
 import os
 from collections.abc import Iterable, Mapping
@@ -172,7 +173,7 @@ def fit_batches(
         run.append(checkpoint)
         if done == epochs or checkpoint.values["stopped"]:
             return checkpoint.give()
-    with runtime.without_tracing_notes():
+    with runtime.without_tracing_notes(), _generator_put_back():
         history = model.fit(
             batches,
             initial_epoch=done,
@@ -184,6 +185,15 @@ def fit_batches(
             verbose=verbose,
         )
     return history if checkpoint is None else checkpoint.finish(epochs)
+
+
+def _generator_put_back() -> contextlib.AbstractContextManager[None]:
+    """Return a context after which PyTorch's own generator is where it was."""
+    if keras.config.backend() != "torch":
+        return contextlib.nullcontext()
+    import torch
+
+    return torch.random.fork_rng()
 
 
 def build(model: keras.Model, batches: Batches) -> None:
