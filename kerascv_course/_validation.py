@@ -88,9 +88,10 @@ def check_number(
 
 def check_above(function: str, argument: str, value: Any, above: float = 0, below: float = np.inf) -> float:
     """Return the value as a `float`, or raise unless it is a number between the two, without being one of them."""
-    if not above < check_number(function, argument, value) < below:
-        upper = "" if below == np.inf else f" and below {below:g}"
-        raise input_error(function, argument, f"a number above {above:g}{upper}", value)
+    is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if not is_number or not above < value < below:
+        rule = f"a number above {above:g}" + (f" and below {below:g}" if below < np.inf else "")
+        raise input_error(function, argument, rule, value, error=ValueError if is_number else TypeError)
     return float(value)
 
 

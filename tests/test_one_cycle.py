@@ -153,7 +153,7 @@ def test_an_interrupted_run_resumes_in_the_middle_of_the_cycle_bit_for_bit(tmp_p
         ),
         (
             {"max_learning_rate": "high"},
-            "`max_learning_rate` of `OneCycle` must be a number of at least 0. Received: max_learning_rate='high'",
+            "`max_learning_rate` of `OneCycle` must be a number above 0. Received: max_learning_rate='high'",
         ),
         ({"total_steps": 1}, "`total_steps` of `OneCycle` must be an integer of at least 2. Received: "),
         ({"total_steps": 9.5}, "`total_steps` of `OneCycle` must be an integer of at least 2. Received: "),

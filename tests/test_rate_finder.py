@@ -180,9 +180,9 @@ def test_a_loss_that_is_nan_from_the_start_is_an_error_and_later_the_end():
     ("change", "message"),
     [
         ({"lowest": 0}, "`lowest` of `find_learning_rate` must be a number above 0. Received: lowest=0"),
-        ({"lowest": -1e-3}, "`lowest` of `find_learning_rate` must be a number of at least 0. Received: low"),
-        ({"highest": float("inf")}, "`highest` of `find_learning_rate` must be a number of at least 0. Rec"),
-        ({"highest": 1e-7}, "`highest` of `find_learning_rate` must be a number above `lowest`, 1e-06. Rec"),
+        ({"lowest": -1e-3}, "`lowest` of `find_learning_rate` must be a number above 0. Received: low"),
+        ({"highest": float("inf")}, "`highest` of `find_learning_rate` must be a number above 1e-06. Rec"),
+        ({"highest": 1e-7}, "`highest` of `find_learning_rate` must be a number above 1e-06. Rec"),
         ({"steps": 3}, "`steps` of `find_learning_rate` must be an integer of at least 10. Received: s"),
         ({"batch_size": 0}, "`batch_size` of `find_learning_rate` must be an integer of at least 1. Re"),
         ({"data": (X[:0], Y[:0])}, "`data` of `find_learning_rate` must be as many images as labels, and at le"),

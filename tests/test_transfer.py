@@ -1081,7 +1081,7 @@ RGBA = np.concatenate([X, X[..., :1]], axis=-1)
     [
         ({"stages": []}, ValueError, ["`stages`", "one or more"]),
         ({"stages": Stage("head")}, TypeError, ["`stages`", "Put it into [ ]."]),
-        ({"stages": ["head"]}, TypeError, ["`stages`", "a list of `Stage`", "['head']"]),
+        ({"stages": ["head"]}, TypeError, ["`stages`", "a list of one or more `Stage`", "['head']"]),
         ({"stages": None}, TypeError, ["`stages`", "None"]),
         ({"stages": [Stage("x", "block9")]}, ValueError, ["`unfreeze_from`", "block1, block2", "'block9'"]),
         ({"stages": [Stage("x", "block9_conv1")]}, ValueError, ["`unfreeze_from`", "'block9_conv1'"]),
