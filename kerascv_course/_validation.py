@@ -213,10 +213,6 @@ def check_labels(
 
     Labels are integers, whole floats or bools, (images,) or (images, 1), or one-hot rows; with `num_classes`
     from 0 to one less. Strings stay as they are with `strings`, or become their places in `class_names`.
-
-    Example:
-        >>> check_labels("fit", "labels", [[0, 1], [1, 0]])
-        array([1, 0])
     """
     rule = "one label for each image" if count is None else f"one label for each of the {count} images"
     found = as_array(function, argument, labels, rule)
