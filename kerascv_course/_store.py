@@ -26,6 +26,7 @@ class RunFolder:
         function: Name of the public function that was called.
         folder: The folder; made when there is something to keep.
         anew: What the user does to train anew, as it stands in errors.
+        argument: What names the folder: an argument of the function, or an environment variable.
 
     Raises:
         TypeError: If `folder` is no path.
@@ -34,14 +35,20 @@ class RunFolder:
 
     RECORD = "kerascv_run.json"
 
-    def __init__(self, function: str, folder: Any, anew: str = "Pass `resume=False` to train anew") -> None:
-        self.function, self.anew = function, anew
+    def __init__(
+        self,
+        function: str,
+        folder: Any,
+        anew: str = "Pass `resume=False` to train anew",
+        argument: str = "folder",
+    ) -> None:
+        self.function, self.anew, self.argument = function, anew, argument
         rule = "a folder, or a name that does not exist yet"
         if not isinstance(folder, str | os.PathLike):
-            raise input_error(function, "folder", rule, folder, error=TypeError)
+            raise input_error(function, argument, rule, folder, error=TypeError)
         self.folder = Path(folder)
         if self.folder.exists() and not self.folder.is_dir():
-            raise input_error(function, "folder", rule, str(folder))
+            raise input_error(function, argument, rule, str(folder))
         self.of, self.values, self.damage = function, {}, ""
         self.files: dict[str, dict[str, str]] = {}
         self._names: list[str] = []  # of all files that are ours
@@ -58,7 +65,7 @@ class RunFolder:
             self.damage = f"{type(error).__name__}: {error}"
         if self.of != self.function:
             rule = f"a folder whose run is one of `{self.function}`, not of `{self.of}`"
-            raise input_error(self.function, "folder", rule, str(self.folder), "Name another `folder`.")
+            raise input_error(self.function, self.argument, rule, str(self.folder), f"Name another `{self.argument}`.")
 
     def read(self) -> dict[str, Any]:
         """Return what was kept, or {}; raise where a file is damaged."""
@@ -75,8 +82,8 @@ class RunFolder:
     def other(self, differing: list[str]) -> Exception:
         """Return the error for a folder whose run is another one."""
         rule = f"a folder whose run has the same {', '.join(dict.fromkeys(differing))}"
-        way_out = f"Name another `folder`. {self.anew}: that overwrites the run."
-        return input_error(self.function, "folder", rule, str(self.folder), way_out)
+        way_out = f"Name another `{self.argument}`. {self.anew}: that overwrites the run."
+        return input_error(self.function, self.argument, rule, str(self.folder), way_out)
 
     def load(self, kind: str, model: keras.Model) -> None:
         """Load the weights of that kind, and the state of the optimizer where the model is compiled."""
@@ -116,8 +123,8 @@ class RunFolder:
             os.replace(partial, self.folder / self.RECORD)
         except OSError as error:
             rule = "a folder that can be made and written to"
-            raise input_error(self.function, "folder", rule, str(self.folder), f"({error})", OSError) from error
+            raise input_error(self.function, self.argument, rule, str(self.folder), f"({error})", OSError) from error
 
     def _damaged(self, name: str, reason: str) -> Exception:
-        way_out = f"{name} is damaged ({reason}). {self.anew}, or name another `folder`."
-        return input_error(self.function, "folder", "a folder whose files are whole", str(self.folder), way_out)
+        way_out = f"{name} is damaged ({reason}). {self.anew}, or name another `{self.argument}`."
+        return input_error(self.function, self.argument, "a folder whose files are whole", str(self.folder), way_out)

@@ -229,12 +229,13 @@ def check_labels(
         places = {name: place for place, name in enumerate(class_names or ())}
         unknown = [name for name in found.tolist() if name not in places]
         if unknown:
-            rule = f"integers from 0{' or names of `class_names`' if places else ', the numbers of classes'}"
+            rule = f"labels that are integers from 0{' or names of `class_names`' if places else ', the numbers of classes'}"
             way_out = f"`np.unique({argument}, return_inverse=True)[1]` numbers them."
             raise input_error(function, argument, rule, f"strings as {unknown[0]!r}", way_out, TypeError)
         return np.array([places[name] for name in found.tolist()], "int64")
     if found.dtype.kind == "f" and not (np.isfinite(found).all() and (found % 1 == 0).all()):
-        raise input_error(function, argument, "integers from 0, the numbers of classes", found, error=TypeError)
+        rule = "labels that are integers from 0, the numbers of classes"
+        raise input_error(function, argument, rule, found, error=TypeError)
     if num_classes is not None and (found.min() < 0 or found.max() >= num_classes):
         rule = f"labels from 0 to {num_classes - 1}, for {num_classes} classes"
         from_one = found.min() == 1 and found.max() == num_classes
@@ -298,8 +299,8 @@ def check_pair(
         rule = "as many images as labels, and at least one"
         raise input_error(function, argument, rule, f"({describe(x)}, {describe(y)})")
     if num_classes is not None or y.dtype.kind == "U":
-        return x, check_labels(function, "labels", y, count=len(x), num_classes=num_classes)
-    return x, as_numbers(function, "labels", y, "numbers")
+        return x, check_labels(function, f"{argument}[1]", y, count=len(x), num_classes=num_classes)
+    return x, as_numbers(function, f"{argument}[1]", y, "numbers")
 
 
 def check_probabilities(function: str, argument: str, probabilities: Any) -> np.ndarray:

@@ -249,7 +249,7 @@ def unnamed():
         (
             {"data": (TRAIN[0], TRAIN[1] + 1)},
             ValueError,
-            "`labels` of `unfreeze_sweep` must be labels from 0 to 2",
+            r"`data\[1\]` of `unfreeze_sweep` must be labels from 0 to 2",
         ),
         ({"data": (scale(TRAIN[0]), TRAIN[1])}, ValueError, "`data` of `unfreeze_sweep` .* from 0 to 255"),
     ],

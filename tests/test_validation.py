@@ -307,8 +307,8 @@ def test_the_labels_of_a_pair_keep_their_form_unless_the_number_of_classes_is_kn
         ((PIXELS, [0, 1, 1]), {}, "`data` of `f` must be as many images as labels, and at least one"),
         ((PIXELS[:0], []), {}, "as many images as labels, and at least one"),
         (((PIXELS, CLASSES), (PIXELS, CLASSES)), {}, "For the training part of two pairs pass the first."),
-        ((PIXELS, ["a", "b"]), {}, "`labels` of `f` must be integers from 0"),
-        ((PIXELS, [1, 2]), {"num_classes": 2}, "pass `labels - 1`"),
+        ((PIXELS, ["a", "b"]), {}, "`data[1]` of `f` must be labels that are integers from 0"),
+        ((PIXELS, [1, 2]), {"num_classes": 2}, "pass `data[1] - 1`"),
         ((np.full((2, 3), np.nan), [0, 1]), {}, "without NaN"),
     ],
 )

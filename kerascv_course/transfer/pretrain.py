@@ -97,7 +97,7 @@ def pretrain(
     settings = [keras.__version__, keras.config.backend(), epochs, batch_size, learning_rate, seed]
     try:
         folder = cache_folder() / f"pretrained-{fingerprint(model, batches.digest(), settings)}"
-        store = RunFolder(_FUNCTION, folder, "Delete that folder to train anew")
+        store = RunFolder(_FUNCTION, folder, "Delete that folder to train anew", "KERASCV_COURSE_CACHE")
     except Unknowable as what:
         warn_unknowable(_FUNCTION, what, "The backbone is trained, and its weights are not kept.")
     fit_batches(_FUNCTION, model, batches, None, epochs=epochs, store=store, verbose=int(bool(verbose)))
