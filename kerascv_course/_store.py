@@ -65,7 +65,7 @@ class RunFolder:
             self.damage = f"{type(error).__name__}: {error}"
         if self.of != self.function:
             rule = f"a folder whose run is one of `{self.function}`, not of `{self.of}`"
-            raise input_error(self.function, self.argument, rule, str(self.folder), f"Name another `{self.argument}`.")
+            raise self._error(rule, f"Name another `{self.argument}`.")
 
     def read(self) -> dict[str, Any]:
         """Return what was kept, or {}; raise where a file is damaged."""
@@ -83,7 +83,7 @@ class RunFolder:
         """Return the error for a folder whose run is another one."""
         rule = f"a folder whose run has the same {', '.join(dict.fromkeys(differing))}"
         way_out = f"Name another `{self.argument}`. {self.anew}: that overwrites the run."
-        return input_error(self.function, self.argument, rule, str(self.folder), way_out)
+        return self._error(rule, way_out)
 
     def load(self, kind: str, model: keras.Model) -> None:
         """Load the weights of that kind, and the state of the optimizer where the model is compiled."""
@@ -123,8 +123,11 @@ class RunFolder:
             os.replace(partial, self.folder / self.RECORD)
         except OSError as error:
             rule = "a folder that can be made and written to"
-            raise input_error(self.function, self.argument, rule, str(self.folder), f"({error})", OSError) from error
+            raise self._error(rule, f"({error})", OSError) from error
 
     def _damaged(self, name: str, reason: str) -> Exception:
         way_out = f"{name} is damaged ({reason}). {self.anew}, or name another `{self.argument}`."
-        return input_error(self.function, self.argument, "a folder whose files are whole", str(self.folder), way_out)
+        return self._error("a folder whose files are whole", way_out)
+
+    def _error(self, rule: str, way_out: str, error: type[Exception] = ValueError) -> Exception:
+        return input_error(self.function, self.argument, rule, str(self.folder), way_out, error)

@@ -229,7 +229,8 @@ def check_labels(
         places = {name: place for place, name in enumerate(class_names or ())}
         unknown = [name for name in found.tolist() if name not in places]
         if unknown:
-            rule = f"labels that are integers from 0{' or names of `class_names`' if places else ', the numbers of classes'}"
+            others = " or names of `class_names`" if places else ", the numbers of classes"
+            rule = f"labels that are integers from 0{others}"
             way_out = f"`np.unique({argument}, return_inverse=True)[1]` numbers them."
             raise input_error(function, argument, rule, f"strings as {unknown[0]!r}", way_out, TypeError)
         return np.array([places[name] for name in found.tolist()], "int64")
