@@ -61,8 +61,7 @@ def setup(*, seed: int = 0, mixed_precision: bool = False, deterministic: bool =
         The `Runtime` record; print it to show it.
 
     Raises:
-        TypeError: If `seed` is not an integer.
-        ValueError: If `seed` is out of range or the profile variable holds an unknown name.
+        ValueError: If the profile variable holds an unknown name.
 
     Example:
         >>> runtime = setup(seed=1)
@@ -97,10 +96,6 @@ def seed_everything(seed: int, *, deterministic: bool = False) -> None:
         seed: From 0 to 2**32 - 1.
         deterministic: Whether TensorFlow must also choose operations that give the same bits in every run.
             That lasts until the process ends and costs speed; the other backends have no such switch here.
-
-    Raises:
-        TypeError: If `seed` is not an integer.
-        ValueError: If it is out of range.
 
     Example:
         >>> import numpy as np
@@ -219,11 +214,6 @@ def gradient(function: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
         The value and the gradient, both tensors of the backend; the gradient has the shape of `x`, and is 0 where
         the value does not depend on it.
 
-    Raises:
-        TypeError: If `x` does not hold floats.
-        ValueError: If the function returns no scalar.
-        RuntimeError: If the backend is not TensorFlow, JAX or PyTorch.
-
     Example:
         >>> value, slope = gradient(lambda x: x**2, 3.0)
         >>> float(value), float(slope)
@@ -326,6 +316,16 @@ def strategy() -> Iterator[tuple[str, ...]]:
             f"`strategy`: a batch cannot be shared out evenly among {number} devices. Choose a `batch_size` that "
             f"{number} divides, and with JAX numbers of training and validation images that it divides as well."
         ) from error
+
+
+def torch_generator() -> Any:
+    """Return `torch.random` with the PyTorch backend, from whose generator a `Dropout` without a seed draws there.
+
+    With the other backends, where Keras has generators of its own, it is None.
+    """
+    import keras
+
+    return sys.modules["torch"].random if keras.config.backend() == "torch" else None
 
 
 @contextmanager

@@ -21,7 +21,7 @@ CORE = {"datasets", "models", "architecture", "augmentation"}
 MAY_IMPORT = {
     "__init__": set(),  # it fetches names when they are used
     "_engines": {"_validation"},
-    "_fingerprints": set(),
+    "_fingerprints": {"_models"},
     "_models": {"_validation"},
     "_pages": set(),
     "_store": {"_fingerprints", "_validation"},

@@ -8,6 +8,7 @@ import numpy as np
 from kerascv_course._fingerprints import array_digest
 from kerascv_course._store import RunFolder
 from kerascv_course._validation import input_error
+from kerascv_course.runtime import torch_generator
 from kerascv_course.training.batches import Batches
 
 BATCHES_BETWEEN_LOSS_CHECKS = 32  # reading the loss waits for the accelerator: rarely enough not to be felt
@@ -28,10 +29,8 @@ class Watch(keras.callbacks.Callback):
         numbers = np.random.SeedSequence([self.batches.seed or 0, epoch]).generate_state(len(states) + 1) >> 1
         for state, number in zip(states, numbers, strict=False):
             state.assign(np.array([number, 0]))
-        if keras.config.backend() == "torch":
-            import torch
-
-            torch.manual_seed(int(numbers[-1]))  # from its own generator draws a `Dropout` without a seed
+        if generator := torch_generator():
+            generator.manual_seed(int(numbers[-1]))
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Look at the loss of some batches."""

@@ -173,7 +173,8 @@ def fit_batches(
         run.append(checkpoint)
         if done == epochs or checkpoint.values["stopped"]:
             return checkpoint.give()
-    with runtime.without_tracing_notes(), _generator_put_back():
+    generator = runtime.torch_generator()  # set for each epoch by `Watch`, and put back in the end
+    with runtime.without_tracing_notes(), generator.fork_rng() if generator else contextlib.nullcontext():
         history = model.fit(
             batches,
             initial_epoch=done,
@@ -185,15 +186,6 @@ def fit_batches(
             verbose=verbose,
         )
     return history if checkpoint is None else checkpoint.finish(epochs)
-
-
-def _generator_put_back() -> contextlib.AbstractContextManager[None]:
-    """Return a context after which PyTorch's own generator is where it was."""
-    if keras.config.backend() != "torch":
-        return contextlib.nullcontext()
-    import torch
-
-    return torch.random.fork_rng()
 
 
 def build(model: keras.Model, batches: Batches) -> None:
