@@ -585,6 +585,7 @@ def uninterrupted(in_advance):
         return model, train(model, test_data=TEST)
 
 
+@pytest.mark.slow
 @pytest.mark.smoke
 def test_a_run_that_is_interrupted_again_and_again_ends_like_an_uninterrupted_one(tmp_path, uninterrupted):
     expected, expected_results = uninterrupted
@@ -1094,10 +1095,10 @@ RGBA = np.concatenate([X, X[..., :1]], axis=-1)
         ({"data": (NAN * 0 + np.inf, Y)}, ValueError, ["`data`", "without NaN and infinite"]),
         ({"data": (X / 255, Y)}, ValueError, ["`data`", "from 0 to 255", "floats up to 0.8", "multiply by 255"]),
         ({"data": (X, Y[:-1])}, ValueError, ["`data`", "as many images as labels", "(23,)"]),
-        ({"data": (X, Y * 0.5)}, TypeError, ["`labels`", "integers", "float64"]),
-        ({"data": (X, Y + 1)}, ValueError, ["`labels`", "labels from 0 to 2", "labels from 1 to 3"]),
-        ({"data": (X, Y - 1)}, ValueError, ["`labels`", "labels from -1 to 1"]),
-        ({"validation_data": (X, Y + 1)}, ValueError, ["`labels`", "labels from 0 to 2"]),
+        ({"data": (X, Y * 0.5)}, TypeError, ["`data[1]`", "integers", "float64"]),
+        ({"data": (X, Y + 1)}, ValueError, ["`data[1]`", "labels from 0 to 2", "labels from 1 to 3"]),
+        ({"data": (X, Y - 1)}, ValueError, ["`data[1]`", "labels from -1 to 1"]),
+        ({"validation_data": (X, Y + 1)}, ValueError, ["`validation_data[1]`", "labels from 0 to 2"]),
         ({"validation_data": X}, TypeError, ["`validation_data`", "a pair of arrays"]),
         (
             {"validation_data": (X[:, :8], Y), "augmentation": layers.RandomFlip()},
