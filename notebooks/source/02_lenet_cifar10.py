@@ -29,8 +29,8 @@ print(device)
 # %% [markdown]
 # ## Knobs
 #
-# All sizes of this notebook in one place. The profile chooses a line: `lite` takes about a minute on a laptop,
-# `full` trains on all of CIFAR-10 as the courses do. `None` means all images.
+# All sizes and learning rates of this notebook in one place. The profile chooses a line: `lite` takes about a
+# minute on a laptop, `full` trains on all of CIFAR-10 as the courses do. `None` means all images.
 
 # %%
 knobs = runtime.by_profile(
@@ -43,7 +43,8 @@ photo_knobs = runtime.by_profile(
     lite={"seeds": 2, "per_class": 200, "test_per_class": 50, "epochs": 5},
     full={"seeds": 3, "per_class": None, "test_per_class": None, "epochs": 10},
 )
-knobs, photo_knobs
+learning_rates = {"digits": 4e-3, "MLP": 1e-3, "LeNet-5": 1e-3, "improved LeNet": 1e-2}
+knobs, photo_knobs, learning_rates
 
 # %% [markdown]
 # ## The digits
@@ -226,7 +227,7 @@ for name, build in contestants.items():
             epochs=knobs["digit_epochs"],
             batch_size=32,
             schedule="falling",
-            learning_rate=4e-3,
+            learning_rate=learning_rates["digits"],
             seed=seed,
         )
         test_accuracies[name].append(accuracy(model, x_test, y_test))
@@ -355,9 +356,9 @@ layer_table(build_improved_lenet())
 
 # %%
 recipes = {
-    "MLP": {"build": lambda: build_mlp((32, 32, 3)), "schedule": "constant", "learning_rate": 1e-3},
-    "LeNet-5": {"build": lambda: build_lenet5((32, 32, 3)), "schedule": "constant", "learning_rate": 1e-3},
-    "improved LeNet": {"build": build_improved_lenet, "schedule": "one cycle", "learning_rate": 1e-2},
+    "MLP": {"build": lambda: build_mlp((32, 32, 3)), "schedule": "constant"},
+    "LeNet-5": {"build": lambda: build_lenet5((32, 32, 3)), "schedule": "constant"},
+    "improved LeNet": {"build": build_improved_lenet, "schedule": "one cycle"},
 }
 photos_train = scaled(photos.x_train, photos.x_train)
 photos_test = scaled(photos.x_test, photos.x_train)
@@ -370,6 +371,7 @@ for name, recipe in recipes.items():
             validation=(photos_test, photos.y_test),
             epochs=photo_knobs["epochs"],
             batch_size=128,
+            learning_rate=learning_rates[name],
             seed=seed,
             **recipe,
         )
