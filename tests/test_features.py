@@ -149,6 +149,14 @@ def test_after_any_change_features_are_computed_again(model, make, images, optio
         assert not np.array_equal(features, before)
 
 
+@pytest.mark.parametrize("change", [("__version__", "0.0"), ("config.backend", lambda: "another")])
+def test_features_of_another_version_or_backend_of_keras_are_not_taken(model, monkeypatch, change):
+    assert cached(model)[1] == len(IMAGES)
+    assert cached(model)[1] == 0
+    monkeypatch.setattr(f"keras.{change[0]}", change[1])
+    assert cached(model)[1] == len(IMAGES)
+
+
 @pytest.mark.parametrize(
     "damage",
     [
