@@ -101,9 +101,7 @@ def passes(plain: Any, cached: Any, views: Any) -> str:
 )
 def area_by_pairs(area: Any) -> str:
     """Compute the area under a ROC curve from pairs of images."""
-    rng = np.random.default_rng(3)
-    many = rng.uniform(0.2, 1, 30).round(1), rng.uniform(0, 0.8, 20).round(1)
-    cases = [([0.8, 0.35], [0.1, 0.4]), ([0.9, 0.6, 0.2], [0.5, 0.1]), ([0.5, 0.5], [0.5, 0.2]), many]
+    cases = [([0.8, 0.35], [0.1, 0.4]), ([0.9, 0.6, 0.2], [0.5, 0.1]), ([0.5, 0.5], [0.5, 0.2])]
     answers.expect_results("area", area, cases, count_pairs)
     return "the same as the area under the curve, without a curve."
 
@@ -119,7 +117,6 @@ def count_pairs(positives: np.ndarray, negatives: np.ndarray) -> tuple[float, li
         (above + ties, "ties count one half, not 1; yours count whole."),
         (1 - right, "the wrong way round: that is the share of the pairs in the wrong order."),
         (right * difference.size, "that is the number of pairs. Divide by how many there are."),
-        (np.sum(difference > 0), "that is a number of pairs, without ties. Divide by how many there are."),
         (accuracy, "that is an accuracy with the threshold 0.5. The area needs no threshold."),
         (np.mean(difference), "that is the mean difference. Only the order of two values counts."),
     ]

@@ -140,8 +140,9 @@ def what_to_report(report: Any) -> str:
         place, accuracy = answers.parts("report", result, ["the place", "the accuracy"])
         right, means = int(np.argmax(searched)), tested.mean(axis=1)
         spent = "chosen by the test images, whose figure would then be a winner's, too."
-        by_test = {int(np.argmax(means)): spent, int(np.argmax(tested.max(axis=1))): spent}
-        answers.expect("the place", place, right, by_test, f"the search's first is {right}.")
+        answers.expect(
+            "the place", place, right, {int(np.argmax(means)): spent}, f"the search's first is {right}."
+        )
         mistakes = [
             (searched[right], "that is the search's own figure, which has had the winner's luck."),
             (tested[right].max(), "the best seed is luck: take the mean of all."),

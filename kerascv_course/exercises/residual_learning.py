@@ -22,7 +22,6 @@ def blocks_per_stage(blocks_per_stage: Any) -> str:
         54: "that is the number of convolutions in all blocks.",
         3: "that is the network with 20 layers.",
         8: "that is the network with 50 layers: 2 + 6 · 8.",
-        10: "2 + 6 · 10 = 62 layers.",
     }
     otherwise = f"with so many blocks it would have {2 + 6 * given} layers."
     answers.expect("blocks_per_stage", given, 9, mistakes, otherwise)

@@ -8,7 +8,7 @@ RIGHT = {
     "alexnet_sides": [lambda: (54, 26), lambda: (np.floor(213 / 4) + 1, 26.0)],
     "reduction": [lambda: (48,), lambda: (np.int32(48),)],
     "residual_block": [lambda: (repaired,), lambda: (written_otherwise,)],
-    "for_a_phone": [lambda: ("MobileNetV2", 14.155936), lambda: ("mobilenetv2", 14.2)],
+    "for_a_phone": [lambda: ("MobileNetV2", 14.155936), lambda: ("mobilenetv2", 14.28)],
 }
 
 UNTOUCHED = {
@@ -29,6 +29,7 @@ WRONG = {
         (lambda: (138_357_544,), "that is the whole network"),
         (lambda: (123_642_856,), "that is all three dense layers"),
         (lambda: (4_096,), "how many values are 512 maps"),
+        (lambda: (102_760_449,), "each unit has its own"),
     ],
     "alexnet_sides": [
         (lambda: (55, 27), "that is with 227 pixels"),
@@ -38,6 +39,8 @@ WRONG = {
         (lambda: (54, 25), "one position is missing"),
         (lambda: (54, 18), "the pooling moves by 2"),
         (lambda: (54.25, 26), "`side_conv1` is 54.25; it must be an integer"),
+        (lambda: (60, 26), "use (I - K) / S"),
+        (lambda: (54, 30), "the same formula with 54"),
     ],
     "reduction": [
         (lambda: (16,), "that is the slide's reduction"),
@@ -46,6 +49,9 @@ WRONG = {
         (lambda: (49,), "both cost 50.2 million MACs"),
         (lambda: (40,), "there is room for more"),
         (lambda: (0,), "at least one map must be left"),
+        (lambda: (50_000,), "at 32 · 32 positions"),
+        (lambda: (47,), "48.1 million MACs: there is room for more"),
+        (lambda: (1,), "both cost 1.0 million MACs: there is room"),
     ],
     "residual_block": [
         (lambda: (always_projected,), "nothing has to be projected"),
@@ -66,6 +72,9 @@ WRONG = {
         (lambda: ("MobileNetV2", 13.5), "that is in MiB"),
         (lambda: ("MobileNetV2", 28.3), "not 8"),
         (lambda: ("LeNet", 14.2), "`choice` must be"),
+        (lambda: ("MobileNetV2", 7.08), "not 2"),
+        (lambda: ("MobileNetV2", 9.03), "without the classifier"),
+        (lambda: ("MobileNetV2", 14.4), "multiply its parameters by 4"),
     ],
 }
 

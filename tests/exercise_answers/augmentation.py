@@ -21,7 +21,7 @@ RIGHT = {
         lambda: (lambda image, column, row: (image[:, ::-1], image.shape[1] - 1 - column, row),),
         lambda: (lambda image, column, row: (np.fliplr(image), len(image[0]) - column - 1.0, row),),
     ],
-    "old_units": [lambda: (30 / 360, 0.2), lambda: (0.0833, np.float32(0.2).item() * 0 + 0.2)],
+    "old_units": [lambda: (30 / 360, 0.2), lambda: (0.082, 0.2)],
 }
 
 UNTOUCHED = {
@@ -40,6 +40,7 @@ WRONG = {
         (lambda: ("brightness",), "small shift is missing"),
         (lambda: ([1],), "must be a set of names"),
         (lambda: ({"shift"},), "There is no shift: the names are half a turn, mirror"),
+        (lambda: ({"small shift", "brightness"},), "small rotation is missing"),
     ],
     "mix_two": [
         (
@@ -55,6 +56,8 @@ WRONG = {
         ),
         (lambda: (lambda a, x, b, y, s: s * a + (1 - s) * b,), "must return two things"),
         (lambda: (lambda a, x, b, y, s: (s * a + (1 - s) * b, 2),), "it must have (3,)"),
+        (lambda: (lambda a, x, b, y, s: (a + b, x + y),), "twice as much"),
+        (lambda: (lambda a, x, b, y, s: (mix(a, x, b, y, s)[0] + 0.01, x),), "With share 0.7 it is not"),
     ],
     "mirror_with_label": [
         (lambda: (lambda i, c, r: (i[:, ::-1], i.shape[1] - c, r),), "one too far"),
@@ -68,10 +71,13 @@ WRONG = {
     ],
     "old_units": [
         (lambda: (30, 0.2), "those are degrees"),
-        (lambda: (30 / 180, 0.2), "that is"),
+        (lambda: (30 / 180, 0.2), "half a turn"),
         (lambda: (np.radians(30), 0.2), "those are radians"),
         (lambda: (0.3, 0.2), "that is a hundredth of the degrees"),
         (lambda: (1 / 12, 0.4), "to both sides"),
         (lambda: (1 / 12, 20), "not a percentage"),
+        (lambda: (0.081, 0.2), "not 30 of 360 degrees"),
+        (lambda: (1 / 12, 0.1), "the number is not halved"),
+        (lambda: (1 / 12, 0.5), "a share of the side in both"),
     ],
 }

@@ -49,6 +49,7 @@ WRONG = {
         (lambda: (lambda d, w: np.array([7, 0, 0, 0]),), "are nearest to the words"),
         (lambda: (lambda d, w: 3.0,), "it must have (4,)"),
         (lambda: (7,), "must be a function"),
+        (lambda: (lambda d, w: counted(d, w) / np.linalg.norm(counted(d, w)),), "normalised"),
     ],
     "sharing": [
         (lambda: (np.minimum,), "add them up"),
@@ -58,6 +59,8 @@ WRONG = {
         (lambda: (lambda a, b: min(a.sum(), b.sum()),), "Compare bin by bin first"),
         (lambda: (lambda a, b: np.minimum(a, b).mean(),), "not the sum"),
         (lambda: (lambda a, b: "much",), "without quotes"),
+        (lambda: (lambda a, b: np.minimum(a, b).min(),), "the smallest bin"),
+        (lambda: (lambda a, b: 7,), "they share 0.6: compare"),
     ],
     "lengths": [
         (lambda: (128, 3840, 1536), "without the pyramid"),
@@ -67,6 +70,16 @@ WRONG = {
         (lambda: (2688, 3840, 768), "that is half of it"),
         (lambda: (2688, 3840, 7680), "no pyramid here"),
         (lambda: (1, 3840, 1536), "cells of the pyramid, times words"),
+        (lambda: (640, 3840, 1536), "another number of levels"),
+        (lambda: (129_024, 3840, 1536), "a histogram counts"),
+        (lambda: (2688, 768, 1536), "without the pyramid"),
+        (lambda: (2688, 1536, 1536), "a level is not one cell"),
+        (lambda: (2688, 3072, 1536), "the finest level alone"),
+        (lambda: (2688, 16_128, 1536), "another number of levels"),
+        (lambda: (2688, 1, 1536), "cells of the pyramid, times words"),
+        (lambda: (2688, 3840, 16), "as many numbers as a descriptor"),
+        (lambda: (2688, 3840, 1552), "the gradient of the weights is left out"),
+        (lambda: (2688, 3840, 1), "cells of the pyramid, times words"),
     ],
     "leaks": [
         (lambda: ({"a", "b", "d"},), "never looks at a test image"),

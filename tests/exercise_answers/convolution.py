@@ -68,6 +68,7 @@ WRONG = {
         (lambda: (-LOPSIDED,), "The sign belongs to the index"),
         (lambda: (LOPSIDED.ravel()[::-1],), "has shape (9,); it must have (3, 3)"),
         (lambda: (LOPSIDED + 1,), "Correlation of one bright pixel"),
+        (lambda: (np.rot90(LOPSIDED, 3),), "a turn by 90 degrees"),
     ],
     "cheaper_design": [
         (lambda: ("one 5 x 5", 28_608), "one 5 x 5 has 25 weights for each pair of maps"),

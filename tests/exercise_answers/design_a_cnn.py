@@ -20,7 +20,7 @@ RIGHT = {
     "two_for_one": [lambda: (102_464, 73_856), lambda: (np.int64(102_464), 73_856.0)],
     "he_deviation": [
         lambda: (lambda kernel_size, channels: np.sqrt(2 / (kernel_size**2 * channels)),),
-        lambda: (lambda k, c: (2 / k / k / c) ** 0.5,),
+        lambda: (lambda k, c: 1.00005 * (2 / k / k / c) ** 0.5,),
     ],
     "what_moves": [lambda: ({"dense bias"},), lambda: (["Dense bias"],), lambda: ("dense bias",)],
     "conclude": [
@@ -52,6 +52,7 @@ WRONG = {
         (lambda: (102_464, 1_280), "a 3x3 kernel for each"),
         (lambda: (5, 5), "places times input maps"),
         (lambda: ("102464", 73_856), "without quotes"),
+        (lambda: (102_464, 5), "places times input maps"),
     ],
     "he_deviation": [
         (lambda: (lambda k, c: 2 / (k * k * c),), "that is the variance"),
@@ -61,6 +62,7 @@ WRONG = {
         (lambda: (lambda k, c: np.sqrt(2 / (k * k)),), "over the input maps, too"),
         (lambda: (lambda k, c: 0.05,), "it must be 0.05893"),
         (lambda: (0.05,), "must be a function"),
+        (lambda: (lambda k, c: 1.0002 * np.sqrt(2 / (k * k * c)),), "it must be 0.05893"),
     ],
     "what_moves": [
         (lambda: ({"first kernel", "dense bias"},), "images come in"),

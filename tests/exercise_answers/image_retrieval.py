@@ -11,9 +11,9 @@ def vote(labels):
 
 
 RIGHT = {
-    "precision": [lambda: (1, 2 / 3, 3 / 5), lambda: (1.0, 0.667, np.float64(0.6))],
+    "precision": [lambda: (1, 2 / 3, 3 / 5), lambda: (1.0, 0.664, np.float64(0.6))],
     "voting": [lambda: (vote,), lambda: (lambda labels: Counter(labels.tolist()).most_common(1)[0][0],)],
-    "cost": [lambda: (120, 4_200_000), lambda: (120.0, 50_000 * 84)],
+    "cost": [lambda: (120, 4_200_000), lambda: (121.0, 50_000 * 84)],
 }
 
 UNTOUCHED = {
@@ -29,6 +29,9 @@ WRONG = {
         (lambda: (1, 1 / 3, 3 / 5), "share of misses"),
         (lambda: (1, 2 / 5, 3 / 5), "only the first 3 count"),
         (lambda: (0.9, 2 / 3, 3 / 5), "count the cats among the first 1"),
+        (lambda: (1, 2 / 3, 3), "`at_5` is 3: those are the hits; divide by 5"),
+        (lambda: (1, 2 / 3, 0.4), "share of misses"),
+        (lambda: (1, 0.66, 3 / 5), "among the first 3, and divide by 3"),
     ],
     "voting": [
         (lambda: (lambda labels: labels[0],), "of the nearest image alone"),
@@ -43,5 +46,8 @@ WRONG = {
         (lambda: (120, 50_000), "84 of them"),
         (lambda: (120, 840_000), "not the 10,000 queries"),
         (lambda: (120, 42_000_000_000), "for all 10,000 queries"),
+        (lambda: (122, 4_200_000), "10,000 queries of 0.012 s"),
+        (lambda: (120, 84), "that is one image"),
+        (lambda: (120, 7), "50,000 images with 84 numbers"),
     ],
 }

@@ -25,6 +25,7 @@ WRONG = {
         (lambda: (lambda vectors, query: (vectors - query).mean(axis=1).argmin(),), "differences cancel out"),
         (lambda: (lambda vectors, query: ((vectors - query) ** 2).mean(axis=1).argmin(),), "by squares"),
         (lambda: (7,), "must be a function"),
+        (lambda: (lambda vectors, query: 77,), "it must be 0"),
     ],
     "latent_layer": [
         (lambda: ("predictions", 10), "the head itself"),
@@ -32,6 +33,8 @@ WRONG = {
         (lambda: ("flatten", 400), "belong to the features"),
         (lambda: ("dense2", 120), "the output of dense1"),
         (lambda: ("dense2", 7), "number of outputs of dense2"),
+        (lambda: ("dense2", 400), "the output of flatten"),
+        (lambda: ("dense2", 10), "the output of predictions"),
     ],
     "reading": [
         (lambda: ({"a", "b", "d"},), "ten times as far"),

@@ -104,6 +104,13 @@ def untrained(width=8):
     )
 
 
+def with_parameters(count):
+    """Return a model of 3,000 parameters, or of one more."""
+    one_more = [layers.Dense(1, use_bias=False)] * (count - 3_000)
+    mean = [keras.Input((32, 32, 1)), layers.GlobalAveragePooling2D(), *one_more]
+    return keras.Sequential([*mean, layers.RepeatVector(299), layers.Flatten(), layers.Dense(10)])
+
+
 GOOD = {"optimizer": "adam", "loss": "sparse_categorical_crossentropy", "metrics": ["accuracy"]}
 
 RIGHT = {
@@ -166,6 +173,8 @@ WRONG = {
         (lambda: (10,), "that is one direction"),
         (lambda: (1_600,), "each weight belongs to one of the 16 filters"),
         (lambda: (2_400,), "how large is a map"),
+        (lambda: (25,), "the number of weights in a kernel"),
+        (lambda: (1,), "a dense layer"),
     ],
     "lenet_rgb": [
         (lambda: (lenet((32, 32, 1)),), "The first layer sees 1 channel: the images have 3"),
@@ -215,5 +224,7 @@ WRONG = {
         (lambda: ([untrained(9)] * 2,), "It has 3,340 parameters; 3,000 are allowed"),
         (lambda: ([lenet(), lenet()],), "The first layer sees 3 channels: the images have 1"),
         (lambda: ([untrained] * 2,), "`small_networks[0]` must be a Keras model"),
+        (lambda: ([with_parameters(3_000)] * 2,), "Two networks give the same answers"),
+        (lambda: ([with_parameters(3_001)] * 2,), "It has 3,001 parameters; 3,000 are allowed"),
     ],
 }

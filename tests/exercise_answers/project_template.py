@@ -20,12 +20,14 @@ def image_by_image(scenes):
 RIGHT = {
     "split_by_scene": [
         lambda: (drawn,),
-        lambda: (lambda scenes: [scene <= np.quantile(np.unique(scenes), 0.25) for scene in scenes],),
+        lambda: (lambda scenes: (scenes <= np.quantile(np.unique(scenes), 0.25)).tolist(),),
         lambda: (scene_by_scene,),
+        lambda: (lambda scenes: drawn(scenes, 0.206),),
+        lambda: (lambda scenes: drawn(scenes, 0.3),),
     ],
     "label_kept": [lambda: ({"a", "b"},), lambda: (["B", " a"],), lambda: ("a, b",)],
-    "false_animals": [lambda: (3481, 34.51), lambda: (np.int64(59**2), 35)],
-    "images_needed": [lambda: (0.03, 900), lambda: ((0.9 * 0.1 / 100) ** 0.5, 0.9 * 0.1 / 0.01**2)],
+    "false_animals": [lambda: (3481, 34.51), lambda: (np.int64(59**2), 35), lambda: (59**2, 34)],
+    "images_needed": [lambda: (0.03, 900), lambda: (0.0304, 901)],
 }
 
 UNTOUCHED = {
@@ -46,6 +48,10 @@ WRONG = {
         (lambda: (lambda scenes: drawn(scenes, 1 / 3),), "draw a quarter"),
         (lambda: (lambda scenes: np.zeros(len(scenes), bool),), "No scene is for testing"),
         (lambda: (lambda scenes: np.ones(len(scenes), bool),), "No scene is for training"),
+        (lambda: (lambda scenes: drawn(scenes, 0.204),), "draw a quarter"),
+        (lambda: (lambda scenes: drawn(scenes, 0.301),), "draw a quarter"),
+        (lambda: (lambda scenes: drawn(scenes, 0.5),), "500 of 1000 scenes are for testing: draw a quarter"),
+        (lambda: (lambda scenes: drawn(scenes, 0.501),), "the wrong way round"),
     ],
     "label_kept": [
         (lambda: ({"a", "b", "c"},), "brighter is higher"),
@@ -57,11 +63,16 @@ WRONG = {
     ],
     "false_animals": [
         (lambda: (59, 34.5), "one row of places"),
-        (lambda: (58**2, 33), "count the first place, too"),
+        (lambda: (58**2, 33), "from 0 to 232"),
         (lambda: (64**2, 41), "must fit into the image"),
         (lambda: (100, 1), "patches overlap"),
         (lambda: (3481, 0.3), "1 % of the animals"),
         (lambda: (3481, 3451), "one place in a hundred"),
+        (lambda: (58, 34.5), "and all rows"),
+        (lambda: (233**2, 34.5), "steps of 1 pixel"),
+        (lambda: (7, 34.5), "places in a row, times rows"),
+        (lambda: (3481, 0.345), "not 0.0001"),
+        (lambda: (3481, 36), "take 1 % of the places"),
     ],
     "images_needed": [
         (lambda: (3, 900), "write it as a share"),
@@ -70,5 +81,9 @@ WRONG = {
         (lambda: (0.03, 300), "under the root"),
         (lambda: (0.03, 9), "square the error"),
         (lambda: (0.03, 30), "not fewer"),
+        (lambda: (0.0306, 900), "0.9 times 0.1"),
+        (lambda: (0.03, 90), "0.09 / 0.01 ** 2"),
+        (lambda: (0.03, 100), "those have an error of 0.03"),
+        (lambda: (0.03, 902), "solve the formula"),
     ],
 }

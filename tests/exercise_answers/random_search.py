@@ -76,6 +76,7 @@ WRONG = {
         (lambda: (lambda share, confidence: by_counting(share, 1 - confidence),), "all trials *miss*"),
         (lambda: (lambda share, confidence: 59,), "16 are needed"),
         (lambda: (59,), "must be a function"),
+        (lambda: (lambda share, confidence: math.log(confidence) / math.log(1 - share),), "all trials *miss*"),
     ],
     "size_of_space": [
         (lambda: (240, 8), "one and the same"),
@@ -85,6 +86,12 @@ WRONG = {
         (lambda: (7, 1), "count the steps first"),
         (lambda: (150, 300), "in minutes"),
         (lambda: (150, 2), "150 trials of 2 minutes"),
+        (lambda: (120, 4), "5 kinds of steps, not 4"),
+        (lambda: (180, 6), "not 4 + 2"),
+        (lambda: (30, 1), "there are 5 rates"),
+        (lambda: (50, 2), "there are 3 activations"),
+        (lambda: (150, 18_000), "in seconds"),
+        (lambda: (150, 75), "not half an hour"),
     ],
     "draw_trial": [
         (lambda: (lambda hp: drawn(hp, scope=OPTIMIZERS),), "KerasTuner would draw a momentum for Adam, too"),
@@ -110,5 +117,7 @@ WRONG = {
         (lambda: (lambda searched, tested: (np.argmin(searched), 0.6),), "the search's first is 1"),
         (lambda: (lambda searched, tested: np.argmax(searched),), "must return two things: the place"),
         (lambda: (lambda searched, tested: (1, 0.5),), "the mean of `tested[1]`"),
+        (lambda: (lambda searched, tested: (1, tested.mean(axis=1).max()),), "another trial's mean"),
+        (lambda: (lambda searched, tested: (1, (searched[1] + tested[1].mean()) / 2),), "search's own figure out"),
     ],
 }  # fmt: skip

@@ -26,6 +26,9 @@ WRONG = {
         (lambda: (27,), "that is the number of all blocks"),
         (lambda: (3,), "that is the network with 20 layers"),
         (lambda: (7,), "with so many blocks it would have 44 layers"),
+        (lambda: (54,), "the number of convolutions in all blocks"),
+        (lambda: (8,), "the network with 50 layers"),
+        (lambda: (10,), "it would have 62 layers"),
     ],
     "he_deviation": [
         (lambda: (lambda n: 2 / n,), "that is the variance"),
@@ -36,6 +39,7 @@ WRONG = {
         (lambda: (lambda n: "0.1",), "is the string '0.1'"),
         (lambda: (lambda: 1,), "stops with `TypeError"),
         (lambda: (lambda n: 7.0,), "`deviation(9)` is 7: it must be 0.4714"),
+        (lambda: (lambda n: 1 / n,), "that is a variance, and without the ReLU"),
     ],
     "identity": [
         (lambda: (1, "C"), "the block adds a sum over all its neighbours"),

@@ -23,6 +23,9 @@ WRONG = {
         (lambda: (4_000,), "not eleven"),
         (lambda: (3_000,), "are looked at, too"),
         (lambda: (12,), "count 700 and 300 images apart"),
+        (lambda: (7_300,), "sure of 30 %"),
+        (lambda: (1_000,), "one view for each image"),
+        (lambda: (3_007,), "not 7 of them"),
     ],
     "averaged": [
         (lambda: (lambda p: p.mean(axis=0),), "returns probabilities"),
@@ -34,11 +37,16 @@ WRONG = {
             "vote",
         ),
         (lambda: (lambda p: np.zeros(p.shape[1]),), "some classes are not"),
+        (lambda: (lambda p: p.mean(axis=1),), "the mean goes over the views"),
+        (lambda: (lambda p: p.mean(axis=(0, 1)),), "the mean goes over the views"),
+        (lambda: (lambda p: p.prod(axis=0).argmax(axis=1),), "the geometric mean"),
+        (lambda: (lambda p: p.mean(axis=0).argmin(axis=1),), "the least probable classes"),
     ],
     "veto": [
         (lambda: (1, 1), "the sums are"),
         (lambda: (0, 0), "the products are"),
         (lambda: (2, 1), "there are the classes 0 and 1"),
         (lambda: (0, 0.5), "must be an integer"),
+        (lambda: (0, 2), "there are the classes 0 and 1"),
     ],
 }

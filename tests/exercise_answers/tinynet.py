@@ -33,6 +33,10 @@ def weighted(maps, gradients):
     return maps * gradients.mean(axis=(0, 1))
 
 
+def grad_cam(maps, gradients):
+    return np.maximum(weighted(maps, gradients).sum(axis=2), 0)
+
+
 RIGHT = {
     "one_cycle_by_hand": [
         lambda: (rate_at,),
@@ -73,6 +77,12 @@ WRONG = {
         (lambda: (lambda s, n, a, b, r: b * (n - s) / (n - r * n),), "up to the peak the rate rises"),
         (lambda: (lambda s, n, a, b, r: 7,), "it must be 0.1"),
         (lambda: (0.1,), "must be a function"),
+        (lambda: (lambda s, n, a, b, r: b,), "it is the peak at once"),
+        (
+            lambda: (lambda s, n, a, b, r: rate_at(s, n, a, b, r) if s <= r * n else b * (n - s) / n,),
+            "it falls in `total",
+        ),
+        (lambda: (lambda *a: 1.0002 * rate_at(*a),), "it must be 0.1"),
     ],
     "depthwise_saves": [
         (lambda: (295_168, 33_920), "no biases"),
@@ -82,6 +92,10 @@ WRONG = {
         (lambda: (294_912, 32_768), "the 1x1 alone"),
         (lambda: (294_912, 35_072), "not 256"),
         (lambda: (294_912, 7), "one 3x3 kernel for each map in"),
+        (lambda: (2_304, 33_920), "each of the 128 maps"),
+        (lambda: (98_304, 33_920), "has 9 places"),
+        (lambda: (294_912, 34_304), "there are no biases"),
+        (lambda: (294_912, 296_064), "the second convolution is 1x1"),
     ],
     "variance_with_dropout": [
         (lambda: (lambda x, p: np.var(x),), "dropout adds to it"),
@@ -91,7 +105,7 @@ WRONG = {
             lambda: (lambda x, p: (1 - p) * np.mean(x**2) - ((1 - p) * np.mean(x)) ** 2,),
             "is divided by 1 - p",
         ),
-        (lambda: (lambda x, p: np.mean(x**2) / (1 - p) ** 2 - np.mean(x) ** 2,), "is kept"),
+        (lambda: (lambda x, p: np.mean(x**2) / (1 - p) ** 2 - np.mean(x) ** 2,), "only the share 1 - p"),
         (lambda: (lambda x, p: np.mean(x**2) / p - np.mean(x) ** 2,), "the share that is dropped"),
         (lambda: (lambda x, p: x / (1 - p),), "must be a number"),
         (lambda: (lambda x, p: -1,), "it must be 11"),
@@ -100,7 +114,7 @@ WRONG = {
         (lambda: (lambda a, b: np.mean(pairs(a, b) > 0),), "yours count nothing"),
         (lambda: (lambda a, b: np.mean(pairs(a, b) >= 0),), "yours count whole"),
         (lambda: (lambda a, b: np.mean(pairs(b, a) > 0),), "in the wrong order"),
-        (lambda: (lambda a, b: np.sum(pairs(a, b) > 0),), "Divide by how many there are"),
+        (lambda: (lambda a, b: np.sum(pairs(a, b) > 0),), "that is the number of pairs"),
         (lambda: (lambda a, b: np.mean(pairs(a, b)),), "Only the order of two values counts"),
         (lambda: (lambda a, b: a > b[: len(a)].max(),), "must be a number"),
     ],
@@ -122,5 +136,10 @@ WRONG = {
         ),
         (lambda: (lambda maps, gradients: np.maximum(weighted(maps, gradients), 0),), "it must have (4, 5)"),
         (lambda: (lambda maps, gradients: np.ones((4, 5)),), "A weight for each map"),
+        (
+            lambda: (lambda maps, gradients: grad_cam(maps, gradients) / grad_cam(maps, gradients).max(),),
+            "by its maximum",
+        ),
+        (lambda: (lambda maps, gradients: grad_cam(maps, gradients) / 3,), "you take their mean"),
     ],
 }

@@ -47,6 +47,12 @@ def all_frozen(backbone, first_trained):
     return backbone
 
 
+def only_that_layer(backbone, first_trained):
+    for layer in backbone.layers:
+        layer.trainable = layer.name == first_trained
+    return backbone
+
+
 ARGUMENTS = {"input_shape": (96, 96, 3), "include_top": False, "weights": None, "pooling": "avg"}
 
 RIGHT = {
@@ -78,6 +84,7 @@ WRONG = {
         (lambda: (the_wrong_way_round,), "layers before it are trained"),
         (lambda: (all_frozen,), "nothing is trained any more"),
         (lambda: (lambda backbone, first_trained: backbone,), "All layers are trained still"),
+        (lambda: (only_that_layer,), "With `first_trained='conv2'`: conv3 should be trained and is not"),
     ],
     "backbone_arguments": [
         (lambda: ({**ARGUMENTS, "include_top": True},), "without the classifier it is False"),
@@ -89,11 +96,17 @@ WRONG = {
         (lambda: ({"include_top": False, "pooling": "avg"},), "that is not random"),
         (lambda: ({"input_shape": (96, 96, 3)},), "1,000 classes stays"),
         (lambda: ("avg",), "must be a dictionary"),
+        (lambda: ({"include_top": False, "weights": None},), "would end in maps, not in a vector"),
+        (lambda: ({**ARGUMENTS, "pooling": None},), "Without pooling the model ends in maps"),
     ],
     "binary_head": [
         (lambda: ("softmax", "binary_crossentropy"), "always 1"),
         (lambda: ("tanh", "binary_crossentropy"), "from -1 to 1"),
         (lambda: ("sigmoid", "sparse_categorical_crossentropy"), "one output for each class"),
         (lambda: ("sigmoid", "mse"), "that is for numbers"),
+        (lambda: ("relu", "binary_crossentropy"), "no upper bound"),
+        (lambda: ("linear", "binary_crossentropy"), "no bounds"),
+        (lambda: ("sigmoid", "categorical_crossentropy"), "one output for each class"),
+        (lambda: ("sigmoid", "mae"), "that is for numbers"),
     ],
 }
