@@ -532,6 +532,11 @@ def test_figures_show_what_they_are_given(photographs):
     squares, dots = figure.axes[0].collections
     assert len(squares.get_paths()) == len(found.positions)
     np.testing.assert_allclose(dots.get_offsets(), found.positions[:, ::-1])
+    for path, (y, x), side in zip(squares.get_paths(), found.positions, found.sizes, strict=True):
+        corners = path.vertices[:4]
+        np.testing.assert_allclose(corners.mean(axis=0), (x, y))
+        np.testing.assert_allclose(np.ptp(corners, axis=0), side)
+    assert (figure.axes[0].get_xlim(), figure.axes[0].get_ylim()) == ((-0.5, 31.5), (31.5, -0.5))
     assert figure.get_suptitle() == "a crop"
     assert len(plotting.plot_keypoints(photographs[0], np.zeros((0, 2))).axes) == 1
 
@@ -541,17 +546,21 @@ def test_figures_show_what_they_are_given(photographs):
     assert [axis.get_title() for axis in figure.axes] == [f"word {index}" for index in range(5)]
     shown = figure.axes[1].images[0].get_array()
     np.testing.assert_allclose(shown[:, :8], patches[1][0] / 255)
+    np.testing.assert_allclose(shown[:, 9:17], patches[1][1] / 255)
+    assert (shown[:, 8] == 1).all()  # the gap
     assert (figure.axes[2].images[0].get_array() == 1).all()
 
     figure = plotting.plot_word_histogram({"first": bag.transform(photographs[:1])[0], "second": np.arange(5)})
     assert [bar.get_height() for bar in figure.axes[1].patches] == [0, 1, 2, 3, 4]
+    assert [bar.get_center()[0] for bar in figure.axes[1].patches] == pytest.approx([0, 1, 2, 3, 4])
+    assert figure.axes[1].get_xlim() == (-0.6, 4.6)
 
 
 @pytest.mark.parametrize(
     ("draw", "text"),
     [
         (lambda: plotting.plot_keypoints(NOISE[0], np.zeros((3, 3))), "`positions` of `plot_keypoints`"),
-        (lambda: plotting.plot_keypoints(NOISE[0], np.zeros((6000, 2))), "5,000"),
+        (lambda: plotting.plot_keypoints(NOISE[0], np.zeros((5001, 2))), "5,000"),
         (lambda: plotting.plot_keypoints(NOISE[0], np.zeros((3, 2)), [1.0]), "`sizes` of `plot_keypoints`"),
         (lambda: plotting.plot_visual_words([]), "`patches` of `plot_visual_words`"),
         (lambda: plotting.plot_visual_words([NOISE[:0]]), "without any patch"),
@@ -559,6 +568,7 @@ def test_figures_show_what_they_are_given(photographs):
         (lambda: plotting.plot_word_histogram([]), "`histograms` of `plot_word_histogram`"),
         (lambda: plotting.plot_word_histogram({"a": [1], "b": [1, 2]}), "`histograms` of `plot_word_histogram`"),
         (lambda: plotting.plot_word_histogram([np.nan]), "finite"),
+        (lambda: plotting.plot_word_histogram({str(n): [1] for n in range(9)}), "1 to 8 of one length"),
     ],
 )
 def test_figures_name_what_is_wrong(draw, text):

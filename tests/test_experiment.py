@@ -9,6 +9,7 @@ from keras import layers
 from scipy import stats
 
 from kerascv_course.experiment import ExperimentResults, ExperimentRun, compare, verdict
+from kerascv_course.plotting import style
 from kerascv_course.plotting.experiments import plot_experiment
 from kerascv_course.training import fit
 
@@ -242,6 +243,14 @@ def test_the_figure_shows_each_run_the_mean_and_the_interval():
     assert [label.get_text() for label in axis.get_yticklabels()] == ["narrow", "wide"]
     low, high = axis.collections[0].get_segments()[0][:, 0]
     assert (low, high) == pytest.approx((results.rows[0].accuracy_low, results.rows[0].accuracy_high))
+    means = [line for line in axis.lines if line.get_marker() == "s"]
+    assert [line.get_xdata()[0] for line in means] == [row.accuracy for row in results.rows]
+    runs = [line for line in axis.lines if line.get_marker() == "o"]
+    assert axis.get_ylim() == (1.5, -0.5)  # from top to bottom
+    for place, (single, mean) in enumerate(zip(runs, means, strict=True)):
+        assert place - 0.5 < mean.get_ydata()[0] < place
+        assert all(place < y < place + 0.5 for y in single.get_ydata())
+        assert (single.get_color(), mean.get_color()) == (style.COLORS[1], style.COLORS[0])
 
 
 @pytest.mark.parametrize(

@@ -184,6 +184,20 @@ def test_one_line_changes_the_colour_map_of_all_figures(monkeypatch):
     assert matplotlib.colors.to_rgb(first.get_color()) == matplotlib.colormaps["magma"](0.0)[:3]
 
 
+@pytest.mark.parametrize(
+    ("name", "colors"),
+    [
+        ("plot_history", [0, 0, 1, 1]),
+        ("plot_learning_rate_finder", [style.PALE, 0, 1]),
+        ("plot_schedule", [0, 1]),
+        ("plot_unfreeze_sweep", [0]),
+    ],
+)
+def test_series_take_the_colours_of_the_course_in_their_order(name, colors):
+    expected = [style.COLORS[color] if isinstance(color, int) else color for color in colors]
+    assert [line.get_color() for line in FIGURES[name]().axes[0].lines] == expected
+
+
 def test_colours_and_colour_maps_stand_in_style_alone():
     maps = "|".join(matplotlib.colormaps)
     literal = re.compile(rf'"(#[0-9a-fA-F]{{3,8}}|0?\.\d+|black|white|gr[ae]y|C\d|{maps})"')
@@ -242,8 +256,18 @@ def test_a_grid_has_as_many_columns_as_asked_for(count, columns, expected):
 
 
 def test_rounding_errors_outside_zero_to_one_are_clipped():
-    (picture,) = pictures(plotting.plot_images(np.array([[[-1e-6, 1 + 1e-6]]])))
+    (picture,) = pictures(plotting.plot_images(np.array([[[-9e-6, 1 + 9e-6]]])))
     np.testing.assert_array_equal(picture, [[0, 1]])
+
+
+@pytest.mark.parametrize(("side", "smoothing"), [(64, "nearest"), (65, "auto")])
+def test_small_images_show_their_pixels_and_large_ones_are_averaged(side, smoothing):
+    figure = plotting.plot_images([np.zeros((side, 4)), np.zeros((4, side))])
+    assert [axis.images[0].get_interpolation() for axis in figure.axes] == [smoothing] * 2
+
+
+def test_an_array_of_images_three_pixels_wide_is_no_colour_image():
+    assert len(plotting.plot_images(np.zeros((2, 3, 3))).axes) == 2
 
 
 # --------------------------------------------------------------------------------------------------- history
@@ -279,13 +303,13 @@ def test_every_line_has_one_legend_entry():
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 300])
-def test_epoch_ticks_are_integers(count):
+def test_epoch_ticks_are_integers_and_both_ends_have_the_same_small_margin(count):
     axis = plotting.plot_history({"loss": [1.0] * count}).axes[0]
     low, high = axis.get_xlim()
     ticks = [tick for tick in axis.get_xticks() if low <= tick <= high]
     assert ticks
     assert all(tick == int(tick) for tick in ticks)
-    assert low < 1 <= count < high
+    assert 1 - low == pytest.approx(high - count) == pytest.approx(max(0.3, 0.03 * count))
 
 
 def test_a_keras_history_its_dictionary_and_a_named_run_draw_the_same_values():
@@ -317,6 +341,13 @@ def test_confusion_matrix_writes_each_count_into_its_cell():
     for labels in (axis.get_xticklabels(), axis.get_yticklabels()):
         assert [label.get_text() for label in labels] == ["cat", "dog", "frog"]
     assert (axis.get_xlabel(), axis.get_ylabel()) == ("predicted class", "true class")
+    assert axis.images[0].get_clim() == (0, 8)
+
+
+@pytest.mark.parametrize(("names", "angle"), [(["cat", "dog"], 0), (["cat", "frog"], 45)])
+def test_names_of_more_than_three_letters_are_written_aslant(names, angle):
+    axis = plotting.plot_confusion_matrix(np.eye(2), names).axes[0]
+    assert [label.get_rotation() for label in axis.get_xticklabels()] == [angle] * 2
 
 
 @pytest.mark.parametrize(
@@ -330,6 +361,7 @@ def test_confusion_matrix_writes_each_count_into_its_cell():
 def test_shares_are_written_with_two_decimals(matrix, normalize, texts):
     axis = plotting.plot_confusion_matrix(matrix, ["a", "b"], normalize=normalize).axes[0]
     assert [text.get_text() for text in axis.texts] == texts
+    assert axis.images[0].get_clim() == (0, 1 if normalize else 0.75)
 
 
 @pytest.mark.parametrize("color_map", ["viridis", "Blues"])
@@ -387,6 +419,11 @@ def test_a_reliability_diagram_has_accuracies_confidences_and_numbers_of_images(
     assert [bar.get_height() for bar in bars] == [row.accuracy for row in used]
     expected = [pytest.approx(row.confidence - row.accuracy) for row in used]
     assert [bar.get_height() for bar in distances] == expected
+    assert [bar.get_y() for bar in distances] == [row.accuracy for row in used]
+    for axis_bars, rows in ((lower.patches, CALIBRATION.rows), (bars, used), (distances, used)):
+        assert [bar.get_x() for bar in axis_bars] == [row.lower for row in rows]
+        assert [bar.get_width() for bar in axis_bars] == pytest.approx([row.upper - row.lower for row in rows])
+    assert (upper.get_xlim(), upper.get_ylim()) == ((0, 1), (0, 1.02))
     assert f"{CALIBRATION.expected_calibration_error:.3f}" in upper.get_title()
 
 
@@ -394,6 +431,12 @@ def test_no_legend_covers_a_bin_of_a_reliability_diagram():
     figure = plotting.plot_calibration_curve(calibration(np.zeros(9, int), np.tile([0.3, 0.3, 0.4], (9, 1))))
     assert [axis.get_legend() for axis in figure.axes] == [None, None]
     assert legend_texts(figure.legends[0]) == ["perfectly calibrated", "mean of the bin", "distance"]
+
+
+def test_a_bin_of_one_confidence_is_a_thin_bar():
+    same = calibration(np.array([0, 1]), np.full((2, 2), 0.5), strategy="quantile")
+    (bar,) = plotting.plot_calibration_curve(same).axes[1].patches
+    assert bar.get_width() == pytest.approx(0.004)
 
 
 @pytest.mark.smoke
@@ -407,6 +450,10 @@ def test_accuracies_and_weights_of_a_sweep_are_drawn_over_the_blocks_in_their_or
     np.testing.assert_allclose(right.lines[0].get_data(), [[0, 1, 3], [500, 2500, 6500]])
     assert (left.get_ylabel(), right.get_ylabel()) == ("accuracy", "trainable parameters")
     assert legend_texts(figure.legends[0]) == ["validation", "test"]
+    assert left.get_xlim() == right.get_xlim() == pytest.approx((-0.3, 3.3))
+    assert right.get_ylim()[0] == 0
+    colors = [line.get_color() for line in (*left.lines, *right.lines)]
+    assert colors == list(style.COLORS[:3])
     figure.canvas.draw()
     assert "5k" in [label.get_text() for label in right.get_yticklabels()]
 
@@ -498,6 +545,29 @@ def test_volumes_are_to_scale():
     assert labels == ["32 x 32 x 1", "28 x 28 x 6", "14 x 14 x 6", "10 x 10 x 16", "5 x 5 x 16", "120", "84", "10"]
 
 
+def test_volumes_stand_apart_and_each_has_its_size_below_its_middle():
+    axis = plotting.plot_architecture(layer_table(build_lenet5())).axes[0]
+    papers = {patch.get_facecolor()[:3] for patch in axis.patches if patch.get_edgecolor()[3] == 0}
+    assert papers == {matplotlib.colors.to_rgb(style.PAPER)}
+    faces = [patch.get_xy() for patch in axis.patches if patch.get_alpha()]
+    (low, high), (bottom, above) = axis.get_xlim(), axis.get_ylim()
+    end, depths = low, []
+    for text, right, top, front in zip(axis.texts, faces[::3], faces[1::3], faces[2::3], strict=True):
+        x, y = text.get_position()
+        assert x == pytest.approx((front[:, 0].min() + front[:, 0].max()) / 2)
+        assert front[:, 1].min() - 0.05 < y < front[:, 1].min()
+        assert front[:, 1].max() == pytest.approx(-front[:, 1].min())
+        assert end < front[:, 0].min()
+        end, depth = right[:, 0].max(), np.ptp(top[:, 1])
+        depths.append(depth)
+        assert right[:, 0].min() == front[:, 0].max()
+        assert np.ptp(right[:, 0]) == pytest.approx(0.7 * depth)
+        assert bottom < y < top[:, 1].max() <= above
+        assert top[:, 1].min() == front[:, 1].max()
+    assert end < high
+    assert depths == pytest.approx([0.35 * side / 32 for side in (32, 28, 14, 10, 5, 0, 0, 0)])
+
+
 def test_the_layers_of_a_deep_network_are_one_box_for_each_size():
     layers = [keras.layers.Conv2D(4 + n % 2, 3, strides=1 + n // 10, padding="same") for n in range(19)]
     layers.append(keras.layers.GlobalAveragePooling2D())
@@ -524,6 +594,8 @@ def test_each_layer_is_a_line_over_its_steps_in_all_three_panels():
     axes = plotting.plot_activation_statistics(STATISTICS).axes
     for axis, field in zip(axes, ("means", "standard_deviations", "zero_shares"), strict=True):
         assert list(lines(axis)) == [row.layer for row in STATISTICS]
+        shades = [matplotlib.colormaps[style.COLOR_MAP](share) for share in (0, 0.2, 0.4, 0.6, 0.8)]
+        assert [line.get_color() for line in axis.lines] == shades  # the upper end is too light for a line
         for line, row in zip(axis.lines, STATISTICS, strict=True):
             assert line.get_xdata().tolist() == row.steps.tolist()
             assert line.get_ydata().tolist() == getattr(row, field).tolist()
@@ -537,6 +609,7 @@ def test_the_colours_of_a_histogram_are_the_shares_of_each_step():
     shares = uneven.histogram_counts / 200
     assert shown[rows - rows.min(), columns].tolist() == shares.T[rows, columns].tolist()
     assert (~np.ma.getmaskarray(shown)).sum() == len(rows)  # what is empty has no colour
+    assert (mesh.norm.vmin, mesh.norm.vmax) == (min(0.1, shares[shares > 0].min()), 1)
     assert mesh.get_coordinates()[0, :, 0].tolist() == [-5, 5, 25, 55]
     low, high = mesh.get_coordinates()[[0, -1], 0, 1]
     assert (low, high) == (uneven.histogram_edges[rows.min()], uneven.histogram_edges[rows.max() + 1])
@@ -555,6 +628,14 @@ def test_no_two_of_twenty_classes_look_alike_in_a_map():
     figure = plotting.plot_latent_map(np.eye(2), [0, 19], [f"class {number}" for number in range(20)])
     looks = {(handle.get_color(), handle.get_marker()) for handle in figure.legends[0].legend_handles}
     assert len(looks) == 20
+
+
+@pytest.mark.parametrize(("count", "size"), [(2, 40), (600, 40), (2400, 10), (8000, 3), (9000, 3)])
+def test_the_more_points_a_map_has_the_smaller_they_are(count, size):
+    points = np.random.default_rng(0).normal(size=(count, 2))
+    collections = plotting.plot_latent_map(points, np.zeros(count, int), ["cat"]).axes[0].collections
+    assert {tuple(part.get_sizes()) for part in collections} == {(size,)}
+    assert sum(len(part.get_offsets()) for part in collections) == count
 
 
 def test_the_name_of_a_class_stands_at_the_median_of_its_points():
@@ -584,8 +665,12 @@ def test_hits_and_misses_differ_in_sign_and_line_not_only_in_colour():
     figure = retrieval()
     marks = [axis.texts[0].get_text() if axis.texts else "query" for axis in figure.axes]
     assert marks == ["query", "✓", "✗", "✓", "query", "✓", "✓", "✗"]
-    hit, miss = (figure.axes[place].spines["top"].get_linestyle() for place in (1, 2))
-    assert hit != miss
+    hit, miss = (figure.axes[place] for place in (1, 2))
+    assert hit.spines["top"].get_linestyle() != miss.spines["top"].get_linestyle()
+    for axis, color in ((hit, style.COLORS[0]), (miss, style.COLORS[1])):
+        assert axis.spines["top"].get_edgecolor() == matplotlib.colors.to_rgba(color)
+        assert axis.texts[0].get_bbox_patch().get_facecolor() == matplotlib.colors.to_rgba(color)
+        assert axis.texts[0].get_position() == (1, 1)
 
 
 def test_what_was_found_has_its_class_and_distance_above_it():
@@ -636,6 +721,10 @@ BAD = [
     ("images", [GREY + np.nan], "finite nan"),
     ("images", [GREY + 128.0], "from 0 to 1 128 255"),
     ("images", [GREY - 0.5], "from 0 to 1 -0.5"),
+    ("images", [GREY + 1.00002], "from 0 to 1 1.00002"),
+    ("images", [GREY - 2e-5], "from 0 to 1 -2e-05"),
+    ("images", [np.zeros((257, 2, 2))], "1 to 256 257 images"),
+    ("images", [np.zeros((5, 4, 3))], "(5, 4, 3) images[None]"),
     ("images", [GREY.astype("int64")], "TypeError uint8 int64 astype"),
     ("images", [GREY, {"titles": ["one"]}], "`titles` of `plot_images` 2 ['one']"),
     ("images", [GREY, {"titles": "ab"}], "`titles` 'ab'"),
@@ -643,6 +732,7 @@ BAD = [
     ("image_table", [[GREY], ["a"]], "TypeError `rows` of `plot_image_table` must be a mapping"),
     ("image_table", [{}, ["a"]], "one or more rows of 1 images"),
     ("image_table", [{"x": GREY}, ["a"]], "{'x': 2}"),
+    ("image_table", [{"x": GREY}, ["a"] * 13], "`columns` of `plot_image_table` 1 to 12 strings"),
     ("image_table", [{"x": GREY}, "ab"], "`columns` of `plot_image_table` must be a list"),
     ("heatmaps", [GREY, GREY[:1]], "`heatmaps` of `plot_heatmaps` one map [(8, 8)] for images [(8, 8), (8, 8)]"),
     ("heatmaps", [GREY, GREY[:, :4]], "of its size (4, 8)"),
@@ -696,6 +786,10 @@ BAD = [
     ("retrieval", [SMALL, SMALL], "`neighbours` of `plot_retrieval`"),
     ("retrieval", [SMALL, SMALL[:, None], {"labels": [0, 0]}], "`labels` given together"),
     ("retrieval", [SMALL, SMALL[:, None], {"distances": TWO}], "`distances` (2, 1)"),
+    ("image_mosaic", [SMALL, np.zeros((5001, 2))], "`points` of `plot_image_mosaic` 1 to 5,000 points"),
+    ("interactive_map", [np.zeros((5001, 2)), SMALL, [0], ["cat"]], "`points` 1 to 5,000 points"),
+    ("retrieval", [np.zeros((21, 2, 2)), np.zeros((21, 1, 2, 2))], "`queries` of `plot_retrieval` 1 to 20 images"),
+    ("retrieval", [SMALL, np.zeros((2, 11, 8, 8))], "`neighbours` of `plot_retrieval` 1 to 10"),
     (
         "interactive_map",
         [TWO, SMALL[:1], [0, 0], ["cat"]],

@@ -7,6 +7,7 @@ import pytest
 from keras import layers
 
 from kerascv_course.datasets import ImageDataset
+from kerascv_course.plotting import style
 from kerascv_course.plotting.curves import plot_learning_rate_finder, plot_schedule
 from kerascv_course.training import LearningRateCurve, OneCycle, find_learning_rate, fit
 from kerascv_course.training.rate_finder import _moving_average
@@ -225,7 +226,11 @@ def test_figures_show_the_values_of_their_records():
     assert axis.get_xscale() == "log"
     assert tuple(axis.lines[0].get_ydata()) == losses
     assert axis.lines[2].get_xdata()[0] == 0.1
-    assert axis.get_ylim()[1] < 5  # what diverges is cut off
+    assert [line.get_color() for line in axis.lines] == [style.PALE, *style.COLORS[:2]]
+    assert axis.get_ylim() == pytest.approx((0.9, 3))  # what diverges is cut off, where it rises twice as far
+    for highest, is_cut in ((4.0, False), (4.01, True)):
+        curve = LearningRateCurve((0.1, 1.0, 10.0), (2.0, 1.0, highest), (2.0, 1.5, 2.0), None, ())
+        assert (plot_learning_rate_finder(curve).axes[0].get_ylim()[1] < highest) == is_cut
     flat = LearningRateCurve((0.1, 1.0), (2.0, 2.0), (2.0, 2.0), None, ())
     assert len(plot_learning_rate_finder(flat).axes[0].lines) == 2
     cosine = keras.optimizers.schedules.CosineDecay(0.1, 8)
