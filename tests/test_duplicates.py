@@ -60,6 +60,33 @@ def test_every_changed_copy_is_found_and_nothing_else(photographs, change):
     assert max(pair.distance for pair in pairs) <= 0.1
 
 
+def distance_by_definition(one, other):
+    """Return 1 minus the correlation of the edges in the middle, the mean of that in grey and in colours."""
+
+    def edges(plane):
+        sums = plane[4:28, 4:28].reshape(12, 2, 12, 2).sum(axis=(1, 3))  # pixels two by two
+        return [*np.diff(sums, axis=0).ravel(), *np.diff(sums, axis=1).ravel()]
+
+    apart = []
+    for planes in (
+        lambda image: [image @ np.array([0.299, 0.587, 0.114])],
+        lambda image: np.moveaxis(image, 2, 0),
+    ):
+        first, second = (np.concatenate([edges(plane) for plane in planes(image)]) for image in (one, other))
+        apart.append(1 - first @ second / np.linalg.norm(first) / np.linalg.norm(second))
+    return np.mean(apart)
+
+
+def test_the_distance_is_one_less_the_correlation_of_the_edges(photographs):
+    train = np.minimum(photographs[:8], 200)
+    noise = np.random.default_rng(0).integers(-9, 10, train.shape) * np.array([2, 0, 1])  # of another luma
+    pairs = duplicates_across(train, np.clip(train + noise, 0, 249).astype("uint8"))
+    assert [(pair.train, pair.test) for pair in pairs] == [(index, index) for index in range(8)]
+    noisy = np.clip(train + noise, 0, 249).astype("float64")
+    expected = [distance_by_definition(*both) for both in zip(train.astype("float64"), noisy, strict=True)]
+    assert [pair.distance for pair in pairs] == pytest.approx(expected, abs=1e-5)
+
+
 def test_parts_that_are_clipped_in_one_of_both_images_do_not_set_them_apart(photographs):
     light = np.clip((photographs - 128.0) * 1.2 + 168, 0, 255).astype("uint8")
     brighter = CHANGES["brighter"](light)

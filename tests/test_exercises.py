@@ -12,7 +12,7 @@ from keras import layers
 
 from kerascv_course import __version__
 from kerascv_course.exercises import answers, lenet_cifar10, networks
-from kerascv_course.exercises.sheet import Feedback, Sheet, WrongAnswerError
+from kerascv_course.exercises.sheet import Feedback, Sheet, WrongAnswerError, said
 from kerascv_course.notebooks.marks import read_exercise, solution_of
 from kerascv_course.notebooks.source import list_sources, make_notebook
 
@@ -291,8 +291,67 @@ def test_an_array_is_right_or_has_the_sentence_of_its_mistake(answer, message):
     assert verdict(answers.expect, "m", answer, right, mistakes, "look again.") == message
 
 
-def test_of_a_large_array_the_sentence_alone_is_said():
-    assert verdict(answers.expect, "m", np.ones(9), np.zeros(9), [], "look again.") == "Look again."
+@pytest.mark.parametrize(
+    ("size", "said"), [(8, "`m` is [1, 1, 1, 1, 1, 1, 1, 1]: look again."), (9, "Look again.")]
+)
+def test_of_a_large_array_the_sentence_alone_is_said(size, said):
+    assert verdict(answers.expect, "m", np.ones(size), np.zeros(size), [], "look again.") == said
+
+
+@pytest.mark.parametrize(
+    ("answer", "right", "is_right"),
+    [
+        (2 + 1.9e-6, 2.0, True),
+        (2 + 2.1e-6, 2.0, False),
+        (9e-10, 0.0, True),
+        (1.1e-9, 0.0, False),
+        ([1.9e-6, 2], np.array([0.0, 2]), True),
+        ([2.1e-6, 2], np.array([0.0, 2]), False),
+        ([2, np.nan], np.array([2, np.nan]), True),
+    ],
+)
+def test_an_answer_may_differ_by_a_millionth_of_the_largest_right_value(answer, right, is_right):
+    assert (verdict(answers.expect, "x", answer, right, {}, "look again.") is None) == is_right
+
+
+def test_an_integer_must_be_met_exactly():
+    assert verdict(answers.expect, "x", 10**9 + 1, 10**9, {}, "count.") == "`x` is 1,000,000,001: count."
+
+
+@pytest.mark.parametrize(
+    ("argument", "text"),
+    [
+        (np.arange(8), "[0, 1, 2, 3, 4, 5, 6, 7]"),
+        (np.arange(9), "array(9,)"),
+        (np.eye(2), "array(2, 2)"),
+        ("a" * 58, f"'{'a' * 58}'"),
+        ("a" * 59, f"'{'a' * 56}..."),
+        (max, "..."),
+        (np.float64(2.5), "np.float64(2.5)"),
+    ],
+)
+def test_a_call_is_written_with_short_arguments(argument, text):
+    assert answers.called("f", argument, scale=2) == f"f({text}, scale=2)"
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (ValueError("`a` differs"), "`ValueError: 'a' differs`"),
+        (ValueError("x" * 201), f"`ValueError: {'x' * 200}`"),
+        (
+            ValueError("Exception encountered when calling Dense.\n\n\x1b[1mToo long.\x1b[0m"),
+            "`ValueError: Too long.`",
+        ),
+        (
+            ValueError("Exception encountered when calling it."),
+            "`ValueError: Exception encountered when calling it.`",
+        ),
+        (ValueError(), "`ValueError: `"),
+    ],
+)
+def test_of_an_error_the_line_is_shown_that_says_what_is_wrong(error, text):
+    assert said(error) == text
 
 
 def doubled(values, by):
@@ -429,10 +488,23 @@ def test_a_model_of_an_own_class_is_accepted_once_it_is_built():
     assert given.shape == (2, 10)
 
 
+def test_a_model_that_reads_images_of_any_height_is_accepted():
+    net = sequential(layers.Conv2D(2, 3), layers.GlobalAveragePooling2D(), layers.Dense(10), shape=(None, 8, 3))
+    assert networks.model("net", net, input_shape=(8, 8, 3), output_shape=(10,)) is net
+    assert networks.predictions("net", net, np.ones((2, 8, 8, 3)), output_shape=(10,)).shape == (2, 10)
+
+
 def nan_model():
     net = sequential(*head())
     net.set_weights([np.full_like(weight, np.nan) for weight in net.get_weights()])
     return net
+
+
+def repeating(times):
+    """Return a model that computes 192 values and then so many times 192 for an image of 8 x 8."""
+    return sequential(
+        layers.Flatten(), layers.RepeatVector(times), layers.GlobalAveragePooling1D(), layers.Dense(10)
+    )
 
 
 def hidden_model(units):
@@ -452,6 +524,9 @@ def hidden_model(units):
             lambda: sequential(layers.UpSampling2D(2500), layers.GlobalAveragePooling2D(), layers.Dense(10)),
             "is too large to be tried here: its layers would fill 9 GiB of memory",
         ),
+        (lambda: repeating(349_526), "its layers would fill 512 MiB of memory"),
+        (lambda: repeating(699_047), "its layers would fill 1024 MiB of memory"),
+        (lambda: repeating(699_050), "its layers would fill 1 GiB of memory"),
         (
             lambda: sequential(
                 sequential(layers.UpSampling2D(2500)), layers.GlobalAveragePooling2D(), layers.Dense(10)

@@ -136,6 +136,14 @@ def test_parcels_are_the_same_for_a_seed_and_others_for_another():
     assert "synthetic" in few.source
 
 
+def test_the_parcels_of_a_seed_stay_those_of_the_first_version():
+    heights = load_parcels(32).x_train.reshape(24, -1).mean(axis=1)
+    assert heights[0::4] == pytest.approx([1.587, 4.21, 1.824, 2.587, 2.175, 1.41], abs=0.01)  # envelopes
+    assert heights[1::4] == pytest.approx([16.516, 7.511, 20.297, 11.464, 14.76, 2.739], abs=0.01)  # boxes
+    assert heights[2::4] == pytest.approx([3.624, 4.026, 3.167, 7.567, 8.588, 14.771], abs=0.01)  # bags
+    assert heights[3::4] == pytest.approx([12.967, 14.015, 19.423, 9.03, 12.796, 7.17], abs=0.01)  # doubles
+
+
 def test_every_map_shows_a_parcel_away_from_the_border(parcels):
     for images in (parcels.x_train, parcels.x_test):
         is_parcel = images[..., 0] > 8
