@@ -512,6 +512,44 @@ def test_random_views_are_the_image_itself_and_what_the_function_makes_of_it():
     np.testing.assert_allclose(answer.probabilities, expected, atol=1e-6)
 
 
+def echo(units: int) -> keras.Model:
+    """Return a model that answers with what it is shown: images (n, 1, 1, units)."""
+    return keras.Sequential([keras.Input((1, 1, units)), layers.Flatten()])
+
+
+def answers(*rows: list[float]) -> np.ndarray:
+    return np.array(rows, "float32")[:, None, None]
+
+
+@pytest.mark.parametrize("row", [[0.5, 0.509], [0.5, 0.491], [-5e-7, 1.0], [1 + 5e-7, 0.0]])
+def test_probabilities_may_be_off_by_their_rounding(row):
+    found = test_time_augmentation(echo(2), answers(row)).probabilities
+    np.testing.assert_allclose(found, [row], atol=1e-7)
+
+
+@pytest.mark.parametrize("row", [[0.5, 0.52], [0.5, 0.48], [-5e-6, 1.0], [1 + 5e-6, 0.0]])
+def test_what_is_off_by_more_is_no_probability(row):
+    with pytest.raises(ValueError, match="must be a classifier that ends in probabilities"):
+        test_time_augmentation(echo(2), answers(row))
+
+
+def test_an_answer_at_the_very_bound_is_sure_and_that_of_one_unit_at_one_half_is_yes():
+    sure = test_time_augmentation(echo(2), answers([0.75, 0.25], [0.5, 0.5], [0.25, 0.75]), sure_from=0.75)
+    assert sure.views.tolist() == [1, 2, 1]
+    unit = test_time_augmentation(echo(1), answers([0.25], [0.5], [0.75]), sure_from=0.75)
+    assert (unit.classes.tolist(), unit.views.tolist()) == ([0, 1, 1], [1, 2, 1])
+
+
+def test_in_the_geometric_mean_one_view_can_veto_a_class():
+    def without_the_first(batch):
+        return np.concatenate([0 * batch[..., :1], batch[..., :1] + batch[..., 1:]], axis=-1)
+
+    found = test_time_augmentation(
+        echo(2), answers([0.9, 0.1]), views=without_the_first, count=2, mean="geometric"
+    )
+    np.testing.assert_allclose(found.probabilities, [[0, 1]], atol=1e-6)
+
+
 def ending_in(*last: keras.layers.Layer) -> keras.Model:
     keras.utils.set_random_seed(0)
     return keras.Sequential([keras.Input((8, 8, 3)), layers.Rescaling(1 / 255), layers.Flatten(), *last])

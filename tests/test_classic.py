@@ -302,6 +302,16 @@ def test_blocks_threads_and_processes_change_nothing(descriptor):
     np.testing.assert_allclose(bag.transform(images[5:6]), together[5:6], atol=1e-6)
 
 
+@pytest.mark.parametrize("each", [1, 3])
+def test_the_words_are_made_of_as_many_descriptors_of_each_image(each):
+    powers = 2.0 ** np.arange(
+        8
+    )  # of an image all 16 descriptors are one number: their mean tells how many there are
+    images = (powers[:, None, None, None] * np.ones((1, 4, 4, 1))).astype("float32")
+    bag = BagOfVisualWords(lambda x: x, vocabulary=1, pca=1, max_descriptors=8 * each).fit(images)
+    assert bag.mean_.tolist() == [powers.mean()]
+
+
 def test_an_image_without_keypoints_becomes_zero():
     images = np.zeros((3, 48, 48))
     images[1] = np.kron(rng().random((12, 12)), np.ones((4, 4)))
@@ -443,6 +453,10 @@ NOISE = rng().integers(0, 256, (3, 32, 32)).astype("uint8")
         ({}, np.zeros((2, 8, 8, 4), "uint8"), ValueError, ["images", "1 or 3 channels"]),
         ({}, NOISE[:0], ValueError, ["images", "(0, 32, 32)"]),
         ({}, NOISE.astype(float), ValueError, ["images", "floats from 0 to 1", "astype('uint8')"]),
+        ({}, NOISE.astype(int) + 1, ValueError, ["images", "uint8, or floats", "to 256"]),
+        ({}, NOISE.astype(int) - 1, ValueError, ["images", "uint8, or floats", "from -1"]),
+        ({}, NOISE / 255 - 2e-5, ValueError, ["images", "floats from 0 to 1"]),
+        ({}, NOISE / 255 + 2e-5, ValueError, ["images", "floats from 0 to 1"]),
         ({}, np.full((2, 32, 32), np.nan), ValueError, ["images", "finite", "nan"]),
         ({"descriptor": lambda x: x}, np.full((2, 8, 8), np.inf), ValueError, ["images", "finite", "inf"]),
         ({"descriptor": lambda x: x[0]}, NOISE, ValueError, ["descriptor", "(3, rows, columns, dimensions)"]),

@@ -1,8 +1,10 @@
 """Fingerprints: what decides a result tells two apart, what a second kernel changes does not."""
 
 import functools
+import math
 import subprocess
 import sys
+import types
 
 import keras
 import numpy as np
@@ -123,6 +125,32 @@ def test_weights_count_unless_they_are_left_out():
     assert fingerprint(one) != fingerprint(other)
     other.set_weights(one.get_weights())
     assert fingerprint(one) == fingerprint(other)
+
+
+def test_a_module_of_the_users_counts_with_its_text_and_one_of_a_library_by_name(tmp_path, monkeypatch):
+    module = types.ModuleType("own")
+    module.__file__ = str(tmp_path / "own.py")
+    found = []
+    for text in ("A = 1", "A = 2", "A = 1"):
+        (tmp_path / "own.py").write_text(text)
+        found.append(fingerprint(module))
+    assert found[0] == found[2] != found[1]
+    before = fingerprint(np, math)
+    monkeypatch.setattr(np, "__file__", np.linalg.__file__)
+    assert fingerprint(np, math) == before != fingerprint(np, sys)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (1, True), (1, 1.0), ("1", 1), ([1, 2], [2, 1]), ([1, 2], {1, 2}), ([[1], 2], [1, [2]]),
+        ({"a": 1}, {"b": 1}), (property(typed(TWICE)), property(typed(SCALED, FACTOR=2))), (str.upper, str.lower),
+        (np.dtype("int8"), np.dtype("int16")), (np.array([1, "a"], object), np.array([1, "b"], object)),
+    ],
+)  # fmt: skip
+def test_plain_values_are_told_apart_by_type_content_and_order(one, other):
+    assert fingerprint(one) == fingerprint(one) != fingerprint(other)
+    assert fingerprint(one, other) != fingerprint(other, one)
 
 
 def test_the_weights_of_a_network_inside_a_loss_count():

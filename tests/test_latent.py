@@ -15,9 +15,11 @@ from sklearn.manifold import trustworthiness
 from sklearn.neighbors import NearestNeighbors
 
 from kerascv_course.latent import ImageIndex, extract_features, feature_extractor, project
+from kerascv_course.latent.codes import Codes
 from kerascv_course.latent.distances import METRICS
 from kerascv_course.latent.distances import distances as by_formula
 from kerascv_course.latent.quality import map_quality
+from kerascv_course.latent.tsne import _small
 
 HAS_OPENTSNE = importlib.util.find_spec("openTSNE") is not None
 
@@ -250,6 +252,16 @@ def test_tiny_and_huge_features_are_searched_too(metric, scale):
     np.testing.assert_array_equal(found.indices[:, 0], np.arange(40))
 
 
+def test_codes_of_l1_are_the_widths_above_the_smallest_value_rounded_down():
+    features = (3 * rng(5).normal(size=(601, 5)) * [1, 4, 2, 0, 3] - 7).astype("float32")
+    codes = Codes(features)
+    assert codes.order.tolist() == [1, 4, 2, 0, 3]
+    above = (features - features.min(axis=0)).astype("float64")[:, codes.order]
+    assert codes.width == pytest.approx(np.quantile(above, 0.999) / 63)
+    assert not codes.codes[:, 601:].any()
+    np.testing.assert_array_equal(codes.codes[:, :601].T, np.minimum(np.floor(above / codes.width), 63))
+
+
 def test_euclidean_neighbours_are_those_of_scikit_learn():
     features, queries = sparse(1000, 30), sparse(50, 30, seed=1)
     wanted, indices = NearestNeighbors(n_neighbors=4, algorithm="brute").fit(features).kneighbors(queries)
@@ -448,6 +460,11 @@ def test_a_map_keeps_groups_together_and_places_new_points_in_theirs(engine):
         found.points = None
     with pytest.raises(ValueError, match=r"\(images, 12\)"):
         found.place(new[:, :3])
+
+
+def test_t_sne_starts_from_the_given_figure_drawn_together():
+    start = rng(2).normal(size=(24, 2)) * [3, 5]
+    np.testing.assert_allclose(_small(start), start / np.std(start[:, 0]) / 10_000)
 
 
 def test_without_opentsne_scikit_learn_makes_the_map(monkeypatch):

@@ -10,7 +10,7 @@ from kerascv_course.datasets import ImageDataset
 from kerascv_course.plotting import style
 from kerascv_course.plotting.curves import plot_learning_rate_finder, plot_schedule
 from kerascv_course.training import LearningRateCurve, OneCycle, find_learning_rate, fit
-from kerascv_course.training.rate_finder import _moving_average
+from kerascv_course.training.rate_finder import _moving_average, _suggest
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(96, 8)).astype("float32")
@@ -160,6 +160,20 @@ def test_labels_that_mean_nothing_give_a_suggestion_only_by_a_real_fall():
     for seed in range(20):
         curve = find_learning_rate(model, (X, Y), batch_size=4, lowest=1e-9, highest=1e-7, seed=seed, verbose=0)
         assert curve.suggestion is None, seed
+
+
+@pytest.mark.parametrize(("fall", "is_clear"), [(0.95, False), (1.05, True)])
+@pytest.mark.parametrize("scatter", [0.0, 0.1])
+def test_a_fall_is_clear_from_two_percent_and_from_six_deviations_of_the_average(scatter, fall, is_clear):
+    """The average of independent numbers with weights 0.1 · 0.9ⁿ has the variance 0.1² / (1 - 0.9²) of one."""
+    deviation = 1.48 * scatter * 0.1 / (1 - 0.9**2) ** 0.5
+    smoothed = np.full(40, 5.0)
+    smoothed[20] -= fall * max(0.02 * 5, 6 * deviation)
+    losses = smoothed + scatter * (-1.0) ** np.arange(40)
+    rates = np.geomspace(1e-4, 1, 40)
+    suggestion, (note,) = _suggest(rates, losses, smoothed)
+    assert suggestion == (pytest.approx(rates[20] / 10) if is_clear else None)
+    assert ("a tenth of the rate" in note) == is_clear
 
 
 def test_a_loss_that_is_nan_from_the_start_is_an_error_and_later_the_end():

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from kerascv_course._validation import (
+    check_above,
     check_bool,
     check_choice,
     check_class_names,
@@ -19,6 +20,8 @@ from kerascv_course._validation import (
     check_number,
     check_pair,
     check_probabilities,
+    check_seed,
+    check_size,
     classes_of,
     describe,
     input_error,
@@ -74,6 +77,13 @@ def test_check_input_shape_returns_plain_ints():
     assert all(type(side) is int for side in returned)
 
 
+def test_above_and_below_leave_their_bounds_out_and_a_size_is_two_sides():
+    assert type(check_above("f", "x", np.float32(0.5), below=1)) is float
+    assert check_above("f", "x", 1e-300) == 1e-300
+    assert (check_size("f", "size", 1), check_size("f", "size", [2, np.int64(3)])) == ((1, 1), (2, 3))
+    assert (check_seed("f", "seed", 0), check_seed("f", "seed", None)) == (0, None)
+
+
 @pytest.mark.parametrize(("value", "choices"), [("same", ("valid", "same")), (None, ("avg", None)), (2, (1, 2))])
 def test_check_choice_accepts_each_choice(value, choices):
     check_choice("f", "mode", value, choices)
@@ -118,6 +128,14 @@ SHAPE = (
             "`net` of `f` must be 'MobileNet', 'MobileNetV2' or None. Received: net='mobilenet_v2'. "
             "Did you mean 'MobileNetV2'?",
         ),
+        (lambda: check_above("f", "x", 0), ValueError, f"{NUMBER} above 0. Received: x=0."),
+        (lambda: check_above("f", "x", 1, below=1), ValueError, f"{NUMBER} above 0 and below 1. Received: x=1."),
+        (lambda: check_above("f", "x", 2.0, above=2), ValueError, f"{NUMBER} above 2. Received: x=2.0."),
+        (lambda: check_above("f", "x", np.inf), ValueError, f"{NUMBER} above 0. Received: x=inf."),
+        (lambda: check_above("f", "x", True), TypeError, f"{NUMBER} above 0. Received: x=True."),
+        (lambda: check_size("f", "size", (1, 0)), ValueError, "`size` of `f` must be an integer of at least 1."),
+        (lambda: check_size("f", "size", (1, 2, 3)), ValueError, "an integer, or (height, width), in pixels."),
+        (lambda: check_seed("f", "seed", -1), ValueError, "`seed` of `f` must be an integer of at least 0."),
         (lambda: check_choice("f", "n", True, (1, 2)), ValueError, "`n` of `f` must be 1 or 2. Received: n=True."),
         (lambda: check_choice("f", "n", 1.0, (1,)), ValueError, "`n` of `f` must be 1. Received: n=1.0."),
         (lambda: check_choice("f", "mode", ["avg"], ("avg",)), ValueError, "Received: mode=['avg']."),
@@ -257,6 +275,7 @@ def test_arrays_are_not_copied(tmp_path):
     features = np.ones((3, 2), "float32")
     assert np.shares_memory(check_images("f", "images", images), images)
     assert check_features("f", "features", features) is features
+    assert check_features("f", "features", [[1e15, -1e15]]).tolist() == np.float32([[1e15, -1e15]]).tolist()
 
 
 @pytest.mark.parametrize(
@@ -344,6 +363,7 @@ def test_classes_are_told_from_targets_of_a_regression_and_several_labels(labels
         (tf.fill((4, 3), tf.constant(0.25, "bfloat16")), (4, 3)),
         (tf.fill((4, 3), tf.constant(0.25, "bfloat16")).numpy(), (4, 3)),
         (pd.DataFrame(np.full((4, 3), 0.25)), (4, 3)),
+        ([0.25, 1 + 9e-6, -9e-6], (3, 1)),  # a softmax rounds
     ],
 )
 def test_probabilities_of_every_kind_become_float64_in_columns(values, shape):
@@ -351,7 +371,9 @@ def test_probabilities_of_every_kind_become_float64_in_columns(values, shape):
     assert (found.dtype, found.shape, found.flat[0]) == ("float64", shape, 0.25)
 
 
-@pytest.mark.parametrize("values", [[0.5, 1.2], [-0.1], [np.nan], [], 0.5, [True], ["a"], np.zeros((2, 2, 2))])
+@pytest.mark.parametrize(
+    "values", [[0.5, 1.00002], [0.5, -2e-5], [-0.1], [np.nan], [], 0.5, [True], ["a"], np.zeros((2, 2, 2))]
+)
 def test_what_are_no_probabilities_is_refused(values):
     with pytest.raises((ValueError, TypeError), match=r"^`probabilities` of `f` must be"):
         check_probabilities("f", "probabilities", values)
@@ -363,7 +385,8 @@ def test_what_are_no_probabilities_is_refused(values):
         (np.ones(3), "`[None]`"),
         (np.ones((2, 2, 2)), "`.reshape(len(features), -1)`"),
         (np.ones((2, 4)), "(images, 3)"),
-        ([[1e16, 0, 0]], "at most 1e+15 in size"),
+        ([[1.001e15, 0, 0]], "at most 1e+15 in size"),
+        ([[0, 0, -1.001e15]], "at most 1e+15 in size"),
         ([[np.nan, 0, 0]], "finite numbers"),
         ([["a", "b", "c"]], "Strings are no numbers"),
     ],
