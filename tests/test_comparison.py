@@ -1,6 +1,7 @@
 """Several models side by side, and the cost of layers that nobody has built."""
 
 import sys
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from keras import layers
 
 from kerascv_course.architecture import Cost, compare_models, conv_cost, dense_cost, layer_table, stage_table
+from kerascv_course.architecture.comparison import ModelComparison, ModelRecord
 from kerascv_course.models import build_lenet5
 
 pytestmark = pytest.mark.usefixtures("zeros_as_first_weights")
@@ -64,6 +66,13 @@ def test_the_field_is_that_of_the_last_convolution():
     assert record.receptive_field_px == 14  # 5x5, pooling, 5x5
     (flat,) = compare_models([keras.Sequential([keras.Input((4,)), layers.Dense(2)])]).rows
     assert flat.receptive_field_px is None
+
+
+def test_a_row_shows_millions_mebibytes_and_milliseconds():
+    record = ModelRecord("net", 1234, 1000, 2_560_000, 5_120_000, 3 * 2**19, 1500 * 2**20, 5, 6, (7, 9), 1.25)
+    cells = str(ModelComparison((record, replace(record, step_ms=None)), ())).splitlines()
+    assert " ".join(cells[-2].split()) == "net 1,234 2.6 M 1.5 MiB 1,500 MiB 5 6 7 x 9 1.2"
+    assert cells[-1].split()[-4:] == ["7", "x", "9", "-"]
 
 
 def test_time_is_measured_only_where_it_is_asked_for():

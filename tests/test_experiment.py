@@ -9,6 +9,7 @@ from keras import layers
 from scipy import stats
 
 from kerascv_course.experiment import ExperimentResults, ExperimentRun, compare, verdict
+from kerascv_course.experiment.results import summary_row
 from kerascv_course.plotting import style
 from kerascv_course.plotting.experiments import plot_experiment
 from kerascv_course.training import fit
@@ -208,6 +209,18 @@ def test_the_verdict_is_that_of_the_paired_t_test(better, than, conclusion):
     assert found.difference == pytest.approx(np.mean(better) - np.mean(than))
     assert found.conclusion == conclusion
     assert (found.conclusion != "undecided") == (test.pvalue < 0.05)
+
+
+def test_a_row_is_mean_deviation_interval_and_ratio_by_hand_and_shows_them():
+    runs = [ExperimentRun("a", seed, share, 50_000, 2.0 + seed, {}) for seed, share in enumerate((0.3, 0.5))]
+    row = summary_row("a", [*runs, ExperimentRun("a", 2, None, 50_000, None, {}, "KeyError: 'x'")])
+    # Mean 0.4, deviation sqrt(0.02), and t(0.975, 1) * 0.1 = 1.27062.
+    assert (row.accuracy, row.accuracy_std) == pytest.approx((0.4, 0.02**0.5))
+    assert (row.accuracy_low, row.accuracy_high) == pytest.approx((0.4 - 1.27062, 0.4 + 1.27062), abs=1e-5)
+    assert (row.ratio, row.seconds, row.seeds, row.error) == (pytest.approx(0.8), 2.5, 2, "KeyError: 'x'")
+    shown = str(ExperimentResults((row, summary_row("b", runs[:1])), (), ())).splitlines()
+    assert " ".join(shown[-2].split()) == "a 2 40.0% 14.1% -87.1% to 167.1% 50,000 0.80 2.5"
+    assert " ".join(shown[-1].split()) == "b 1 30.0% - - 50,000 0.60 2.0"
 
 
 def test_the_interval_of_a_hand_computed_case():

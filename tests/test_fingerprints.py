@@ -12,6 +12,7 @@ import pytest
 from keras import layers
 
 from kerascv_course._fingerprints import Unknowable, compile_fingerprint, fingerprint
+from kerascv_course._models import flat_layers
 
 RNG = np.random.default_rng(0)
 
@@ -159,6 +160,23 @@ def test_the_weights_of_a_network_inside_a_loss_count():
     ]
     losses = [lambda true, predicted, judge=judge: judge(predicted) for judge in judges]
     assert fingerprint(losses[0]) != fingerprint(losses[1])
+
+
+class Holder(layers.Layer):
+    def __init__(self, **held):
+        super().__init__()
+        for name, value in held.items():
+            setattr(self, name, value)
+
+
+def test_layers_are_found_in_models_attributes_lists_and_dictionaries_each_once():
+    first, second, third, fourth = (layers.Dense(1) for _ in range(4))
+    inner = keras.Sequential([second])
+    holder = Holder(one=first, many=[inner, first], named={"a": third}, wrapped=layers.TimeDistributed(fourth))
+    found = [layer for layer in flat_layers(holder) if not isinstance(layer, keras.layers.InputLayer)]
+    assert found[0] is holder
+    assert len(found) == 7
+    assert set(map(id, found)) == set(map(id, [holder, first, second, third, fourth, inner, holder.wrapped]))
 
 
 def test_training_changes_nothing():

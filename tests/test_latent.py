@@ -303,6 +303,9 @@ def test_the_majority_decides_and_among_equals_the_nearest():
 def test_precision_is_the_share_of_neighbours_with_the_class_of_the_query():
     index = ImageIndex(LINE, labels=[0, 1, 1, 0, 2])
     assert index.precision_at_k(np.array([[0.2], [9.0]]), [0, 0], k=2) == 0.5
+    assert index.precision_at_k(LINE[:1], [0], k=4) == 0.25  # all but itself
+    with pytest.raises(ValueError, match=r"`k` of `ImageIndex.precision_at_k` .* from 1 to 4"):
+        index.precision_at_k(LINE, [0] * 5, k=5)
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -418,6 +421,7 @@ def test_pca_is_that_of_scikit_learn_up_to_the_sign():
     np.testing.assert_allclose(np.abs(found.points), np.abs(wanted), atol=1e-4)
     np.testing.assert_allclose(found.place(features), found.points, atol=1e-5)
     assert (found.engine, found.perplexity, found.kl_divergence) == ("scikit-learn", None, None)
+    assert found.caption.startswith("PCA, 90 points, scikit-learn: trustworthiness 0.")
     assert found.trustworthiness == pytest.approx(
         trustworthiness(features, found.points, n_neighbors=10), abs=1e-6
     )
@@ -451,7 +455,10 @@ def test_a_map_keeps_groups_together_and_places_new_points_in_theirs(engine):
     assert placed.dtype == "float32"
     assert ImageIndex(found.points, labels=np.arange(90) % 3).classify(placed, k=5).tolist() == [0, 1, 2] * 3
     assert {"sklearn": "scikit-learn", "opentsne": "openTSNE (Barnes-Hut)"}[engine] == found.engine
-    assert found.engine in found.caption
+    assert found.caption == (
+        f"t-SNE, perplexity 8, 90 points, {found.engine}: trustworthiness {found.trustworthiness:.3f}, "
+        f"{100 * found.neighbours_kept:.0f}% of the 5 nearest neighbours kept."
+    )
     assert found.kl_divergence > 0
     assert len(repr(found)) < 300
     again = project(features, perplexity=8, engine=engine, neighbours=5, pca_components=5)
@@ -467,9 +474,13 @@ def test_t_sne_starts_from_the_given_figure_drawn_together():
     np.testing.assert_allclose(_small(start), start / np.std(start[:, 0]) / 10_000)
 
 
+def test_as_many_neighbours_as_are_fewer_than_half_are_looked_at():
+    assert project(groups(21), method="pca", neighbours=10).neighbours == 10
+
+
 def test_without_opentsne_scikit_learn_makes_the_map(monkeypatch):
     monkeypatch.setitem(sys.modules, "openTSNE", None)
-    assert project(groups(30), perplexity=5).engine == "scikit-learn"
+    assert project(groups(22), perplexity=7).engine == "scikit-learn"  # a third of the 21 others
     with pytest.raises(ImportError, match=r'pip install "kerascv_course\[latent\]"'):
         project(groups(30), perplexity=5, engine="opentsne")
 
@@ -493,7 +504,8 @@ def test_from_3000_points_the_gradient_is_computed_by_fft():
             ValueError,
             "`perplexity` .* at most 7, .* There are 22 images",
         ),
-        ({"features": groups(22), "perplexity": 0}, ValueError, "at least 1"),
+        ({"features": groups(22), "perplexity": 7.01}, ValueError, "at most 7, a third of the other images"),
+        ({"features": groups(22), "perplexity": 0.99}, ValueError, "at least 1"),
         ({"features": groups(22), "perplexity": "5"}, TypeError, "a number"),
         ({"features": groups(20), "neighbours": 10}, ValueError, "fewer than half of the images"),
         ({"features": groups(20), "neighbours": 0}, ValueError, "at least 1"),

@@ -176,6 +176,14 @@ def test_a_fall_is_clear_from_two_percent_and_from_six_deviations_of_the_average
     assert ("a tenth of the rate" in note) == is_clear
 
 
+@pytest.mark.parametrize(("lowest", "has_one"), [(3, False), (4, True), (38, True), (39, False)])
+def test_the_lowest_loss_counts_neither_among_the_first_tenth_nor_at_the_last_rate(lowest, has_one):
+    losses = np.where(np.arange(40) == lowest, 1.0, 5.0)
+    suggestion, (note,) = _suggest(np.geomspace(1e-4, 1, 40), losses, losses)
+    assert (suggestion is not None) == has_one
+    assert lowest != 39 or "the loss still falls at the last rate" in note
+
+
 def test_a_loss_that_is_nan_from_the_start_is_an_error_and_later_the_end():
     model = build_model()
     weights = model.get_weights()

@@ -167,8 +167,9 @@ def test_by_default_every_number_of_blocks_with_weights_is_a_step(monkeypatch, s
     assert results.start == start
 
 
-def test_a_data_set_brings_its_test_images_and_nothing_needs_to_be_held_out(eager):
+def test_a_data_set_brings_its_test_images_and_nothing_needs_to_be_held_out(eager, capsys):
     results = sweep(build_model(), DATA, steps=range(1), epochs=1, validation_data=None, validation_split=0)
+    assert capsys.readouterr().out == ""  # with verbose=0
     (row,) = results.rows
     assert row.val_accuracy is None
     assert row.test_accuracy in {count / len(TEST[1]) for count in range(len(TEST[1]) + 1)}

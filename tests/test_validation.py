@@ -181,6 +181,7 @@ PIXELS = np.arange(24).reshape(2, 2, 2, 3)
         CLASSES.tolist(),
         CLASSES.astype("uint8"),
         CLASSES.astype("float32"),
+        CLASSES.astype(object),
         CLASSES.astype(ml_dtypes.bfloat16),
         CLASSES[:, None],
         np.eye(3)[CLASSES],
