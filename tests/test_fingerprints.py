@@ -51,6 +51,19 @@ def frozen(trainable):
     return model
 
 
+class Penalty(keras.regularizers.Regularizer):
+    """One whose rule is a function of the user's."""
+
+    def __init__(self, rule):
+        self.rule = rule
+
+    def __call__(self, weights):
+        return keras.ops.sum(self.rule(weights))
+
+    def get_config(self):
+        return {"rule": self.rule}
+
+
 PAIRS = {  # what makes one; what makes another
     "content of an array": (lambda: np.arange(6), lambda: np.arange(6)[::-1]),
     "shape of an array": (lambda: np.zeros(6), lambda: np.zeros((6, 1))),
@@ -79,8 +92,8 @@ PAIRS = {  # what makes one; what makes another
         lambda: network(layers.Lambda(typed(TWICE.replace("- 1", "- 2")))),
     ),
     "a regularizer of the user's": (
-        lambda: network(layers.Conv2D(2, 3, kernel_regularizer=typed(TWICE))),
-        lambda: network(layers.Conv2D(2, 3, kernel_regularizer=typed(TWICE.replace("2", "3")))),
+        lambda: network(layers.Conv2D(2, 3, kernel_regularizer=Penalty(typed(TWICE)))),
+        lambda: network(layers.Conv2D(2, 3, kernel_regularizer=Penalty(typed(TWICE.replace("2", "3"))))),
     ),
     "what is frozen": (lambda: frozen(True), lambda: frozen(False)),
     "an argument of a layer": (lambda: network(layers.Dropout(0.1)), lambda: network(layers.Dropout(0.2))),
