@@ -144,11 +144,13 @@ def test_run_ends_with_1_and_the_place_where_a_cell_fails(sources, capsys):
 def test_epochs_and_long_cells_are_shown(capsys):
     run._show(execute.Progress("start", 3, 12, "history = fit()" + "x" * 100, 0.0))
     run._show(execute.Progress("epoch", 3, 12, "epoch 1/2 - 1s - loss: 0.7", 0.9))
-    run._show(execute.Progress("done", 3, 12, "history", 0.9))  # short: not worth a line
+    run._show(execute.Progress("done", 3, 12, "history", 0.99))  # short: not worth a line
+    run._show(execute.Progress("done", 3, 12, "history", 1.0))
     run._show(execute.Progress("done", 3, 12, "history", 61.24))
     assert capsys.readouterr().out.splitlines() == [
         f"cell  3/12  history = fit(){'x' * 75}",
         "            epoch 1/2 - 1s - loss: 0.7",
+        "            done in 1.0 s",
         "            done in 61.2 s",
     ]
 

@@ -65,7 +65,8 @@ def test_the_last_line_is_the_command_that_runs_it(tmp_path, monkeypatch, capsys
     [
         (["notes.txt"], "It holds notes.txt: nothing was written."),
         ([".hidden"], "It holds .hidden: nothing was written."),
-        (list("edcba"), "It holds a, b, c and 2 more: nothing was written."),
+        (list("cba"), "It holds a, b, c: nothing was written."),
+        (list("dcba"), "It holds a, b, c and 1 more: nothing was written."),
         (["project.ipynb"], "It holds project.ipynb: nothing was written."),
     ],
 )

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from keras import layers
 
+from kerascv_course._tables import Layout
 from kerascv_course.architecture import Cost, compare_models, conv_cost, dense_cost, layer_table, stage_table
 from kerascv_course.architecture.comparison import ModelComparison, ModelRecord
 from kerascv_course.models import build_lenet5
@@ -88,6 +89,45 @@ def test_a_comparison_is_a_table_in_text_and_html_and_rows_for_pandas():
     assert text[2].split()[:3] == ["lenet5", "61,706", "0.4"]
     assert "32 images" in text[-1]
     assert '<td style="text-align: right; white-space: nowrap">61,706</td>' in comparison._repr_html_()
+
+
+TABLE = Layout(
+    ("Layer", "Kind", "Size", "MACs"),
+    [("conv1", "Conv2D", "28", "1,000"), ("out", "Dense", "<10>", "7")],
+    ["First note.", "Second & last."],
+    left=2,
+    title="A network",
+    total=("All", "", "", "1,007"),
+)
+
+
+def test_a_table_in_text_has_a_rule_as_wide_as_its_columns_below_the_header_and_above_the_total():
+    assert str(TABLE.text()).splitlines() == [
+        "A network",
+        "Layer  Kind    Size   MACs",
+        "--------------------------",
+        "conv1  Conv2D    28  1,000",
+        "out    Dense   <10>      7",
+        "--------------------------",
+        "All                  1,007",
+        "First note.",
+        "Second & last.",
+    ]
+
+
+def test_a_table_in_html_has_caption_header_rows_total_and_notes():
+    def line(tag, *cells):
+        sides = ("left", "left", "right", "right")
+        texts = zip(sides, cells, strict=True)
+        inner = (f'<{tag} style="text-align: {side}; white-space: nowrap">{cell}</{tag}>' for side, cell in texts)
+        return f"<tr>{''.join(inner)}</tr>"
+
+    assert TABLE.html() == (
+        f"<table><caption>A network</caption><thead>{line('th', 'Layer', 'Kind', 'Size', 'MACs')}</thead>"
+        f"<tbody>{line('td', 'conv1', 'Conv2D', '28', '1,000')}{line('td', 'out', 'Dense', '&lt;10&gt;', '7')}"
+        f"</tbody><tfoot>{line('th', 'All', '', '', '1,007')}</tfoot></table>"
+        "<p><small>First note.<br>Second &amp; last.</small></p>"
+    )
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,8 @@ def test_low_disk_space_is_told_with_a_way_out(monkeypatch, own_cache_folder):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(10 * 1024**3, 9 * 1024**3, 1024**3))
     assert finding("Free disk").found == f"1.0 GiB at {own_cache_folder}"
     assert "KERASCV_COURSE_CACHE" in finding("Free disk").advice
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(10 * 1024**3, 8 * 1024**3, 2 * 1024**3 - 1))
+    assert finding("Free disk").advice
 
 
 def test_the_disk_of_a_cache_folder_still_to_be_made_is_that_of_its_nearest_parent(monkeypatch, tmp_path):
