@@ -186,6 +186,12 @@ def test_the_section_has_a_sentence_a_table_matrix_curves_calibration_and_mistak
         "The",
     ]
     assert len(section[-1][0].axes) == 8
+    assert len({axis.get_position().x0 for axis in section[-1][0].axes}) == 4  # in two rows
+    sure, right = SCORES.max(axis=1).mean(), (predicted == LABELS).mean()
+    assert section[4][1].endswith(f"On average the model was {sure:.1%} sure and {right:.1%} right.")
+    assert section[0].startswith(
+        f"Of 30 images {(predicted == LABELS).sum()} were classified correctly ({right:.1%})"
+    )
     wrong = np.flatnonzero(predicted != LABELS)
     surest = wrong[SCORES[wrong].max(axis=1).argmax()]
     title = section[-1][0].axes[0].get_title().replace("\n", " ")

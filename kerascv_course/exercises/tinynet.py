@@ -90,7 +90,7 @@ def variance_with_dropout(variance_with_dropout: Any) -> str:
             squares / p - mean**2 if p else np.nan: "`p` is the share that is dropped.",
         }
 
-    cases = [([0.0, 1.0, 2.0, 5.0], 0.5), ([3.0, 3.0], 0.2), ([-1.0, 0.0, 4.0], 0.0)]
+    cases = [([0.0, 1.0, 2.0, 6.0], 0.2), ([3.0, 3.0], 0.5), ([-1.0, 0.0, 4.0], 0.0)]
     answers.expect_results("variance_with_dropout", variance_with_dropout, cases, solve, tolerance=1e-4)
     return "the mean stays, the mean of the squares grows."
 

@@ -77,7 +77,10 @@ WRONG = {
         (lambda: (lambda d, t: "holds" if np.mean(d) > 0 else "does not hold",), "0 is within"),
         (lambda: (lambda d, t: conclude(d, t, root=False),), "square root of the number of seeds"),
         (lambda: (lambda d, t: conclude(d, t, ddof=0),), "takes `ddof=1`"),
-        (lambda: (lambda d, t: conclude(d, 1),), "on both sides of the mean"),
+        (
+            lambda: (lambda d, t: conclude(d, 1),),
+            "the interval is -0.97 to +8.97 points, and 0 is within. Is `t`",
+        ),
         (lambda: (lambda d, t: "yes",), "must be"),
         (lambda: ("holds",), "must be a function"),
     ],

@@ -92,6 +92,12 @@ WRONG = {
         (lambda: (always_from_the_input,), "those at the other end"),
         (lambda: (one_too_many,), "returns 2 blocks, not 1"),
         (lambda: (the_frozen_ones,), "that stay frozen"),
+        (
+            lambda: (lambda names, count, start: names[: count if start == "input" else -count],),
+            "that stay frozen",
+        ),
+        (lambda: (lambda names, count, start: names,), "returns 4 blocks, not 1"),
+        (lambda: (lambda names, count, start: unfrozen(names, max(count, 1), start),), "returns 1 blocks, not 0"),
         (lambda: (lambda names, count, start: count,), "return a list of names"),
         (lambda: (lambda names, count, start: names[-count - 1 : -1],), "returns mixed2; it must be mixed0"),
     ],

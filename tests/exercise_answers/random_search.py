@@ -74,7 +74,7 @@ WRONG = {
         (lambda: (lambda share, confidence: math.ceil(confidence / share),), "do not add up"),
         (lambda: (lambda share, confidence: math.ceil(1 / share),), "once on average"),
         (lambda: (lambda share, confidence: by_counting(share, 1 - confidence),), "all trials *miss*"),
-        (lambda: (lambda share, confidence: 59,), "16 are needed"),
+        (lambda: (lambda share, confidence: 59,), "16 are needed: (1 - 0.1) ** 16 is at most 0.2."),
         (lambda: (59,), "must be a function"),
         (lambda: (lambda share, confidence: math.log(confidence) / math.log(1 - share),), "all trials *miss*"),
     ],

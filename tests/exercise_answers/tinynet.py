@@ -108,7 +108,7 @@ WRONG = {
         (lambda: (lambda x, p: np.mean(x**2) / (1 - p) ** 2 - np.mean(x) ** 2,), "only the share 1 - p"),
         (lambda: (lambda x, p: np.mean(x**2) / p - np.mean(x) ** 2,), "the share that is dropped"),
         (lambda: (lambda x, p: x / (1 - p),), "must be a number"),
-        (lambda: (lambda x, p: -1,), "it must be 11"),
+        (lambda: (lambda x, p: -1,), "it must be 7.75"),
     ],
     "area_by_counting": [
         (lambda: (lambda a, b: np.mean(pairs(a, b) > 0),), "yours count nothing"),
