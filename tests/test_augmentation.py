@@ -344,6 +344,9 @@ def test_contrast_goes_down_as_well_as_up_and_saturation_from_grey_to_pure():
     assert np.ptp(grey) < 0.01
     np.testing.assert_allclose(same, [200, 100, 50], atol=0.1)
     assert np.ptp(pure) > 195
+    half = array(pipeline(saturation=(-0.5, -0.5))(colour, training=True))
+    around_zero = pipeline(saturation=(-0.5, -0.5), value_range=(-1, 1))(colour / 127.5 - 1, training=True)
+    np.testing.assert_allclose(127.5 * (array(around_zero) + 1), half, atol=0.1)
 
 
 def test_noise_has_its_deviation_and_stays_in_the_range():
