@@ -131,7 +131,11 @@ class _Walk:
         if isinstance(value, type):
             return self._class(value)
         if isinstance(value, _BUILTINS) or value is Ellipsis:
-            return text_digest(getattr(value, "__module__", ""), getattr(value, "__qualname__", repr(value)))
+            owner = getattr(value, "__self__", None)  # of `table.get` the table; of `len` its module
+            is_free = owner is None or isinstance(owner, types.ModuleType | type)
+            is_bound = not (is_free or type(owner).__name__ == "PyCapsule")
+            names = getattr(value, "__module__", ""), getattr(value, "__qualname__", repr(value))
+            return text_digest(*names, *([self.of(owner)] if is_bound else []))
         if isinstance(value, keras.Layer):
             return text_digest(*map(self._layer, flat_layers(value)))
         # What `tf.function`, `jax.jit`, `staticmethod` and decorators make of a function.

@@ -218,7 +218,8 @@ found = [fingerprint(model, scope["f"], layers[1], weights=False), compile_finge
 def test_another_kernel_changes_nothing():
     here = {"number": 1}
     exec(AGAIN, here)
-    words = [sys.executable, "-c", f"number = 7{AGAIN}print(*found)"]
+    again = f"there = {{'number': 7}}; exec({AGAIN!r}, there); print(*there['found'])"
+    words = [sys.executable, "-c", again]
     there = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
     assert here["found"] == there[-2:]
 
