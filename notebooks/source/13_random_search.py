@@ -467,10 +467,13 @@ print(f"the course's best is better than what we found: {conclusion.conclusion.u
 # | `KERASTUNER_ORACLE_PORT` | a free port | the same |
 #
 # The script is complete: it loads its data and knows its space. Started without the variables, it is a search in
-# one process.
+# one process. It goes into the folder of the search.
 
 # %%
-# %%writefile {folder}/my_search.py
+# %cd -q {folder}
+
+# %%
+# %%writefile my_search.py
 import keras
 import keras_tuner
 
@@ -499,6 +502,9 @@ class MySearch(keras_tuner.HyperModel):
 where = {"directory": "my_search", "project_name": "digits"}
 tuner = keras_tuner.RandomSearch(MySearch(), "val_accuracy", max_trials=6, seed=1, overwrite=False, **where)
 tuner.search(*train, validation_data=held_out, verbose=0)
+
+# %%
+# %cd -q -
 
 # %% [markdown]
 # The next cell starts the chief and two workers on this machine, and waits for the workers. What a process prints
