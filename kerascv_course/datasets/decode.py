@@ -25,6 +25,7 @@ _MAX_FILE_BYTES = 200 * 2**20
 _WORTH_S = 1.0  # what would take this process longer is worth worker processes, which start in about 0.3 seconds
 _MAX_WORKERS = 8  # each may hold a decoded image of MAX_PIXELS
 _SMALL_BYTES = 2**16
+_READ_BYTES = os.O_RDONLY | getattr(os, "O_BINARY", 0)  # of Windows
 _CHUNK_FILES = 500
 _CHUNK_BYTES = 16 * 2**20
 
@@ -164,6 +165,10 @@ def _decode(path: str, rule: PixelRule) -> bytes:
             raise _FaultError(_HUGE)
         mode = "RGB" if rule.channels == 3 else "L"
         sides = rule.width, rule.height
+        # Most JPEG files have no EXIF data, and looking for it takes a tenth of the time of a small one.
+        is_upright = image.format == "JPEG" and image.info.keys().isdisjoint(("exif", "xmp"))
+        if image.size == sides and image.mode == mode and is_upright:
+            return image.tobytes()
         if rule.exact and (image.size != sides or image.mode != mode):
             raise _FaultError(f"{image.width}x{image.height}, mode {image.mode}")
         # A JPEG can be decoded at a half, a quarter or an eighth; twice what is needed leaves the filter its work.
@@ -171,8 +176,7 @@ def _decode(path: str, rule: PixelRule) -> bytes:
         if max(image.size) > longer:
             image.draft(None, (longer, longer))
         image.load()
-        # Most JPEG files have no EXIF data, and looking for it takes a tenth of the time of a small one.
-        if image.format != "JPEG" or not image.info.keys().isdisjoint(("exif", "xmp")):
+        if not is_upright:
             ImageOps.exif_transpose(image, in_place=True)
         upright = _eight_bits(image)
     if upright.size != sides:  # scaled to cover the size; what juts out is cut off on two sides
@@ -184,7 +188,7 @@ def _decode(path: str, rule: PixelRule) -> bytes:
 
 def _source(path: str) -> str | io.BytesIO:
     """Return the content of a small file, which is faster to read at once, or the path of a large one."""
-    file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))  # of Windows
+    file = os.open(path, _READ_BYTES)
     try:
         content = os.read(file, _SMALL_BYTES + 1)
         if len(content) <= _SMALL_BYTES:
