@@ -205,7 +205,7 @@ axis.grid(alpha=0.3)
 #
 # - The two networks have the same parameters and the same MACs; the shortcut costs nothing but an addition.
 # - Whether the deeper plain network trains worse is printed above, with its seeds. In the paper, at full size and
-#   without haste, it does.
+#   trained to the end, it does.
 # - Without shortcuts and without batch normalization, a deep network depends on its initialisation: He's keeps the
 #   activations' size, others lose it.
 #

@@ -520,7 +520,7 @@ else:
 # %% tags=["exercise"]
 # ### Which keep the label?
 #
-# A network shall read handwritten digits. Put into the set the names of the augmentations that leave the label of
+# A network must read handwritten digits. Put into the set the names of the augmentations that leave the label of
 # *every* digit alone: "small shift", "half a turn", "mirror", "brightness", "small rotation".
 
 # student: harmless = None

@@ -2,7 +2,7 @@
 # # 6. Test-time augmentation
 #
 # **The question.** A trained model is asked about several views of the same image, and its answers are averaged.
-# Does that name more images rightly? Which views help, and is it worth the time?
+# Does that name more images correctly? Which views help, and is it worth the time?
 #
 # *Follows Boracchi; the ten crops are those of Krizhevsky, Sutskever and Hinton (AlexNet, 2012).*
 
@@ -189,7 +189,7 @@ plotting.plot_images(
 #
 # - Averaging over views costs one prediction for each view; what it gains is printed above. On CIFAR-10 (10,000
 # JPEG-compressed photographs to train, 5,000 to test, 3 seeds, Keras 3.15.1 on TensorFlow 2.21, CPU) one view
-# named 61.9 % rightly; the mirror image added 0.8 ± 0.1 points, ten crops 2.1 ± 0.4. Eight random views added
+# named 61.9 % correctly; the mirror image added 0.8 ± 0.1 points, ten crops 2.1 ± 0.4. Eight random views added
 #   nothing (-0.6 ± 1.4).
 # - The views must keep the label, as in training: the clock of notebook 5 must not be mirrored here either.
 # - A model that gives one class a high probability needs no second view. Where views disagree, doubt the answer.
