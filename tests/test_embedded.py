@@ -160,7 +160,7 @@ def test_cifar10_at_hand_is_loaded_and_the_fallback_left_alone(monkeypatch):
     assert load("cifar10", fallback="patches") is record
 
 
-@pytest.mark.parametrize("name", ["digits", "patches", "faces"])
+@pytest.mark.parametrize("name", ["mnist", "digits", "patches", "faces"])
 def test_embedded_sets_are_loaded_by_name_and_never_replaced(no_cifar10, name):
     assert load(name, fallback="faces").name == name
 
@@ -192,10 +192,18 @@ def test_copy_in_the_repository_is_what_the_script_makes(patches, tmp_path):
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: load("cifar"), ValueError, r"`name` of `load` must be 'cifar10', 'digits', 'patches' or 'faces'"),
+        (
+            lambda: load("cifar"),
+            ValueError,
+            r"`name` of `load` must be 'cifar10', 'mnist', 'digits', 'patches' or 'faces'",
+        ),
         (lambda: load(None), ValueError, r"`name` of `load` .*Received: name=None"),
         (lambda: load(["digits"]), ValueError, r"`name` of `load` .*Received: name=\['digits'\]"),
-        (lambda: load("cifar10", fallback="cifar10"), ValueError, r"`fallback` of `load` .* None, 'digits', 'pa"),
+        (
+            lambda: load("cifar10", fallback="cifar10"),
+            ValueError,
+            r"`fallback` of `load` .* None, 'mnist', 'digits', 'pa",
+        ),
         (lambda: load("digits", fallback="patch"), ValueError, r"`fallback` of `load` .*fallback='patch'"),
         (lambda: load_faces(7), ValueError, r"`image_size` of `load_faces` .* from 8 to 512.*image_size=7"),
         (lambda: load_faces(513), ValueError, r"`image_size` of `load_faces` .*image_size=513"),

@@ -24,6 +24,7 @@ _MODULES = {
     "load_digits": "embedded",
     "load_faces": "embedded",
     "load_image_folder": "folders",
+    "load_mnist": "embedded",
     "load_parcels": "parcels",
     "load_patches": "patches",
     "load_scenes": "scenes",

