@@ -70,8 +70,9 @@ def load_mnist() -> ImageDataset:
     if path.is_file():
         try:
             with np.load(path) as file:
-                parts = [_framed(file["x_train"]), file["y_train"], _framed(file["x_test"]), file["y_test"]]
-            return ImageDataset(*parts, **named, source="Keras' cache")
+                train = _framed(file["x_train"]), file["y_train"]
+                test = _framed(file["x_test"]), file["y_test"]
+            return ImageDataset(*train, *test, source="Keras' cache", **named)
         except Exception as error:  # a zip file can be damaged in many ways
             way_out = "Delete it: `keras.datasets.mnist.load_data()` fetches it anew."
             raise input_error("load_mnist", "KERAS_HOME", "without a damaged file", str(path), way_out) from error
