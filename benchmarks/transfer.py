@@ -32,7 +32,7 @@ def speed() -> None:
 
     data = load("cifar10", fallback="patches").subset(IMAGES // 10)
     data_name = "CIFAR-10" if find_cifar10() else "patches"
-    found = find_backbone_weights("MobileNetV2", (96, 96), download=False)
+    found = find_backbone_weights("MobileNetV2", (96, 96), download="never")
     weights = found.path if found else None
     print(f"{IMAGES} images of {data_name}, {EPOCHS} epochs, weights: {found.source if found else 'random'}")
 

@@ -28,7 +28,7 @@ def folder(monkeypatch, tmp_path):
     )
     net = RemoteFile("a small net", "models/net.h5", (address,), ("models/net.h5",))
     monkeypatch.setattr(weights, "WEIGHTS", {"net": net})
-    monkeypatch.setattr(data, "_files", lambda: {"cifar10": archive, "net": net})
+    monkeypatch.setattr(data, "FILES", {"cifar10": archive, "net": net})
     monkeypatch.setattr(fetching, "_TRIES", 1)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.delenv("KERASCV_COURSE_DATA", raising=False)

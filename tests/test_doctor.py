@@ -20,7 +20,7 @@ Usage = namedtuple("Usage", "total used free")
 @pytest.fixture(autouse=True)
 def plain_machine(monkeypatch, tmp_path):
     """Imitate a machine on which nothing is set and nothing was downloaded."""
-    for name in (runtime.PROFILE_VARIABLE, "KERASCV_COURSE_DATA"):
+    for name in (runtime.PROFILE_VARIABLE, "KERASCV_COURSE_DATA", "COLAB_RELEASE_TAG", "KAGGLE_KERNEL_RUN_TYPE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.setattr(runtime, "find_gpus", lambda *, memory_growth=False: ())
@@ -60,7 +60,15 @@ def test_the_gpu_is_named_and_its_absence_explained(monkeypatch):
     assert "lite profile" in finding("GPU").advice
     monkeypatch.setattr(runtime, "find_gpus", lambda *, memory_growth=False: ("NVIDIA T4",))
     assert finding("GPU") == doctor.Finding("GPU", "NVIDIA T4")
-    assert finding("Profile").found == "full (chosen by the device)"
+    assert finding("Profile").found == "gpu (chosen by the device)"
+
+
+def test_colab_is_named_in_a_command_too_which_has_no_module_of_it(monkeypatch):
+    assert finding("Colab").found == "no"
+    monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab_20260819-060051_RC00")
+    assert finding("Colab").found == "yes"
+    monkeypatch.setenv("KAGGLE_KERNEL_RUN_TYPE", "Batch")
+    assert finding("Colab").found == "no, Kaggle"
 
 
 def test_the_profile_says_who_chose_it(monkeypatch):
@@ -72,7 +80,7 @@ def test_the_profile_says_who_chose_it(monkeypatch):
 def test_a_bad_profile_is_a_finding_and_not_a_crash(monkeypatch):
     monkeypatch.setenv("KERASCV_COURSE_PROFILE", "huge")
     assert finding("Profile").found == "not valid"
-    assert "'smoke', 'lite' or 'full'. Received: KERASCV_COURSE_PROFILE='huge'" in finding("Profile").advice
+    assert "'smoke', 'lite', 'full' or 'gpu'. Received: KERASCV_COURSE_PROFILE='huge'" in finding("Profile").advice
 
 
 def test_missing_cifar10_comes_with_both_ways_to_get_it():

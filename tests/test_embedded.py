@@ -12,7 +12,7 @@ from PIL import Image
 
 from kerascv_course.datasets import ImageDataset, cifar10, load_faces, registry
 from kerascv_course.datasets.patches import _PHOTOGRAPHS, _columns, colour_baseline, load_patches
-from kerascv_course.datasets.registry import load
+from kerascv_course.datasets.registry import load, missing
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -148,9 +148,54 @@ def test_fallback_is_used_and_said_where_cifar10_is_not_at_hand(no_cifar10):
     assert load("cifar10", fallback="digits").subset(5).name.startswith("digits (in place of cifar10, which")
 
 
-def test_without_fallback_cifar10_is_downloaded(no_cifar10):
+@pytest.mark.parametrize("options", [{}, {"download": "always", "fallback": "patches"}])
+def test_without_fallback_or_always_cifar10_is_downloaded(no_cifar10, options):
     with pytest.raises(AssertionError, match="the download was called"):
-        load("cifar10")
+        load("cifar10", **options)
+
+
+@pytest.mark.smoke
+def test_a_download_that_is_only_tried_gives_way_to_the_fallback_without_a_network(no_cifar10, monkeypatch):
+    tries = []
+
+    def no_connection(file, *, tries_of):
+        tries.append((file.path, tries_of))
+        raise ConnectionError("no network")
+
+    monkeypatch.setattr(registry, "fetch", lambda file, tries: no_connection(file, tries_of=tries))
+    data = load("cifar10", fallback="patches", download="if possible")
+    assert data.name == "patches (in place of cifar10, which is not at hand)"
+    assert tries == [("cifar-10-python.tar.gz", 1)]  # a student does not wait for five
+    with pytest.raises(ConnectionError, match="no network"):
+        load("cifar10", download="if possible")
+
+
+def test_a_download_that_succeeds_leaves_the_fallback_alone(no_cifar10, monkeypatch):
+    record = two_colours()
+    monkeypatch.setattr(registry, "fetch", lambda file, tries: None)
+    monkeypatch.setattr(registry, "load_cifar10", lambda: record)
+    assert load("cifar10", fallback="patches", download="if possible") is record
+
+
+def test_what_is_missing_is_named_by_the_name_that_the_command_takes(no_cifar10, monkeypatch, tmp_path):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    assert list(missing("cifar10", "mobilenet_v2_96", "inception_v3")) == [
+        "cifar10",
+        "mobilenet_v2_96",
+        "inception_v3",
+    ]
+    assert "(9 MB)" in missing("mobilenet_v2_96")["mobilenet_v2_96"]
+    (tmp_path / "MobileNetV2_notop.h5").touch()  # a file of one's own choice
+    monkeypatch.setenv("KERASCV_COURSE_DATA", str(tmp_path))
+    monkeypatch.setattr(registry, "find_cifar10", lambda: tmp_path)
+    assert list(missing("cifar10", "mobilenet_v2_96", "inception_v3")) == ["inception_v3"]
+
+
+def test_never_without_a_fallback_is_an_error_that_says_what_is_possible(no_cifar10):
+    with pytest.raises(
+        ValueError, match="`download` of `load` must be 'always' or 'if possible' where there is no"
+    ):
+        load("cifar10", download="never")
 
 
 def test_cifar10_at_hand_is_loaded_and_the_fallback_left_alone(monkeypatch):
@@ -204,6 +249,12 @@ def test_copy_in_the_repository_is_what_the_script_makes(patches, tmp_path):
             ValueError,
             r"`fallback` of `load` .* None, 'mnist', 'digits', 'pa",
         ),
+        (
+            lambda: load("cifar10", download=True),
+            ValueError,
+            r"`download` of `load` must be None, 'always', 'if po",
+        ),
+        (lambda: missing("cifar"), ValueError, r"`names` of `missing` must be 'cifar10'.*Did you mean 'cifar10'"),
         (lambda: load("digits", fallback="patch"), ValueError, r"`fallback` of `load` .*fallback='patch'"),
         (lambda: load_faces(7), ValueError, r"`image_size` of `load_faces` .* from 8 to 512.*image_size=7"),
         (lambda: load_faces(513), ValueError, r"`image_size` of `load_faces` .*image_size=513"),

@@ -3,6 +3,7 @@
 import logging
 import os
 import random
+import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -38,20 +39,21 @@ def with_gpu(monkeypatch):
 
 
 @pytest.mark.smoke
-@pytest.mark.parametrize("name", ["smoke", "lite", "full"])
+@pytest.mark.parametrize("name", ["smoke", "lite", "full", "gpu"])
 def test_the_variable_decides_the_profile_whatever_the_device(monkeypatch, with_gpu, name):
     monkeypatch.setenv(PROFILE, name)
     assert runtime.profile() == name
-    assert runtime.by_profile(smoke="smoke", lite="lite", full="full") == name
+    assert runtime.by_profile(smoke="smoke", lite="lite", full="full", gpu="gpu") == name
     assert runtime.setup().profile == name
 
 
-def test_without_the_variable_a_gpu_means_full_and_none_means_lite(monkeypatch):
+def test_without_the_variable_a_gpu_means_gpu_and_none_means_lite(monkeypatch):
     assert runtime.profile() == "lite"
     monkeypatch.setenv(PROFILE, "")  # set, but empty: as good as not set
     assert runtime.profile() == "lite"
     monkeypatch.setattr(runtime, "find_gpus", lambda *, memory_growth=False: ("NVIDIA T4",))
-    assert runtime.profile() == "full"
+    assert runtime.profile() == "gpu"
+    assert runtime.by_profile(smoke=1, lite=2, full=None) is None  # without a `gpu` it is the value of `full`
 
 
 # Seeds
@@ -98,7 +100,7 @@ def test_setup_reports_versions_device_and_profile(monkeypatch):
         gpus=(),
         cpu_cores=6,
         profile="lite",
-        in_colab=False,
+        host="",
         dtype_policy="float32",
     )
     text = str(record)
@@ -116,7 +118,7 @@ def test_setup_reports_versions_device_and_profile(monkeypatch):
 def test_the_report_names_the_gpu(with_gpu):
     record = runtime.setup()
     assert record.gpus == ("NVIDIA T4",)
-    assert record.profile == "full"
+    assert record.profile == "gpu"
     assert "NVIDIA T4" in str(record)
     assert "CPU" not in str(record)
 
@@ -136,11 +138,43 @@ def test_setup_sets_the_precision_back_that_an_earlier_setup_changed():
     assert keras.config.dtype_policy().name == "float32"
 
 
-def test_colab_is_recognised_by_its_module(monkeypatch):
-    assert runtime.in_colab() is False
-    monkeypatch.setitem(sys.modules, "google.colab", SimpleNamespace())
-    assert runtime.in_colab() is True
-    assert runtime.setup().in_colab is True
+def test_colab_and_kaggle_are_recognised_by_their_variables_in_a_command_too(monkeypatch):
+    assert runtime.host() == ""
+    monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab_20260819-060051_RC00")
+    assert runtime.setup().host == "Colab"
+    command = [sys.executable, "-c", "from kerascv_course import runtime; print(runtime.host())"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "Colab\n"
+    monkeypatch.setenv("KAGGLE_KERNEL_RUN_TYPE", "Interactive")  # Kaggle's machines are made from Colab's
+    assert runtime.host() == "Kaggle"
+
+
+CIFAR10 = {"cifar10": "CIFAR-10 (170 MB)"}
+
+
+@pytest.mark.parametrize(
+    ("profile", "host", "downloads", "said"),
+    [
+        ("smoke", "", "never", "Not at hand: CIFAR-10 (170 MB). To get it: kerascv-course data fetch cifar10"),
+        (
+            "smoke",
+            "Colab",
+            "never",
+            "Not at hand: CIFAR-10 (170 MB). To get it: kerascv-course data fetch cifar10",
+        ),
+        ("lite", "", "never", "Not at hand: CIFAR-10 (170 MB). To get it: kerascv-course data fetch cifar10"),
+        ("lite", "Colab", "if possible", "To be downloaded if there is a network: CIFAR-10 (170 MB)"),
+        ("lite", "Kaggle", "if possible", "To be downloaded if there is a network: CIFAR-10 (170 MB)"),
+        ("full", "", "always", "To be downloaded: CIFAR-10 (170 MB)"),
+        ("gpu", "Colab", "always", "To be downloaded: CIFAR-10 (170 MB)"),
+    ],
+)
+def test_the_report_says_beforehand_what_will_be_downloaded(monkeypatch, profile, host, downloads, said):
+    monkeypatch.setenv(PROFILE, profile)
+    monkeypatch.setattr(runtime, "host", lambda: host)
+    record = runtime.setup(missing=CIFAR10)
+    assert record.downloads == downloads
+    assert str(record).splitlines()[1:] == [said]
+    assert len(str(runtime.setup()).splitlines()) == 1  # nothing is missing
 
 
 # GPUs: a machine with two is imitated
@@ -240,7 +274,7 @@ def test_where_the_value_does_not_depend_on_the_argument_the_gradient_is_zero():
         (
             lambda: runtime.by_profile(smoke=1, lite=2),
             ValueError,
-            "`choices` of `by_profile` must be one value for each of smoke, lite and full. "
+            "`choices` of `by_profile` must be one value for each of smoke, lite, full and gpu. "
             "Received: choices={'smoke': 1, 'lite': 2}.",
         ),
         (lambda: runtime.by_profile(), ValueError, "Received: choices={}."),
@@ -272,7 +306,7 @@ def test_a_backend_without_gradients_is_named(monkeypatch):
 )
 def test_a_bad_profile_is_refused_and_the_variable_named(monkeypatch, call, name):
     monkeypatch.setenv(PROFILE, name)
-    message = f"`{PROFILE}` of `profile` must be 'smoke', 'lite' or 'full'. Received: {PROFILE}={name!r}."
+    message = f"`{PROFILE}` of `profile` must be 'smoke', 'lite', 'full' or 'gpu'. Received: {PROFILE}={name!r}."
     with pytest.raises(ValueError, match="must be") as caught:
         call()
     assert str(caught.value) == message + ("" if name == "huge" else " Did you mean 'lite'?")

@@ -1245,7 +1245,7 @@ def test_a_loss_that_is_no_number_stops_the_stage():
 @pytest.mark.skipif(not REAL_DATA, reason="KERASCV_COURSE_DATA is not set: no real CIFAR-10 to read")
 def test_real_features_beat_random_ones_on_real_images(monkeypatch, traced):
     monkeypatch.setenv("KERASCV_COURSE_DATA", REAL_DATA)
-    weights = find_backbone_weights("MobileNetV2", (96, 96), download=False)
+    weights = find_backbone_weights("MobileNetV2", (96, 96), download="never")
     if find_cifar10() is None or weights is None:
         pytest.skip("KERASCV_COURSE_DATA holds no CIFAR-10 or no weights of MobileNetV2")
     data = load_cifar10().subset(per_class=20, test_per_class=20)

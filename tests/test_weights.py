@@ -90,7 +90,7 @@ def test_the_data_folder_comes_before_keras_cache_and_official_names_before_own_
         assert (found.path, found.source) == (path, source)
         assert str(folder) not in found.source
         path.unlink()
-    assert find(download=False) is None
+    assert find(download="never") is None
 
 
 def test_without_a_data_folder_keras_cache_is_looked_into(folder, monkeypatch):
@@ -101,7 +101,7 @@ def test_without_a_data_folder_keras_cache_is_looked_into(folder, monkeypatch):
 
 def test_what_is_not_asked_for_is_not_downloaded(folder, mirror):
     put(mirror / "models" / NAME)
-    assert find(download=False) is None
+    assert find(download="never") is None
     assert not (folder / "keras").exists()
 
 
@@ -130,7 +130,7 @@ def test_the_official_file_is_the_one_that_keras_takes_for_the_image_size(folder
 def test_an_own_choice_is_found_by_its_name_in_either_folder(folder, backbone, name):
     for place in (folder / "data", folder / "data" / "models"):
         path = put(place / name)
-        assert find(backbone, download=False) == weights.BackboneWeights(path, f"{name}, in KERASCV_COURSE_DATA")
+        assert find(backbone, download="never") == weights.BackboneWeights(path, f"{name}, in KERASCV_COURSE_DATA")
         path.unlink()
 
 
@@ -154,7 +154,7 @@ def test_an_own_choice_is_found_by_its_name_in_either_folder(folder, backbone, n
 )
 def test_a_file_of_another_name_or_kind_is_not_taken(folder, backbone, name):
     put(folder / "data" / "models" / name)
-    assert find(backbone, download=False) is None
+    assert find(backbone, download="never") is None
 
 
 def test_of_several_own_choices_none_is_taken_and_all_are_named(folder):
@@ -173,7 +173,7 @@ def test_a_damaged_file_is_named_where_keras_states_its_checksum(folder, place):
     assert find("InceptionV3").path == path
     put(path, OTHER)
     with pytest.raises(ValueError, match=rf"is damaged: its checksum is not md5:{MD5}\. Delete .*{INCEPTION}"):
-        find("InceptionV3", download=False)
+        find("InceptionV3", download="never")
     assert path.read_bytes() == OTHER
 
 
@@ -223,6 +223,7 @@ def test_a_download_that_fails_names_every_address_and_the_way_by_hand(mirror):
     )
     with pytest.raises(ConnectionError, match=rf"{message}{place}, or .*KERASCV_COURSE_DATA"):
         find()
+    assert find(download="if possible") is None
 
 
 def test_a_keras_cache_that_cannot_be_written_is_named_with_the_way_out(folder, mirror):
@@ -267,7 +268,11 @@ def test_official_addresses_and_checksums_are_those_of_keras(monkeypatch):
         ({"image_size": (96, 96, 3)}, ValueError, r"`image_size` .* \(height, width\)"),
         ({"image_size": (96, 0)}, ValueError, "`image_size` .* at least 1"),
         ({"image_size": (96.0, 96)}, TypeError, "`image_size` .* an integer"),
-        ({"download": "no"}, TypeError, "`download` .* True or False"),
+        (
+            {"download": False},
+            ValueError,
+            "`download` .* 'always', 'if possible' or 'never'. Received: download=False",
+        ),
     ],
 )
 def test_bad_arguments_are_named(changes, error, message):

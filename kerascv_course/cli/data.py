@@ -17,6 +17,7 @@ from kerascv_course.datasets.fetching import (
     is_right,
     listed_checksum,
 )
+from kerascv_course.datasets.registry import FILES
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -40,14 +41,10 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     verify.set_defaults(command=_verify)
 
 
-def _files() -> dict[str, RemoteFile]:
-    return {"cifar10": cifar10.CIFAR10, **weights.WEIGHTS}
-
-
 def _list(options: argparse.Namespace) -> int:
     print(f"Downloads folder: {downloads_folder()}")
     shown: list[Path] = []
-    for name, file in _files().items():
+    for name, file in FILES.items():
         copies = find_copies(file)
         shown += copies
         print(f"{name}: {file.title}", *(map(_sized, copies) if copies else _missing(name)), sep="\n  ")
@@ -74,7 +71,7 @@ def _write_checksums() -> int:
     import pooch
 
     lines = []
-    for file in _files().values():
+    for file in FILES.values():
         path = downloads_folder() / file.path
         if path.is_file() and file.checksum and not is_right(path, file.checksum):
             print(f"{path} is damaged: delete it and fetch it again. No checksums were written.", file=sys.stderr)
@@ -91,12 +88,11 @@ def _write_checksums() -> int:
 
 
 def _fetch(options: argparse.Namespace) -> int:
-    files = _files()
     try:
         for name in options.names:
-            check_choice("data fetch", "NAME", name, files)
-        for name in options.names or files:
-            print(_bring(files[name]), flush=True)
+            check_choice("data fetch", "NAME", name, FILES)
+        for name in options.names or FILES:
+            print(_bring(FILES[name]), flush=True)
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return USAGE if isinstance(error, ValueError) else FAILED
@@ -122,7 +118,7 @@ def _verify(options: argparse.Namespace) -> int:
     sums = downloads_folder() / CHECKSUMS
     listed = sums.read_text("utf-8", "replace") if sums.is_file() else ""
     status, found = OK, False
-    for file in _files().values():
+    for file in FILES.values():
         checksum = file.checksum or listed_checksum(listed, file)
         for path in find_copies(file):
             found = True

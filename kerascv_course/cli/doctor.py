@@ -73,7 +73,7 @@ def examine() -> list[Finding]:
         Finding("kerascv_course", __version__),
         Finding("Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
         *_backend(),
-        Finding("Colab", "yes" if runtime.in_colab() else "no"),
+        _colab(),
         _profile(),
         _disk(),
         _cifar10(),
@@ -92,6 +92,11 @@ def _backend() -> list[Finding]:
         Finding("Keras", f"{keras.__version__} on {backend} {importlib.metadata.version(backend)}"),
         Finding("GPU", ", ".join(gpus) or "none", advice),
     ]
+
+
+def _colab() -> Finding:
+    host = runtime.host()
+    return Finding("Colab", "yes" if host == "Colab" else f"no, {host}" if host else "no")
 
 
 def _profile() -> Finding:

@@ -28,6 +28,7 @@ _MODULES = {
     "load_parcels": "parcels",
     "load_patches": "patches",
     "load_scenes": "scenes",
+    "missing": "registry",
     "split_validation": "split",
 }
 

@@ -21,6 +21,7 @@ CHECKSUMS = "SHA256SUMS"  # beside the files of a mirror, in the format of the p
 _TIMEOUT = 20.0  # seconds without a connection or a byte
 _SECONDS, _LEAST_BYTES = 20.0, 100_000  # an address that brings less in this time is left for the next one
 _TRIES = 5  # of the last address in a row that bring nothing new
+DOWNLOADS = ("always", "if possible", "never")  # what may be done about a file that is not at hand
 _PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds before another try, doubled each time
 _WEB_FOLDER = re.compile(r"https?://([\w.-]+|\[[\da-f:.]+\])(:\d{1,5})?(/[^?#@]*)?", re.ASCII | re.IGNORECASE)
 
@@ -116,7 +117,7 @@ def listed_checksum(listed: str, file: RemoteFile) -> str:
     return f"sha256:{found[1]}" if found else ""
 
 
-def fetch(file: RemoteFile) -> Fetched:
+def fetch(file: RemoteFile, *, tries: int = _TRIES) -> Fetched:
     """Download a file into the downloads folder, unless it is there; a progress bar shows how far it is.
 
     It is asked for at the mirrors in `KERASCV_COURSE_MIRRORS`, then at its own addresses. One that is gone, has
@@ -127,6 +128,7 @@ def fetch(file: RemoteFile) -> Fetched:
 
     Args:
         file: The file.
+        tries: How often the last address is tried in a row without anything new coming from it.
 
     Returns:
         Where it is, where it is from, and what it was compared with.
@@ -149,7 +151,7 @@ def fetch(file: RemoteFile) -> Fetched:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tqdm(desc=target.name, total=file.size, unit="B", unit_scale=True, mininterval=0.5) as bar:
-            transfer = _Transfer(file, target, bar)
+            transfer = _Transfer(file, target, bar, tries)
             with transfer.alone():
                 return at_hand if target.is_file() else transfer.fetch_from_first(places)
     except ConnectionError:
@@ -173,8 +175,8 @@ class _TryError(Exception):
 class _Transfer:
     """One file on its way; what has arrived is kept in a part beside the target."""
 
-    def __init__(self, file: RemoteFile, target: Path, bar: Any) -> None:
-        self.file, self.target, self.bar = file, target, bar
+    def __init__(self, file: RemoteFile, target: Path, bar: Any, tries: int) -> None:
+        self.file, self.target, self.bar, self.tries = file, target, bar, tries
         self.part = target.with_name(f"{target.name}.part")
         self.is_last = False  # no other address is left
 
@@ -231,7 +233,7 @@ class _Transfer:
                 gain = self.done - furthest
                 furthest += max(0, gain)
                 fruitless = 0 if gain >= (1 if self.is_last else _LEAST_BYTES) else fruitless + 1
-                if not failure.again or fruitless == (_TRIES if self.is_last else 1):
+                if not failure.again or fruitless == (self.tries if self.is_last else 1):
                     raise
             time.sleep(min(_PAUSE * 2**fruitless, _LONGEST_PAUSE))
 

@@ -3,12 +3,15 @@
 import dataclasses
 from collections.abc import Callable
 
-from kerascv_course._validation import check_choice
-from kerascv_course.datasets.cifar10 import find_cifar10, load_cifar10
+from kerascv_course._validation import check_choice, input_error
+from kerascv_course.datasets.cifar10 import CIFAR10, find_cifar10, load_cifar10
 from kerascv_course.datasets.embedded import load_digits, load_faces, load_mnist
+from kerascv_course.datasets.fetching import DOWNLOADS, RemoteFile, fetch
 from kerascv_course.datasets.patches import load_patches
 from kerascv_course.datasets.record import ImageDataset
+from kerascv_course.datasets.weights import WEIGHTS, find_backbone_weights
 
+FILES: dict[str, RemoteFile] = {"cifar10": CIFAR10, **WEIGHTS}  # by the name that `data fetch` takes
 _Loader = Callable[[], ImageDataset]
 _EMBEDDED: dict[str, _Loader] = {
     "mnist": load_mnist,
@@ -18,25 +21,28 @@ _EMBEDDED: dict[str, _Loader] = {
 }
 
 
-def load(name: str, *, fallback: str | None = None) -> ImageDataset:
+def load(name: str, *, fallback: str | None = None, download: str | None = None) -> ImageDataset:
     """Load a data set by its name, or one that is always at hand in its place.
 
     Only CIFAR-10 can fail to be at hand: it is where `find_cifar10` finds it, and otherwise would have to be
-    downloaded, which can take half an hour. With `fallback` nothing is ever downloaded. The record says in its
-    name that it is a replacement, so that a table or the title of a figure that shows the name says it too.
+    downloaded, which takes seconds to half an hour. A replacement says in its name that it is one, and with it a
+    table or the title of a figure that shows the name.
 
     Args:
         name: "cifar10", or one of the embedded sets "mnist", "digits", "patches", "faces".
-        fallback: The embedded set to use where the named one is not at hand; `None` to download it then.
+        fallback: The embedded set to use where the named one is not at hand; None for none.
+        download: What is done where the named one is not at hand: "always" downloads it, "if possible" uses the
+            fallback where that fails for want of a connection, "never" uses the fallback at once. None is "never"
+            with a fallback, and "always" without.
 
     Returns:
         The record. Where the fallback was used its name is such as "patches (in place of cifar10, which is not
         at hand)".
 
     Raises:
-        ValueError: If a name is unknown.
+        ValueError: If a name is unknown, or `download` is "never" and there is no fallback.
         FileNotFoundError: If `KERASCV_COURSE_DATA` is no folder.
-        ConnectionError: If the set is not at hand, there is no `fallback`, and it cannot be downloaded.
+        ConnectionError: If the set must be downloaded and cannot be.
 
     Example:
         >>> load("digits").name
@@ -46,9 +52,46 @@ def load(name: str, *, fallback: str | None = None) -> ImageDataset:
     """
     check_choice("load", "name", name, ("cifar10", *_EMBEDDED))
     check_choice("load", "fallback", fallback, (None, *_EMBEDDED))
+    check_choice("load", "download", download, (None, *DOWNLOADS))
     if name != "cifar10":
         return _EMBEDDED[name]()
-    if fallback is None or find_cifar10() is not None:
+    download = download or ("never" if fallback else "always")
+    if download == "always" or find_cifar10() is not None:
         return load_cifar10()
+    if download == "if possible":
+        try:
+            fetch(CIFAR10, tries=1)
+            return load_cifar10()
+        except ConnectionError:
+            if fallback is None:
+                raise
+    if fallback is None:
+        raise input_error("load", "download", "'always' or 'if possible' where there is no `fallback`", download)
     data = _EMBEDDED[fallback]()
     return dataclasses.replace(data, name=f"{data.name} (in place of {name}, which is not at hand)")
+
+
+def missing(*names: str) -> dict[str, str]:
+    """Return which data files are not at hand, so that a notebook can say beforehand what it will download.
+
+    Args:
+        *names: As `kerascv-course data list` shows them, such as "cifar10" and "mobilenet_v2_96".
+
+    Returns:
+        Name and title of each that is not at hand.
+
+    Example:
+        >>> missing("cifar10")  # doctest: +SKIP
+        {'cifar10': 'CIFAR-10, 60,000 photographs of 32x32 pixels in ten classes (170 MB)'}
+    """
+    for name in names:
+        check_choice("missing", "names", name, FILES)
+    return {name: FILES[name].title for name in names if not _is_at_hand(name)}
+
+
+def _is_at_hand(name: str) -> bool:
+    if name == "cifar10":
+        return find_cifar10() is not None
+    side = int(name.rpartition("_")[2]) if name.startswith("mobilenet") else 299
+    backbone = "MobileNetV2" if name.startswith("mobilenet") else "InceptionV3"
+    return find_backbone_weights(backbone, (side, side), download="never") is not None

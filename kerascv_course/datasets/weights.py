@@ -6,9 +6,17 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from kerascv_course._validation import check_bool, check_int, input_error
+from kerascv_course._validation import check_choice, check_int, input_error
 from kerascv_course.datasets.cache import data_folder
-from kerascv_course.datasets.fetching import Fetched, RemoteFile, downloads_folder, fetch, is_right, keras_home
+from kerascv_course.datasets.fetching import (
+    DOWNLOADS,
+    Fetched,
+    RemoteFile,
+    downloads_folder,
+    fetch,
+    is_right,
+    keras_home,
+)
 
 WEIGHT_FOLDER = "models"  # in the data folder, in the downloads folder and in Keras' cache
 _IN_DATA, _IN_CACHE = "KERASCV_COURSE_DATA", "Keras' cache"
@@ -53,7 +61,7 @@ class BackboneWeights:
 
 
 def find_backbone_weights(
-    backbone: str, image_size: tuple[int, int], *, download: bool = True
+    backbone: str, image_size: tuple[int, int], *, download: str = "always"
 ) -> BackboneWeights | None:
     """Find the ImageNet weights of a backbone without its top, for `weights=` in `keras.applications`.
 
@@ -65,9 +73,10 @@ def find_backbone_weights(
        `mobilenet_v2_imagenet_int8_notop.weights.h5` is one for MobileNetV2. Official files for other image sizes
        do not count as such.
     2. Keras' cache and the downloads folder, for the official file name.
-    3. With `download`: the mirrors in `KERASCV_COURSE_MIRRORS`, then the official address. The file comes into the
-       downloads folder and into Keras' cache. Its checksum is the one in Keras' source, else the one in the list
-       of the mirror, else the one that the host states; where nobody states one, `source` says "unchecked".
+    3. Unless `download` is "never": the mirrors in `KERASCV_COURSE_MIRRORS`, then the official address. The file
+       comes into the downloads folder and into Keras' cache. Its checksum is the one in Keras' source, else the
+       one in the list of the mirror, else the one that the host states; where nobody states one, `source` says
+       "unchecked".
 
     Official files are known for MobileNetV2 (`alpha=1.0`) and InceptionV3. For every other backbone only a file of
     your own choice is looked for and `download` is without effect; where there is none let Keras download it.
@@ -75,7 +84,8 @@ def find_backbone_weights(
     Args:
         backbone: Name of the function in `keras.applications`, for example "MobileNetV2".
         image_size: Height and width of the images in pixels; MobileNetV2 has files for several.
-        download: Whether it may be downloaded; without it no connection is made.
+        download: "always", "if possible" (None is returned where it fails for want of a connection) or "never" (no
+            connection is made).
 
     Returns:
         The weights, or `None` where none are at hand and none may or can be downloaded by this function.
@@ -103,7 +113,7 @@ def find_backbone_weights(
     if not isinstance(image_size, tuple | list) or len(image_size) != 2:
         raise input_error(function, "image_size", "(height, width)", image_size)
     height, width = (check_int(function, "image_size", side, minimum=1) for side in image_size)
-    download = check_bool(function, "download", download)
+    check_choice(function, "download", download, DOWNLOADS)
     file = _file_for(backbone, height, width)
     found = _in_data_folder(backbone, file)
     if found is not None or file is None:
@@ -111,9 +121,14 @@ def find_backbone_weights(
     for folder, place in ((keras_home(), _IN_CACHE), (downloads_folder(), "the downloads folder")):
         if (folder / file.path).is_file():
             return _checked(folder / file.path, file, place)
-    if not download:
+    if download == "never":
         return None
-    fetched = fetch_weights(file)
+    try:
+        fetched = fetch_weights(file)
+    except ConnectionError:
+        if download == "if possible":
+            return None
+        raise
     return BackboneWeights(fetched.path, f"{fetched.source}{'' if fetched.checked else ', unchecked'}")
 
 

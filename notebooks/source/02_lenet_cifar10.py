@@ -20,28 +20,30 @@ from keras import layers
 from sklearn import metrics
 
 from kerascv_course import build_lenet5, layer_table, load_digits, plotting, runtime, training
-from kerascv_course.datasets import colour_baseline, load
+from kerascv_course.datasets import colour_baseline, load, missing
 from kerascv_course.exercises import lenet_cifar10 as ex
 
-device = runtime.setup(seed=0)
+device = runtime.setup(seed=0, missing=missing("cifar10"))
 print(device)
 
 # %% [markdown]
 # ## Knobs
 #
 # All sizes and learning rates of this notebook in one place. The profile chooses a line: `lite` takes about a
-# minute on a laptop, `full` trains on all of CIFAR-10 as the courses do. `None` means all images.
+# minute on a laptop, `full` and `gpu` train on all of CIFAR-10 as the courses do. `None` means all images.
 
 # %%
 knobs = runtime.by_profile(
     smoke={"seeds": 1, "digits_per_class": 20, "digit_epochs": 1},
     lite={"seeds": 3, "digits_per_class": None, "digit_epochs": 12},
     full={"seeds": 3, "digits_per_class": None, "digit_epochs": 12},
+    gpu={"seeds": 3, "digits_per_class": None, "digit_epochs": 12},
 )
 photo_knobs = runtime.by_profile(
     smoke={"seeds": 1, "per_class": 20, "test_per_class": 20, "epochs": 1},
     lite={"seeds": 2, "per_class": 200, "test_per_class": 50, "epochs": 5},
     full={"seeds": 3, "per_class": None, "test_per_class": None, "epochs": 10},
+    gpu={"seeds": 3, "per_class": None, "test_per_class": None, "epochs": 10},
 )
 learning_rates = {"digits": 4e-3, "MLP": 1e-3, "LeNet-5": 1e-3, "improved LeNet": 1e-2}
 knobs, photo_knobs, learning_rates
@@ -288,13 +290,14 @@ plotting.plot_feature_maps(maps, caption=f"The six maps of conv1 for a test digi
 # changes in one place only: the first convolution sees 3 channels, so it has $5 \cdot 5 \cdot 3 \cdot 6 + 6 = 456$
 # parameters instead of 156.
 #
-# The data is taken from where you have it (`KERASCV_COURSE_DATA`, or Keras' cache). The full profile downloads
-# it otherwise. The other profiles need no network: without CIFAR-10 they use *patches*, small crops of ten
-# photographs that scikit-image carries, and say so in each output and title. Which of ten photographs is a crop
-# from? That is another question than what CIFAR-10 asks, so figures of the two sets must not be compared.
+# The data is taken from where you have it (`KERASCV_COURSE_DATA`, or Keras' cache). Where it is not at hand, the
+# profiles `full` and `gpu` download it, and so does `lite` in Colab and Kaggle. Otherwise *patches* take its
+# place, small crops of ten photographs that scikit-image carries, and each output and title says so. Which of ten
+# photographs is a crop from? That is another question than what CIFAR-10 asks, so figures of the two sets must not
+# be compared.
 
 # %%
-photos = load("cifar10", fallback=None if device.profile == "full" else "patches")
+photos = load("cifar10", fallback="patches", download=device.downloads)
 if photo_knobs["per_class"]:
     photos = photos.subset(photo_knobs["per_class"], test_per_class=photo_knobs["test_per_class"])
 print(

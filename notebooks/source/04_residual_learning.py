@@ -18,34 +18,36 @@ from keras import layers
 
 from kerascv_course import plotting, runtime, training
 from kerascv_course.architecture import compare_models
-from kerascv_course.datasets import colour_baseline, load
+from kerascv_course.datasets import colour_baseline, load, missing
 from kerascv_course.exercises import residual_learning as ex
 
-device = runtime.setup(seed=0)
+device = runtime.setup(seed=0, missing=missing("cifar10"))
 print(device)
 
 # %% [markdown]
 # ## Knobs
 #
 # `depths` are layers with weights: one convolution at the start, pairs of convolutions, one dense layer at the
-# end. The full profile has the paper's depths for small images, 20 and 56.
+# end. The profiles `full` and `gpu` have the paper's depths for small images, 20 and 56.
 
 # %%
 knobs = runtime.by_profile(
     smoke={"depths": (4, 8), "seeds": 1, "per_class": 20, "epochs": 1, "filters": 8},
     lite={"depths": (6, 20), "seeds": 2, "per_class": 100, "epochs": 6, "filters": 16},
     full={"depths": (20, 56), "seeds": 3, "per_class": None, "epochs": 30, "filters": 16},
+    gpu={"depths": (20, 56), "seeds": 3, "per_class": None, "epochs": 30, "filters": 16},
 )
 knobs
 
 # %% [markdown]
 # ## The data
 #
-# CIFAR-10 where it is at hand; otherwise, except in the full profile, *patches*: crops of ten photographs that
-# scikit-image carries. The outputs and titles say which.
+# CIFAR-10, where it is at hand. Where it is not, the profiles `full` and `gpu` download it, and so does `lite` in
+# Colab and Kaggle. Otherwise *patches* take its place: crops of ten photographs that scikit-image carries. The
+# outputs and titles say which.
 
 # %%
-photos = load("cifar10", fallback=None if device.profile == "full" else "patches")
+photos = load("cifar10", fallback="patches", download=device.downloads)
 if knobs["per_class"]:
     photos = photos.subset(knobs["per_class"], test_per_class=20)
 x_train = ((photos.x_train - photos.x_train.mean()) / photos.x_train.std()).astype("float32")
@@ -267,7 +269,7 @@ ex.identity.check(residual_value, plain_nonzero)
 # ## Where to go on
 #
 # - Put the addition after the last ReLU instead of before it. Does the verdict change?
-# - Run this notebook with `KERASCV_COURSE_PROFILE=full` on a GPU.
+# - Run this notebook on a GPU: the profile is then `gpu`.
 
 # %% tags=["summary"]
 print(f"Data: {photos.name}, {len(x_train):,} training images ({photos.source})")

@@ -32,10 +32,10 @@ from kerascv_course.augmentation import (
     pipeline,
     warp,
 )
-from kerascv_course.datasets import colour_baseline, load
+from kerascv_course.datasets import colour_baseline, load, missing
 from kerascv_course.exercises import augmentation as ex
 
-device = runtime.setup(seed=0)
+device = runtime.setup(seed=0, missing=missing("cifar10"))
 print(device)
 
 # %% [markdown]
@@ -48,17 +48,19 @@ knobs = runtime.by_profile(
     smoke={"epochs": 2, "seeds": 1, "filters": 8, "clock_epochs": 2, "variants": ["none", "flip"]},
     lite={"epochs": 15, "seeds": 2, "filters": 16, "clock_epochs": 15, "variants": few},
     full={"epochs": 60, "seeds": 5, "filters": 32, "clock_epochs": 30, "variants": every},
+    gpu={"epochs": 60, "seeds": 5, "filters": 32, "clock_epochs": 30, "variants": every},
 )
 knobs
 
 # %% [markdown]
 # ## The data, and a photograph to look at
 #
-# For training CIFAR-10 where it is at hand; otherwise, except in the full profile, *patches*: crops of ten
-# photographs that scikit-image carries.
+# For training CIFAR-10, where it is at hand. Where it is not, the profiles `full` and `gpu` download it, and so
+# does `lite` in Colab and Kaggle. Otherwise *patches* take its place: crops of ten photographs that scikit-image
+# carries.
 
 # %%
-small = load("cifar10", fallback=None if device.profile == "full" else "patches")
+small = load("cifar10", fallback="patches", download=device.downloads)
 small = small.subset(per_class=10 if device.profile == "smoke" else 50)
 print(
     f"{small.name}: {len(small.x_train):,} training images, {len(small.x_test):,} test images, from {small.source}"

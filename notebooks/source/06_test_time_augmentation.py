@@ -15,10 +15,10 @@ from keras import layers
 
 from kerascv_course import plotting, runtime
 from kerascv_course.augmentation import RandomAffine, pipeline, test_time_augmentation
-from kerascv_course.datasets import colour_baseline, load
+from kerascv_course.datasets import colour_baseline, load, missing
 from kerascv_course.exercises import test_time_augmentation as ex
 
-device = runtime.setup(seed=0)
+device = runtime.setup(seed=0, missing=missing("cifar10"))
 print(device)
 
 # %% [markdown]
@@ -29,17 +29,18 @@ knobs = runtime.by_profile(
     smoke={"per_class": 20, "test_per_class": 4, "epochs": 1, "seeds": 1, "filters": 8},
     lite={"per_class": 150, "test_per_class": 50, "epochs": 15, "seeds": 2, "filters": 16},
     full={"per_class": 1000, "test_per_class": 500, "epochs": 20, "seeds": 3, "filters": 32},
+    gpu={"per_class": 1000, "test_per_class": 500, "epochs": 20, "seeds": 3, "filters": 32},
 )
 knobs
 
 # %% [markdown]
 # ## The data
 #
-# CIFAR-10 where it is at hand; otherwise, except in the full profile, *patches*: crops of ten photographs that
-# scikit-image carries.
+# CIFAR-10, where it is at hand. Where it is not, the profiles `full` and `gpu` download it, and so does `lite` in
+# Colab and Kaggle. Otherwise *patches* take its place: crops of ten photographs that scikit-image carries.
 
 # %%
-photos = load("cifar10", fallback=None if device.profile == "full" else "patches")
+photos = load("cifar10", fallback="patches", download=device.downloads)
 photos = photos.subset(knobs["per_class"], test_per_class=knobs["test_per_class"])
 print(
     f"{photos.name}: {len(photos.x_train):,} training images, {len(photos.x_test):,} test images, {photos.source}"

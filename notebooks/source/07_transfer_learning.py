@@ -16,29 +16,31 @@ from keras import layers
 from sklearn.metrics import confusion_matrix
 
 from kerascv_course import Stage, TransferModel, grad_cam, plotting, runtime, training, transfer
-from kerascv_course.datasets import find_backbone_weights, load
+from kerascv_course.datasets import find_backbone_weights, load, missing
 from kerascv_course.exercises import transfer_learning as ex
 
-device = runtime.setup(seed=0)
+device = runtime.setup(seed=0, missing=missing("cifar10", "mobilenet_v2_96"))
 print(device)
 
 # %% [markdown]
 # ## Which transfer is possible here?
 #
-# In the full profile the ImageNet weights of MobileNetV2 are downloaded. Elsewhere they are used where they are at
-# hand (in Keras' cache, or in `KERASCV_COURSE_DATA`). Where they are not, the transfer is a small one, and just as
-# real: a small network learns the digits 0 to 4 here and now, and what it has learned is put to use on the digits
-# 5 to 9, of which it sees ten images each.
+# The ImageNet weights of MobileNetV2 are used where they are at hand (in Keras' cache, or in
+# `KERASCV_COURSE_DATA`). Where they are not, the profiles `full` and `gpu` download them, and so does `lite` in
+# Colab and Kaggle. Otherwise the transfer is a small one, and just as real: a small network learns the digits 0 to
+# 4 here and now, and what it has learned is put to use on the digits 5 to 9, of which it sees ten images each.
 
 # %%
-full = device.profile == "full"
-found = None if device.profile == "smoke" else find_backbone_weights("MobileNetV2", (96, 96), download=full)
+found = None
+if device.profile != "smoke":
+    found = find_backbone_weights("MobileNetV2", (96, 96), download=device.downloads)
 on_photographs = found is not None
 if on_photographs:
     knobs = runtime.by_profile(
         smoke=None,
         lite={"side": 96, "per_class": 50, "seeds": 2, "epochs": (15, 3, 2), "scratch_epochs": 0},
         full={"side": 160, "per_class": None, "seeds": 3, "epochs": (10, 5, 5), "scratch_epochs": 10},
+        gpu={"side": 160, "per_class": None, "seeds": 3, "epochs": (10, 5, 5), "scratch_epochs": 10},
     )
     knobs |= {"batch_size": 32, "rates": (1e-3, 1e-4, 1e-5), "block": "block_14", "pooling": "avg"}
 else:
@@ -46,6 +48,7 @@ else:
         smoke={"per_class": 10, "seeds": 1, "epochs": (2, 1, 1), "scratch_epochs": 1},
         lite={"per_class": 10, "seeds": 3, "epochs": (40, 15, 15), "scratch_epochs": 40},
         full=None,
+        gpu=None,
     )
     # In a digit it matters where a stroke is: no mean of each map, but its values one by one.
     knobs |= {"batch_size": 8, "rates": (1e-3, 1e-3, 1e-4), "block": "block3", "pooling": None}
@@ -56,7 +59,7 @@ print(knobs)
 
 # %%
 if on_photographs:
-    data = load("cifar10", fallback=None if full else "patches")
+    data = load("cifar10", fallback="patches", download=device.downloads)
     if knobs["per_class"]:
         data = data.subset(knobs["per_class"], test_per_class=50)
     pretrained_on = f"ImageNet ({found.source})"

@@ -21,32 +21,36 @@ from scipy.stats import t as student_t
 
 from kerascv_course import Stage, TransferModel, evaluation, latent, plotting, runtime, transfer
 from kerascv_course.augmentation import pipeline
-from kerascv_course.datasets import find_backbone_weights, load, load_scenes
+from kerascv_course.datasets import find_backbone_weights, load, load_scenes, missing
 from kerascv_course.exercises import inception_by_blocks as ex
 
-device = runtime.setup(seed=0)
+device = runtime.setup(seed=0, missing=missing("cifar10", "inception_v3"))
 print(device)
 
 # %% [markdown]
 # ## Knobs
 #
-# The full profile takes the whole network with its ImageNet weights, and 50 images of each class. Elsewhere the
-# network ends after an early block. Where no ImageNet weights are at hand, that part of the network learns five of
-# the ten classes of *patches* here and now: real InceptionV3 blocks, but **not ImageNet**, and a smaller tiny set.
+# The profiles `full` and `gpu` take the whole network with its ImageNet weights, and 50 images of each class. In
+# the others the network ends after an early block. Where no ImageNet weights are at hand (`lite` downloads them in
+# Colab and Kaggle), that part of the network learns five of the ten classes of *patches* here and now: real
+# InceptionV3 blocks, but **not ImageNet**, and a smaller tiny set.
 
 # %%
-full = device.profile == "full"
-found = None if device.profile == "smoke" else find_backbone_weights("InceptionV3", (75, 75), download=full)
+found = None
+if device.profile != "smoke":
+    found = find_backbone_weights("InceptionV3", (75, 75), download=device.downloads)
 on_photographs = found is not None
 knobs = runtime.by_profile(
     smoke={"per_class": 5, "test_images": 50, "seeds": 1, "epochs": (1, 1), "pretraining": (10, 1)},
     lite={"per_class": 25, "test_images": 500, "seeds": 3, "epochs": (15, 3), "pretraining": (200, 4)},
     full={"per_class": 50, "test_images": 1000, "seeds": 5, "epochs": (40, 10), "pretraining": None},
+    gpu={"per_class": 50, "test_images": 1000, "seeds": 5, "epochs": (40, 10), "pretraining": None},
 )
 knobs |= runtime.by_profile(
     smoke={"last_block": "mixed0", "cuts": range(1), "cut": "mixed0", "augmentations": ["flip"]},
     lite={"last_block": "mixed2", "cuts": range(3), "cut": "mixed0", "augmentations": None},
     full={"last_block": "mixed10", "cuts": range(4, 11), "cut": "mixed5", "augmentations": None},
+    gpu={"last_block": "mixed10", "cuts": range(4, 11), "cut": "mixed5", "augmentations": None},
 )
 # The weights of the short pretraining are further from their goal than ImageNet's: a higher rate.
 knobs |= {"batch_size": 16, "views": 3, "rates": (1e-3, 1e-4) if on_photographs else (5e-3, 5e-4)}
@@ -77,7 +81,7 @@ def some_classes(data, names, name):
 
 
 if on_photographs:
-    pool = load_scenes(scenes) if scenes else load("cifar10", fallback=None if full else "patches")
+    pool = load_scenes(scenes) if scenes else load("cifar10", fallback="patches", download=device.downloads)
     pretrained_on = "ImageNet"
 else:
     patches = load("patches")
@@ -247,7 +251,7 @@ axis.grid(alpha=0.3)
 #
 # The course tries them on the tiny set. With the backbone frozen, the features of a few changed *views* of each
 # image are computed once; each epoch draws one of them. So the head sees changed images, and no image goes through
-# the network again. The network is a cut one: in the full profile the course's, up to mixed5.
+# the network again. The network is a cut one: in `full` and `gpu` the course's, up to mixed5.
 
 # %%
 strengths = {

@@ -14,12 +14,12 @@ import numpy as np
 from IPython.display import display
 
 from kerascv_course import TransferModel, plotting, runtime, training
-from kerascv_course.datasets import colour_baseline, find_backbone_weights, load
+from kerascv_course.datasets import colour_baseline, find_backbone_weights, load, missing
 from kerascv_course.exercises import latent_tsne as ex
 from kerascv_course.latent import ImageIndex, extract_features, feature_extractor, project
 from kerascv_course.models import build_tinynet
 
-device = runtime.setup(seed=0)
+device = runtime.setup(seed=0, missing=missing("cifar10", "mobilenet_v2_96"))
 print(device)
 
 # %% [markdown]
@@ -30,17 +30,19 @@ knobs = runtime.by_profile(
     smoke={"per_class": 10, "test": 10, "epochs": 1, "mapped": 100, "perplexities": (5, 20)},
     lite={"per_class": 200, "test": 50, "epochs": 15, "mapped": 500, "perplexities": (2, 30, 150)},
     full={"per_class": None, "test": None, "epochs": 30, "mapped": 10_000, "perplexities": (5, 30, 300)},
+    gpu={"per_class": None, "test": None, "epochs": 30, "mapped": 10_000, "perplexities": (5, 30, 300)},
 )
 knobs
 
 # %% [markdown]
 # ## The data
 #
-# CIFAR-10 where it is at hand; otherwise, except in the full profile, *patches*: crops of ten photographs that
-# scikit-image carries. The outputs and titles say which.
+# CIFAR-10, where it is at hand. Where it is not, the profiles `full` and `gpu` download it, and so does `lite` in
+# Colab and Kaggle. Otherwise *patches* take its place: crops of ten photographs that scikit-image carries. The
+# outputs and titles say which.
 
 # %%
-data = load("cifar10", fallback=None if device.profile == "full" else "patches")
+data = load("cifar10", fallback="patches", download=device.downloads)
 if knobs["per_class"]:
     data = data.subset(knobs["per_class"], test_per_class=knobs["test"])
 mean, deviation = data.x_train.mean(), data.x_train.std()
@@ -77,7 +79,9 @@ spaces = {"pixels": (x_train.reshape(len(x_train), -1), x_test.reshape(len(x_tes
 for name, network in {"random network": untrained, "trained network": model}.items():
     extractor = feature_extractor(network)
     spaces[name] = tuple(extract_features(extractor, images, verbose=0) for images in (x_train, x_test))
-found = None if device.profile == "smoke" else find_backbone_weights("MobileNetV2", (96, 96), download=False)
+found = None
+if device.profile != "smoke":
+    found = find_backbone_weights("MobileNetV2", (96, 96), download=device.downloads)
 if found is not None:
     transferred = feature_extractor(TransferModel("MobileNetV2", 10, image_size=96, weights=found.path))
     spaces["MobileNetV2, ImageNet"] = tuple(

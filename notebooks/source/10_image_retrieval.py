@@ -14,12 +14,12 @@ import keras
 import numpy as np
 
 from kerascv_course import plotting, runtime, training
-from kerascv_course.datasets import colour_baseline, load
+from kerascv_course.datasets import colour_baseline, load, missing
 from kerascv_course.exercises import image_retrieval as ex
 from kerascv_course.latent import ImageIndex, extract_features, feature_extractor
 from kerascv_course.models import build_tinynet
 
-device = runtime.setup(seed=0)
+device = runtime.setup(seed=0, missing=missing("cifar10"))
 print(device)
 
 # %% [markdown]
@@ -30,17 +30,19 @@ knobs = runtime.by_profile(
     smoke={"per_class": 10, "test": 10, "epochs": 1, "slide_queries": 5},
     lite={"per_class": 500, "test": 50, "epochs": 10, "slide_queries": 100},
     full={"per_class": None, "test": None, "epochs": 30, "slide_queries": 200},
+    gpu={"per_class": None, "test": None, "epochs": 30, "slide_queries": 200},
 )
 knobs
 
 # %% [markdown]
 # ## The data, a network and its features
 #
-# CIFAR-10 where it is at hand; otherwise, except in the full profile, *patches*: crops of ten photographs that
-# scikit-image carries (200 of each).
+# CIFAR-10, where it is at hand. Where it is not, the profiles `full` and `gpu` download it, and so does `lite` in
+# Colab and Kaggle. Otherwise *patches* take its place: crops of ten photographs that scikit-image carries (200 of
+# each).
 
 # %%
-data = load("cifar10", fallback=None if device.profile == "full" else "patches")
+data = load("cifar10", fallback="patches", download=device.downloads)
 if knobs["per_class"]:
     fewest = min(data.class_counts.values())
     data = data.subset(min(knobs["per_class"], fewest), test_per_class=knobs["test"])
@@ -243,7 +245,7 @@ ex.cost.check(seconds, numbers)
 # ## Where to go on
 #
 # - Your own photographs: `load_image_folder`, features of `TransferModel`, and an `ImageIndex` that you save.
-# - In the full profile with all of CIFAR-10: are the nearest pairs in truth the same photograph?
+# - With all of CIFAR-10 (`full` and `gpu`): are the nearest pairs in truth the same photograph?
 
 # %% tags=["summary"]
 print(f"Data: {data.name}, {len(x_train):,} training images ({data.source})")

@@ -10,7 +10,6 @@
 # (2015); on the rate: Smith (2015).*
 
 # %%
-import tempfile
 from functools import partial
 
 import keras
@@ -19,11 +18,11 @@ from IPython.display import display
 from keras import layers
 
 from kerascv_course import plotting, runtime, training
-from kerascv_course.datasets import load, split_validation
+from kerascv_course.datasets import cache_folder, load, missing, split_validation
 from kerascv_course.exercises import design_a_cnn as ex
 from kerascv_course.experiment import compare, verdict
 
-device = runtime.setup(seed=0)
+device = runtime.setup(seed=0, missing=missing("cifar10"))
 print(device)
 
 # %% [markdown]
@@ -42,18 +41,21 @@ knobs = runtime.by_profile(
           "batch": 100, "sweep": 100, "changes": few},
     full={"per_class": None, "test": None, "held_out": 0.1, "filters": 32, "side": 32, "epochs": 15, "seeds": 5,
           "batch": 128, "sweep": 300, "changes": "all"},
+    gpu={"per_class": None, "test": None, "held_out": 0.1, "filters": 32, "side": 32, "epochs": 15, "seeds": 5,
+          "batch": 128, "sweep": 300, "changes": "all"},
 )  # fmt: skip
 knobs
 
 # %% [markdown]
 # ## The data
 #
-# CIFAR-10 where it is at hand; otherwise, except in the full profile, *patches*: crops of ten photographs that
-# scikit-image carries. Designs are chosen on images that are *held out* from the training images. The test images
-# stay locked away until the choice is made.
+# CIFAR-10, where it is at hand. Where it is not, the profiles `full` and `gpu` download it, and so does `lite` in
+# Colab and Kaggle. Otherwise *patches* take its place: crops of ten photographs that scikit-image carries. Designs
+# are chosen on images that are *held out* from the training images. The test images stay locked away until the
+# choice is made.
 
 # %%
-data = load("cifar10", fallback=None if device.profile == "full" else "patches")
+data = load("cifar10", fallback="patches", download=device.downloads)
 if knobs["per_class"]:
     data = data.subset(knobs["per_class"], test_per_class=knobs["test"])
 train, held_out = split_validation(data.x_train, data.y_train, knobs["held_out"])
@@ -142,7 +144,7 @@ plotting.plot_learning_rate_finder(curve, caption=f"Baseline with Adam, {data.na
 # baseline is trained only once.
 
 # %%
-folder = tempfile.mkdtemp()  # name a folder of your own, and an interrupted run goes on where it was
+folder = cache_folder() / "runs" / "11_design_a_cnn"  # an interrupted run goes on where it was
 tried, verdicts = {}, []
 
 

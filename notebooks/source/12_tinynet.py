@@ -10,7 +10,6 @@
 # al. (2017); Grad-CAM: Selvaraju et al. (2017).*
 
 # %%
-import tempfile
 from functools import partial
 
 import keras
@@ -19,19 +18,19 @@ from IPython.display import display
 from keras import layers
 
 from kerascv_course import evaluation, plotting, runtime, training
-from kerascv_course.datasets import load, split_validation
+from kerascv_course.datasets import cache_folder, load, missing, split_validation
 from kerascv_course.exercises import tinynet as ex
 from kerascv_course.experiment import compare, verdict
 from kerascv_course.explain import ActivationStatistics, grad_cam
 from kerascv_course.models import build_tinynet
 
-device = runtime.setup(seed=0)
+device = runtime.setup(seed=0, missing=missing("cifar10"))
 print(device)
 
 # %% [markdown]
 # ## Knobs
 #
-# The course's TinyNet sees 64 x 64 pixels. `side` enlarges the images of 32 x 32 to that in the full profile.
+# The course's TinyNet sees 64 x 64 pixels. `side` enlarges the images of 32 x 32 to that in `full` and `gpu`.
 # `factors` are what the rate that was found is multiplied with; `sweep` is the number of steps that look for it.
 # `memory` is the share that the running averages of batch normalisation keep in each step. Keras' own 0.99 forgets
 # where they started within some 500 steps; a shorter training needs a shorter memory.
@@ -46,18 +45,22 @@ knobs = runtime.by_profile(
     full={"per_class": None, "test": None, "held_out": 0.1, "side": 64, "epochs": 20, "batch": 128, "seeds": 3,
           "sweep": 300, "memory": 0.99, "factors": [1, 3], "designs": ["residual", "depthwise"],
           "mixtures": ["dropout", "no batch norm", "dropout, no batch norm"]},
+    gpu={"per_class": None, "test": None, "held_out": 0.1, "side": 64, "epochs": 20, "batch": 128, "seeds": 3,
+          "sweep": 300, "memory": 0.99, "factors": [1, 3], "designs": ["residual", "depthwise"],
+          "mixtures": ["dropout", "no batch norm", "dropout, no batch norm"]},
 )  # fmt: skip
 knobs
 
 # %% [markdown]
 # ## The data
 #
-# CIFAR-10 where it is at hand; otherwise, except in the full profile, *patches*: crops of ten photographs that
-# scikit-image carries. Networks are compared on images that are *held out* from the training images. The test
-# images are for the network at the end.
+# CIFAR-10, where it is at hand. Where it is not, the profiles `full` and `gpu` download it, and so does `lite` in
+# Colab and Kaggle. Otherwise *patches* take its place: crops of ten photographs that scikit-image carries.
+# Networks are compared on images that are *held out* from the training images. The test images are for the network
+# at the end.
 
 # %%
-data = load("cifar10", fallback=None if device.profile == "full" else "patches")
+data = load("cifar10", fallback="patches", download=device.downloads)
 if knobs["per_class"]:
     data = data.subset(knobs["per_class"], test_per_class=knobs["test"])
 train, held_out = split_validation(data.x_train, data.y_train, knobs["held_out"])
@@ -156,7 +159,7 @@ plotting.plot_schedule(cycle, steps=steps, caption=f"One cycle of {steps:,} step
 # read from the interval of the differences.
 
 # %%
-folder = tempfile.mkdtemp()  # name a folder of your own, and an interrupted run goes on where it was
+folder = cache_folder() / "runs" / "12_tinynet"  # an interrupted run goes on where it was
 verdicts, results = [], {}
 
 

@@ -15,10 +15,9 @@ import os
 import socket
 import subprocess
 import sys
-import tempfile
 import time
+import zlib
 from functools import partial
-from pathlib import Path
 
 import keras
 import matplotlib.pyplot as plt
@@ -27,11 +26,11 @@ from IPython.display import display
 from keras import layers
 
 from kerascv_course import plotting, runtime
-from kerascv_course.datasets import load, split_validation
+from kerascv_course.datasets import cache_folder, load, missing, split_validation
 from kerascv_course.exercises import random_search as ex
 from kerascv_course.experiment import compare, verdict
 
-device = runtime.setup(seed=0)
+device = runtime.setup(seed=0, missing=missing("cifar10"))
 print(device)
 if importlib.util.find_spec("keras_tuner") is None:
     raise ImportError('This notebook needs KerasTuner: pip install "kerascv_course[tuning]", then start it again.')
@@ -51,18 +50,20 @@ knobs = runtime.by_profile(
           "trials": 12, "stop": 5, "repeated": 2, "seeds": 2, "final_epochs": 10, "final_seeds": 3},
     full={"per_class": None, "test": None, "held_out": 0.1, "filters": 32, "side": 32, "batch": 128, "epochs": 5,
           "trials": 60, "stop": 20, "repeated": 5, "seeds": 5, "final_epochs": 20, "final_seeds": 5},
+    gpu={"per_class": None, "test": None, "held_out": 0.1, "filters": 32, "side": 32, "batch": 128, "epochs": 5,
+          "trials": 60, "stop": 20, "repeated": 5, "seeds": 5, "final_epochs": 20, "final_seeds": 5},
 )  # fmt: skip
 knobs
 
 # %% [markdown]
 # ## The data
 #
-# CIFAR-10 where it is at hand; otherwise, except in the full profile, *patches*: crops of ten photographs that
-# scikit-image carries. The search sees training images and images that are *held out* from them. The test images
-# wait for the two finalists.
+# CIFAR-10, where it is at hand. Where it is not, the profiles `full` and `gpu` download it, and so does `lite` in
+# Colab and Kaggle. Otherwise *patches* take its place: crops of ten photographs that scikit-image carries. The
+# search sees training images and images that are *held out* from them. The test images wait for the two finalists.
 
 # %%
-data = load("cifar10", fallback=None if device.profile == "full" else "patches")
+data = load("cifar10", fallback="patches", download=device.downloads)
 if knobs["per_class"]:
     data = data.subset(knobs["per_class"], test_per_class=knobs["test"])
 train, held_out = split_validation(data.x_train, data.y_train, knobs["held_out"])
@@ -195,7 +196,11 @@ print(f"\n(2 optimizers x 3 momenta + 3 optimizers) x 4 rates x 3 activations = 
 # records after each trial. The copy gets its name only when it is complete, so it is never half written.
 
 # %%
-folder = Path(tempfile.mkdtemp())  # name a folder of your own: then the search survives this notebook
+# The name of the folder holds what decides a trial: the same search goes on there, another one has its own folder.
+decisive = {name: knobs[name] for name in ("per_class", "held_out", "filters", "side", "batch", "epochs")}
+digest = zlib.crc32(f"{data.name} {decisive}".encode())
+folder = cache_folder() / "runs" / f"13_random_search-{digest:08x}"
+folder.mkdir(parents=True, exist_ok=True)
 project, kept = folder / "search", folder / "kept.json"
 
 
@@ -262,8 +267,9 @@ def trained_at():
 try:
     search(StoppedSearch())
 except KeyboardInterrupt:
-    before = trained_at()
-    print(f"stopped; finished trials: {len(before)}")
+    print("stopped")
+before = trained_at()
+print(f"finished trials: {len(before)}")
 
 # %% [markdown]
 # The same search again. The trial that was interrupted starts anew, with the same values. The finished ones are
@@ -277,7 +283,7 @@ print(f"\ntrained now: {len(after) - untouched}; trained before: {untouched}; to
 
 # %% [markdown]
 # KerasTuner draws one trial after the other from the seed, and none twice. So you may ask for more trials later:
-# the first ones stay what they are. If you change the network, the data or the epochs, name another folder.
+# the first ones stay what they are. If you change the network, name another folder.
 #
 # ## What the search found
 

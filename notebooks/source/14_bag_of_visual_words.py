@@ -38,13 +38,13 @@ from kerascv_course.classic import (
     histogram_intersection,
     word_patches,
 )
-from kerascv_course.datasets import colour_baseline, find_backbone_weights, load
+from kerascv_course.datasets import colour_baseline, find_backbone_weights, load, missing
 from kerascv_course.exercises import bag_of_visual_words as ex
 from kerascv_course.latent import extract_features, feature_extractor
 from kerascv_course.models import build_tinynet
 
-device = runtime.setup(seed=0)
-full = device.profile == "full"
+device = runtime.setup(seed=0, missing=missing("cifar10", "mobilenet_v2_96"))
+full = device.profile in ("full", "gpu")
 print(device)
 
 # %% [markdown]
@@ -55,22 +55,25 @@ knobs = runtime.by_profile(
     smoke={"per_class": 10, "test": 5, "cv_per_class": 5, "folds": 2, "words": 16, "step": 4, "seeds": 1},
     lite={"per_class": 100, "test": 50, "cv_per_class": 30, "folds": 4, "words": 64, "step": 3, "seeds": 1},
     full={"per_class": 500, "test": 200, "cv_per_class": 200, "folds": 8, "words": 256, "step": 2, "seeds": 3},
+    gpu={"per_class": 500, "test": 200, "cv_per_class": 200, "folds": 8, "words": 256, "step": 2, "seeds": 3},
 )
 knobs |= runtime.by_profile(
     smoke={"max_descriptors": 1000, "epochs": 1, "patch_epochs": 1},
     lite={"max_descriptors": 6000, "epochs": 10, "patch_epochs": 4},
     full={"max_descriptors": 60_000, "epochs": 30, "patch_epochs": 10},
+    gpu={"max_descriptors": 60_000, "epochs": 30, "patch_epochs": 10},
 )
 knobs
 
 # %% [markdown]
 # ## The data
 #
-# CIFAR-10 where it is at hand; otherwise, except in the full profile, *patches*: crops of ten photographs that
-# scikit-image carries. The outputs and titles say which.
+# CIFAR-10, where it is at hand. Where it is not, the profiles `full` and `gpu` download it, and so does `lite` in
+# Colab and Kaggle. Otherwise *patches* take its place: crops of ten photographs that scikit-image carries. The
+# outputs and titles say which.
 
 # %%
-data = load("cifar10", fallback=None if full else "patches").subset(
+data = load("cifar10", fallback="patches", download=device.downloads).subset(
     knobs["per_class"], test_per_class=knobs["test"]
 )
 x_train, y_train, x_test, y_test = data.x_train, data.y_train, data.x_test, data.y_test
@@ -459,7 +462,9 @@ compare("TinyNet", network(lambda: build_tinynet("plain", input_shape=(32, 32, 3
 # features of the training images are kept in the cache; their time is that of the test images, times their number.
 
 # %%
-found = None if device.profile == "smoke" else find_backbone_weights("MobileNetV2", (96, 96), download=full)
+found = None
+if device.profile != "smoke":
+    found = find_backbone_weights("MobileNetV2", (96, 96), download=device.downloads)
 if found is None:
     print("ImageNet weights of MobileNetV2 are not at hand: no transfer in this comparison.")
 else:

@@ -33,10 +33,11 @@ from kerascv_course.datasets import (
     load,
     load_image_folder,
     load_parcels,
+    missing,
 )
 from kerascv_course.report import evaluation_section, write_report
 
-device = runtime.setup(seed=0)
+device = runtime.setup(seed=0, missing=missing("mobilenet_v2_96"))
 print(device)
 
 # %% [markdown]
@@ -55,6 +56,7 @@ knobs = runtime.by_profile(
     smoke={"parcels": 80, "side": 64, "seeds": 1, "epochs": 2, "stages": (1, 1)},
     lite={"parcels": 600, "side": 96, "seeds": 2, "epochs": 14, "stages": (12, 2)},
     full={"parcels": 4000, "side": 160, "seeds": 5, "epochs": 60, "stages": (15, 10)},
+    gpu={"parcels": 4000, "side": 160, "seeds": 5, "epochs": 60, "stages": (15, 10)},
 )
 knobs
 
@@ -213,15 +215,15 @@ curves
 # %% [markdown]
 # ## 2b. A network that has learned before
 #
-# Where ImageNet's weights of MobileNetV2 are at hand (in the full profile they are downloaded), a new head is
-# trained on its features, then its last blocks. Elsewhere a small network learns ten textures and objects first
-# (the embedded set *patches*), keeps what it has learned, and goes on with your images. Depth maps are no
-# photographs: the table says what the knowledge is worth there.
+# Where ImageNet's weights of MobileNetV2 are at hand (the profiles `full` and `gpu` download them, and so does
+# `lite` in Colab and Kaggle), a new head is trained on its features, then its last blocks. Elsewhere a small
+# network learns ten textures and objects first (the embedded set *patches*), keeps what it has learned, and goes
+# on with your images. Depth maps are no photographs: the table says what the knowledge is worth there.
 
 # %%
 found = None
 if device.profile != "smoke":
-    found = find_backbone_weights("MobileNetV2", (96, 96), download=device.profile == "full")
+    found = find_backbone_weights("MobileNetV2", (96, 96), download=device.downloads)
 
 
 def small_network():
@@ -398,7 +400,10 @@ animals = ["background", "adult male", "subadult male", "adult female", "juvenil
 lengths = [21, 17, 14, 10.5, 7.5]
 colours = [(78, 54, 40), (98, 70, 50), (146, 112, 78), (124, 92, 66), (46, 40, 38)]
 counting = runtime.by_profile(
-    smoke={"images": 3, "epochs": 1}, lite={"images": 16, "epochs": 12}, full={"images": 64, "epochs": 30}
+    smoke={"images": 3, "epochs": 1},
+    lite={"images": 16, "epochs": 12},
+    full={"images": 64, "epochs": 30},
+    gpu={"images": 64, "epochs": 30},
 )
 
 
