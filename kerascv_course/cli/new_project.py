@@ -43,10 +43,11 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def _new_project(options: argparse.Namespace) -> int:
     from kerascv_course.notebooks.build import write_notebook
+    from kerascv_course.notebooks.release import Release, installed_from
     from kerascv_course.notebooks.source import find_source, make_notebook
 
     folder: Path = options.folder
-    notebook = make_notebook(find_source(_TEMPLATE), "project")
+    notebook = make_notebook(find_source(_TEMPLATE), "project", release=Release(installed_from()))
     try:
         _check_empty(folder)
         (folder / "data").mkdir(parents=True)

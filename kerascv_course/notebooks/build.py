@@ -3,16 +3,19 @@
 from pathlib import Path
 
 import nbformat
+from nbformat import NotebookNode
 from nbformat.reader import NotJSONError
 
-from kerascv_course.notebooks.source import Source, list_sources, make_notebook, repository_address
+from kerascv_course.notebooks.release import NO_RELEASE, Release
+from kerascv_course.notebooks.source import Source, list_sources, make_notebook
 
 
-def generated_files(folder: Path) -> dict[Path, tuple[Source, nbformat.NotebookNode]]:
+def generated_files(folder: Path, release: Release = NO_RELEASE) -> dict[Path, tuple[Source, NotebookNode]]:
     """Return every generated file of a `notebooks` folder with its source and what it should hold.
 
     Args:
         folder: The repository's `notebooks` folder, which holds `source`.
+        release: Where the notebooks get the package from, and where their badges lead.
 
     Returns:
         The student's notebooks, then the solved ones (not executed), by path.
@@ -21,9 +24,9 @@ def generated_files(folder: Path) -> dict[Path, tuple[Source, nbformat.NotebookN
         FileNotFoundError: If the folder holds no source.
         ValueError: If a source breaks a rule of the format.
     """
-    repository, sources = repository_address(folder.parent), list_sources(folder / "source")
+    sources = list_sources(folder / "source")
     return {
-        place / f"{source.name}.ipynb": (source, make_notebook(source, kind, repository=repository))
+        place / f"{source.name}.ipynb": (source, make_notebook(source, kind, release=release))
         for place, kind in ((folder, "student"), (folder / "solutions", "solved"))
         for source in sources
     }
@@ -47,17 +50,18 @@ def stale_files(folder: Path) -> list[Path]:
     return sorted([*stale, *(path for path in present if path not in files)])
 
 
-def write_files(folder: Path) -> list[Path]:
+def write_files(folder: Path, release: Release = NO_RELEASE) -> list[Path]:
     """Write the generated notebooks; solved ones keep their outputs unless the code of the lesson has changed.
 
     Args:
         folder: The repository's `notebooks` folder.
+        release: Where the notebooks get the package from, and where their badges lead.
 
     Returns:
         The solved notebooks that now lack outputs and want `kerascv-course build --execute`.
     """
     without_outputs = []
-    for path, (_, notebook) in generated_files(folder).items():
+    for path, (_, notebook) in generated_files(folder, release).items():
         if path.parent.name == "solutions":
             executed = _read(path)
             if executed is not None:
@@ -68,31 +72,32 @@ def write_files(folder: Path) -> list[Path]:
     return without_outputs
 
 
-def write_without_solutions(folder: Path, target: Path) -> list[Path]:
-    """Write the students' notebooks once more, with `ex.NAME.solution()` withheld.
+def write_set(folder: Path, target: Path, release: Release = NO_RELEASE, *, solutions: bool = True) -> list[Path]:
+    """Write the students' notebooks once more, to hand out.
 
     Args:
         folder: The repository's `notebooks` folder.
         target: Where to; it is made if need be.
+        release: Where the notebooks get the package from, and where their badges lead.
+        solutions: Whether `ex.NAME.solution()` shows the solution.
 
     Returns:
         The notebooks written.
     """
-    repository = repository_address(folder.parent)
     paths = []
     for source in list_sources(folder / "source"):
         paths.append(target / f"{source.name}.ipynb")
-        write_notebook(make_notebook(source, repository=repository, solutions=False), paths[-1])
+        write_notebook(make_notebook(source, release=release, solutions=solutions), paths[-1])
     return paths
 
 
-def write_notebook(notebook: nbformat.NotebookNode, path: Path) -> None:
+def write_notebook(notebook: NotebookNode, path: Path) -> None:
     """Write a notebook with Unix line ends on every system, so that the same notebook is the same file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8", newline="\n")
 
 
-def _is_current(path: Path, expected: nbformat.NotebookNode) -> bool:
+def _is_current(path: Path, expected: NotebookNode) -> bool:
     present = _read(path)
     if present is None:
         return False
@@ -102,7 +107,7 @@ def _is_current(path: Path, expected: nbformat.NotebookNode) -> bool:
     return same_metadata and _lesson(present) == _lesson(expected)
 
 
-def _read(path: Path) -> nbformat.NotebookNode | None:
+def _read(path: Path) -> NotebookNode | None:
     """Return a generated file, None where there is none or it is no notebook, such as after a merge conflict."""
     try:
         return nbformat.read(path, as_version=4)
@@ -110,14 +115,14 @@ def _read(path: Path) -> nbformat.NotebookNode | None:
         return None
 
 
-def _lesson(notebook: nbformat.NotebookNode) -> list[tuple[str, str, list[str]]]:
+def _lesson(notebook: NotebookNode) -> list[tuple[str, str, list[str]]]:
     """Return the cells behind the badge and the first code cell, which installs the package."""
     cells = [(cell.cell_type, cell.source, cell.metadata.get("tags", [])) for cell in notebook.cells]
     kinds = [kind for kind, *_ in cells]
     return cells[kinds.index("code") + 1 :] if "code" in kinds else cells
 
 
-def _copy_outputs(executed: nbformat.NotebookNode, notebook: nbformat.NotebookNode) -> None:
+def _copy_outputs(executed: NotebookNode, notebook: NotebookNode) -> None:
     """Take over the outputs where the code of the lesson is the same."""
     old, new = ([source for kind, source, _ in _lesson(one) if kind == "code"] for one in (executed, notebook))
     if old == new:

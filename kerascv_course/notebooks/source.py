@@ -8,19 +8,21 @@ A source is a Python file in the percent format. Beside ordinary cells it has ce
 * `summary`: the last code cell, whose output `kerascv-course run` repeats;
 * `appendix`: a cell that `kerascv-course new-project` leaves out, as it does exercises, solutions and the summary;
 * `template`: a cell that it alone writes, in place of the summary.
+
+The header of its first cell may name packages that the notebook needs and Colab lacks, for the cell that installs
+them there: `# %% [markdown] needs=["keras-tuner>=1.4.8"]`.
 """
 
 import re
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 import jupytext
 import nbformat
 
-from kerascv_course import __version__
 from kerascv_course._validation import input_error
 from kerascv_course.notebooks.marks import SOLUTION_BEGIN, STUDENT_MARK, is_mark, read_exercise, source_folder
+from kerascv_course.notebooks.release import NO_RELEASE, Release
 
 TAGS = frozenset({"exercise", "solution", "summary", "appendix", "template"})
 _EXERCISES = re.compile(r"^from kerascv_course\.exercises import \w+ as ex$", flags=re.MULTILINE)
@@ -95,17 +97,8 @@ def find_source(name: str, folder: Path | None = None) -> Source:
     return found[0]
 
 
-def repository_address(folder: Path) -> str:
-    """Return the public address that a folder's `pyproject.toml` sets, without a final slash; "" without one."""
-    pyproject = folder / "pyproject.toml"
-    if not pyproject.exists():
-        return ""
-    settings = tomllib.loads(pyproject.read_text(encoding="utf-8")).get("tool", {}).get("kerascv_course", {})
-    return str(settings.get("repository", "")).rstrip("/")
-
-
 def make_notebook(
-    source: Source, kind: str = "student", *, repository: str = "", solutions: bool = True
+    source: Source, kind: str = "student", *, release: Release = NO_RELEASE, solutions: bool = True
 ) -> nbformat.NotebookNode:
     """Return a notebook that is generated from a source, without outputs.
 
@@ -113,7 +106,7 @@ def make_notebook(
         source: The notebook's source.
         kind: "student" with the exercises blank, "solved", or "project": a student's own, without the appendix,
             the exercises and the words about them.
-        repository: The public address of the repository, for the Colab badge; without it there is no badge.
+        release: Where the first cell gets the package from in Colab, and where the badge leads.
         solutions: Whether `ex.NAME.solution()` shows the solution.
 
     Returns:
@@ -124,8 +117,9 @@ def make_notebook(
     """
     solved = kind == "solved"
     written = jupytext.reads(source.path.read_text(encoding="utf-8"), fmt="py:percent")
-    folder = "notebooks/solutions" if solved else "notebooks"
-    cells = [*_badge(source, repository, folder), nbformat.v4.new_code_cell(_installation(repository))]
+    path = f"solutions/{source.name}.ipynb" if solved else f"{source.name}.ipynb"
+    front = release.cells(path, written.cells[0].metadata.get("needs", []))
+    cells: list[nbformat.NotebookNode] = []
     exercises = 0
     for number, cell in enumerate(written.cells, start=1):
         tags = cell.metadata.get("tags", [])
@@ -147,7 +141,7 @@ def make_notebook(
         text = cell.source if solutions else _EXERCISES.sub(r"\g<0>\n\nex.withhold_solutions()", cell.source)
         new = nbformat.v4.new_code_cell if cell.cell_type == "code" else nbformat.v4.new_markdown_cell
         cells.append(new(text, metadata={"tags": tags} if tags else {}))
-    for number, cell in enumerate(cells):
+    for number, cell in enumerate(cells, start=1):
         cell["id"] = f"cell-{number:02d}"
     metadata = {
         "accelerator": "GPU",
@@ -156,7 +150,7 @@ def make_notebook(
         "language_info": {"name": "python"},
         "title": source.title,
     }
-    return nbformat.v4.new_notebook(cells=cells, metadata=metadata)
+    return nbformat.v4.new_notebook(cells=[*front, *cells], metadata=metadata)
 
 
 def _exercise(text: str, where: str, number: int, *, solved: bool, solutions: bool) -> list[nbformat.NotebookNode]:
@@ -170,26 +164,3 @@ def _exercise(text: str, where: str, number: int, *, solved: bool, solutions: bo
         nbformat.v4.new_code_cell(exercise.solved if solved else exercise.blank, metadata={"tags": ["exercise"]}),
         nbformat.v4.new_code_cell(f"{exercise.check}\n{stuck}", metadata={"tags": ["check"]}),
     ]
-
-
-def _badge(source: Source, repository: str, folder: str) -> list[nbformat.NotebookNode]:
-    if not repository:
-        return []
-    path = repository.removeprefix("https://github.com/")
-    address = f"https://colab.research.google.com/github/{path}/blob/v{__version__}/{folder}/{source.name}.ipynb"
-    image = "https://colab.research.google.com/assets/colab-badge.svg"
-    return [nbformat.v4.new_markdown_cell(f"[![Open in Colab]({image})]({address})")]
-
-
-def _installation(repository: str) -> str:
-    requirement = f"kerascv_course=={__version__}"
-    if repository:
-        requirement = f"kerascv_course @ git+{repository}@v{__version__}"
-    return (
-        f"# In Colab, this installs the package at version {__version__}; elsewhere it does nothing.\n"
-        "import importlib.util\n"
-        "import sys\n"
-        "\n"
-        'if "google.colab" in sys.modules and importlib.util.find_spec("kerascv_course") is None:\n'
-        f'    %pip install --quiet "{requirement}"'
-    )

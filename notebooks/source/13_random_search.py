@@ -1,4 +1,4 @@
-# %% [markdown]
+# %% [markdown] needs=["keras-tuner>=1.4.8", "kt-legacy"]
 # # 13. Random search
 #
 # **The question.** Optimizer, rate, momentum, activation: four choices, over a hundred combinations, and they
