@@ -4,7 +4,6 @@ import ast
 import base64
 import copy
 import functools
-import importlib.util
 import os
 import re
 import signal
@@ -21,7 +20,6 @@ import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from kerascv_course import __version__
 from kerascv_course.notebooks import build
 from kerascv_course.notebooks.execute import execute_notebook
 from kerascv_course.notebooks.page import page
@@ -30,7 +28,6 @@ from kerascv_course.notebooks.source import (
     find_source,
     list_sources,
     make_notebook,
-    repository_address,
 )
 
 REAL_SOURCES = list_sources()
@@ -355,76 +352,6 @@ def test_the_metadata_asks_colab_for_a_gpu(tmp_path):
         assert metadata.title == "A lesson"
 
 
-def test_the_badge_is_there_only_where_the_repository_is_set(tmp_path):
-    source = write_source(tmp_path)
-    assert "colab.research" not in text_of(make_notebook(source))
-    address = "https://github.com/owner/course"
-    blob = f"https://colab.research.google.com/github/owner/course/blob/v{__version__}"
-    student, solved = (make_notebook(source, kind, repository=address) for kind in ("student", "solved"))
-    assert student.cells[0].cell_type == "markdown"
-    assert student.cells[0].source.endswith(f"({blob}/notebooks/01_lesson.ipynb)")
-    assert solved.cells[0].source.endswith(f"({blob}/notebooks/solutions/01_lesson.ipynb)")
-    assert sources_of(student)[2:] == sources_of(make_notebook(source))[1:]
-
-
-@pytest.mark.parametrize(
-    ("setting", "address"),
-    [
-        ('[tool.kerascv_course]\nrepository = ""\n', ""),
-        ("[tool.other]\n", ""),
-        (
-            '[tool.kerascv_course]\nrepository = "https://github.com/owner/course/"\n',
-            "https://github.com/owner/course",
-        ),
-    ],
-)
-def test_the_address_comes_from_pyproject(tmp_path, setting, address):
-    (tmp_path / "pyproject.toml").write_text(setting, encoding="utf-8")
-    assert repository_address(tmp_path) == address
-    write_source(tmp_path / "notebooks" / "source")
-    for _, notebook in build.generated_files(tmp_path / "notebooks").values():
-        assert ("colab.research" in text_of(notebook)) == bool(address)
-
-
-def run_installation(notebook, monkeypatch, *, colab: bool, installed: bool) -> list[tuple[str, str]]:
-    """Run the first code cell in an imitation of the place; return the magics that it asked for."""
-    if colab:
-        monkeypatch.setitem(sys.modules, "google.colab", SimpleNamespace())
-    real = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util,
-        "find_spec",
-        lambda name: (SimpleNamespace() if installed else None) if name == "kerascv_course" else real(name),
-    )
-    asked = []
-    shell = SimpleNamespace(run_line_magic=lambda name, line: asked.append((name, line)))
-    cell = next(cell for cell in notebook.cells if cell.cell_type == "code")
-    exec(TransformerManager().transform_cell(cell.source), {"get_ipython": lambda: shell})
-    return asked
-
-
-@pytest.mark.smoke
-@pytest.mark.parametrize(
-    ("repository", "requirement"),
-    [
-        ("", f'"kerascv_course=={__version__}"'),
-        ("https://github.com/o/c", f'"kerascv_course @ git+https://github.com/o/c@v{__version__}"'),
-    ],
-)
-def test_the_first_cell_installs_this_very_version_in_colab(tmp_path, monkeypatch, repository, requirement):
-    notebook = make_notebook(write_source(tmp_path), repository=repository)
-    asked = run_installation(notebook, monkeypatch, colab=True, installed=False)
-    assert asked == [("pip", f"install --quiet {requirement}")]
-
-
-@pytest.mark.parametrize(("colab", "installed"), [(False, False), (False, True), (True, True)])
-def test_the_first_cell_does_nothing_elsewhere_or_where_the_package_is_there(
-    tmp_path, monkeypatch, colab, installed
-):
-    notebook = make_notebook(write_source(tmp_path))
-    assert run_installation(notebook, monkeypatch, colab=colab, installed=installed) == []
-
-
 # The generated files
 
 
@@ -483,19 +410,14 @@ def test_outputs_survive_a_change_of_text(folder):
     assert outputs_of(folder / "01_lesson.ipynb") == []
 
 
-def test_a_new_address_first_cell_or_metadata_field_is_not_stale_and_leaves_the_outputs(folder):
+def test_a_metadata_field_of_a_page_is_not_stale_and_leaves_the_outputs(folder):
     solved = folder / "solutions" / "01_lesson.ipynb"
     before = outputs_of(solved)
-    for address in ("https://github.com/owner/course", "https://github.com/other/course", ""):
-        text = f'[tool.kerascv_course]\nrepository = "{address}"\n'
-        (folder.parent / "pyproject.toml").write_text(text, encoding="utf-8")
-        edit(solved, lambda notebook: notebook.metadata.pop("accelerator"))
-        assert build.stale_files(folder) == []
-        assert build.write_files(folder) == []
-        assert outputs_of(solved) == before
-        written = nbformat.read(solved, 4)
-        assert written.metadata.accelerator == "GPU"
-        assert (f"{address}@v" in text_of(written)) == ("colab.research" in text_of(written)) == bool(address)
+    edit(solved, lambda notebook: notebook.metadata.pop("accelerator"))
+    assert build.stale_files(folder) == []
+    assert build.write_files(folder) == []
+    assert outputs_of(solved) == before
+    assert nbformat.read(solved, 4).metadata.accelerator == "GPU"
 
 
 def test_outputs_are_dropped_when_code_changes(folder):
@@ -508,7 +430,7 @@ def test_outputs_are_dropped_when_code_changes(folder):
 def test_a_set_without_solutions_withholds_them_and_differs_in_nothing_else(folder, tmp_path):
     text = LESSON.replace("start = 1", "from kerascv_course.exercises import convolution as ex\n\nstart = 1")
     source = write_source(folder / "source", text)
-    assert build.write_without_solutions(folder, tmp_path / "set") == [tmp_path / "set" / "01_lesson.ipynb"]
+    assert build.write_set(folder, tmp_path / "set", solutions=False) == [tmp_path / "set" / "01_lesson.ipynb"]
     handed_out = sources_of(nbformat.read(tmp_path / "set" / "01_lesson.ipynb", 4))
     usual = sources_of(make_notebook(source))
     changed = [(new, old) for new, old in zip(handed_out, usual, strict=True) if new != old]

@@ -49,7 +49,7 @@ class Release:
     wheel: bytes = b""
 
     def cells(self, path: str, needs: Sequence[str]) -> list[NotebookNode]:
-        """Return the cells before the lesson: the badge, the package where the notebook carries it, the first cell.
+        """Return the cells before the lesson: the badge, the package if the notebook carries it, the first cell.
 
         Args:
             path: The notebook's path in the folder of the students' notebooks.
@@ -66,14 +66,15 @@ class Release:
         known = {release: self.repository, f"kerascv_course=={__version__}": self.on_index}
         addresses = [address for address, is_known in known.items() if is_known and not self.wheel]
         by_name = {re.split(r"[^\w.-]", requirement)[0]: requirement for requirement in needs}
-        text = _template("first_cell", version=__version__, wheel=WHEEL, addresses=addresses, needs=by_name)
-        return [*cells, new_code_cell(text, id="cell-00")]
+        lists = {"addresses": json.dumps(addresses), "needs": json.dumps(by_name)}
+        first = _template("first_cell", version=__version__, wheel=WHEEL, **lists)
+        return [*cells, new_code_cell(first, id="cell-00")]
 
 
 NO_RELEASE = Release()
 
 
-def _template(name: str, **values: object) -> str:
+def _template(name: str, **values: str) -> str:
     text = Path(__file__).with_name(f"{name}.txt").read_text(encoding="utf-8")
     return Template(text.rstrip()).substitute(values)
 
@@ -148,6 +149,7 @@ def badge_base(address: str) -> str:
         >>> badge_base("https://github.com/OWNER/NAME/tree/main/handouts/")
         'https://colab.research.google.com/github/OWNER/NAME/blob/main/handouts'
     """
+    address = re.sub(r"//[^/]*@", "//", address)
     found = re.fullmatch(r"https?://(?:www\.)?github\.com(/[^/]+/[^/]+)/(?:blob|tree)(/[^?#]+)", address)
     if not found and not re.match(r"https?://(?!(www\.)?github\.com/)[^\s@()]+$", address):
         rule = "the web address of a folder, for example https://github.com/OWNER/NAME/blob/main/FOLDER"
