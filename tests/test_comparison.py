@@ -11,7 +11,7 @@ from keras import layers
 from kerascv_course._tables import Layout
 from kerascv_course.architecture import Cost, compare_models, conv_cost, dense_cost, layer_table, stage_table
 from kerascv_course.architecture.comparison import ModelComparison, ModelRecord
-from kerascv_course.models import build_lenet5
+from kerascv_course.models import build_googlenet, build_lenet5, build_mobilenet_v2, build_resnet, build_vgg
 
 pytestmark = pytest.mark.usefixtures("zeros_as_first_weights")
 
@@ -153,6 +153,51 @@ def test_stages_are_where_the_resolution_changes():
     ]
     assert [stage.params for stage in stages] == [3 * 9 * 4 + 16 + 20 + 148, 296, 0]
     assert sum(stage.macs for stage in stages) == layer_table(branching()).total_macs - 40
+
+
+PAPERS = {  # side of the maps: how many there are and from how many convolutions, shortcuts' projections included
+    "ResNet-50": (
+        lambda: build_resnet(50),
+        {112: (64, 1), 56: (256, 10), 28: (512, 13), 14: (1024, 19), 7: (2048, 10)},
+    ),
+    "MobileNetV2": (build_mobilenet_v2, {112: (16, 3), 56: (24, 6), 28: (32, 9), 14: (96, 21), 7: (1280, 13)}),
+    "ResNet-18": (lambda: build_resnet(18), {112: (64, 1), 56: (64, 4), 28: (128, 5), 14: (256, 5), 7: (512, 5)}),
+    "ResNet-34": (lambda: build_resnet(34), {112: (64, 1), 56: (64, 6), 28: (128, 9), 14: (256, 13), 7: (512, 7)}),
+    "ResNet-101": (
+        lambda: build_resnet(101),
+        {112: (64, 1), 56: (256, 10), 28: (512, 13), 14: (1024, 70), 7: (2048, 10)},
+    ),
+    "ResNet-50, stride in the 1x1": (
+        lambda: build_resnet(50, downsample="1x1"),
+        {112: (64, 1), 56: (256, 10), 28: (512, 13), 14: (1024, 19), 7: (2048, 10)},
+    ),
+    "VGG16": (build_vgg, {224: (64, 2), 112: (128, 2), 56: (256, 3), 28: (512, 3), 14: (512, 3), 7: (512, 0)}),
+    "GoogLeNet": (build_googlenet, {112: (64, 1), 56: (192, 2), 28: (480, 12), 14: (832, 30), 7: (1024, 12)}),
+    "GoogLeNet, training": (
+        lambda: build_googlenet(auxiliary_heads=True),
+        {112: (64, 1), 56: (192, 2), 28: (480, 12), 14: (832, 30), 7: (1024, 12), 4: (128, 2)},
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (place > 1)) for place, name in enumerate(PAPERS)]
+)
+def test_the_stages_are_those_of_the_paper(name):
+    build, expected = PAPERS[name]
+    (stages,) = stage_table([build()]).stages
+    assert {stage.size_px[0]: (stage.channels, stage.layers) for stage in stages} == expected
+
+
+def test_maps_that_skip_to_the_other_end_of_a_network_keep_their_size():
+    inputs = keras.Input((16, 16, 1))
+    first = layers.Conv2D(2, 3, padding="same")(inputs)
+    x = layers.Conv2D(4, 3, padding="same", strides=2)(first)
+    x = layers.Conv2DTranspose(3, 2, strides=2)(layers.Conv2D(6, 3, padding="same")(x))
+    model = keras.Model(inputs, layers.Conv2D(1, 1)(layers.Concatenate()([first, x])))
+    (stages,) = stage_table([model]).stages
+    found = [(stage.size_px[0], stage.channels, stage.layers) for stage in stages]
+    assert found == [(16, 1, 3), (8, 6, 2)]
 
 
 def test_stages_stand_side_by_side():

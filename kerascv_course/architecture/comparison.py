@@ -13,8 +13,8 @@ import numpy as np
 from kerascv_course._models import check_linked
 from kerascv_course._tables import Layout, Table
 from kerascv_course._validation import check_int, input_error
-from kerascv_course.architecture.graph import layer_table
-from kerascv_course.architecture.table import LayerTable, field_text
+from kerascv_course.architecture.graph import input_shapes, layer_table
+from kerascv_course.architecture.table import LayerRow, LayerTable, field_text
 
 _BYTES = 4  # of a weight or gradient in float32
 
@@ -71,14 +71,21 @@ class ModelComparison(Table):
     }
 
 
-def compare_models(models: Sequence[keras.Model], *, batch_size: int = 32, runs: int = 0) -> ModelComparison:
+def compare_models(
+    models: Sequence[keras.Model],
+    *,
+    input_shape: Sequence[Any] | None = None,
+    batch_size: int = 32,
+    runs: int = 0,
+) -> ModelComparison:
     """Measure what several models cost.
 
     All but the time follows from the graph of a model, as in `layer_table`, without computing an image. With
     `runs` each model predicts one image of noise that many times, after two runs that build its program.
 
     Args:
-        models: Built functional or `Sequential` models with fixed image sizes.
+        models: Built functional or `Sequential` models.
+        input_shape: As in `layer_table`, for models that leave sizes open.
         batch_size: Images in the training step whose memory is calculated, 1 or more.
         runs: How often the forward pass is timed; 0 measures no time.
 
@@ -102,7 +109,7 @@ def compare_models(models: Sequence[keras.Model], *, batch_size: int = 32, runs:
     runs = check_int("compare_models", "runs", runs, 0)
     rows = []
     for model in checked:
-        table = layer_table(model)
+        table = layer_table(model, input_shape=input_shape)
         maps = [row.receptive_field_px for row in table.rows if row.macs and len(row.output_shape) == 4]
         kept = 2 * batch_size * table.activation_bytes
         rows.append(
@@ -117,7 +124,7 @@ def compare_models(models: Sequence[keras.Model], *, batch_size: int = 32, runs:
                 depth=table.depth,
                 weight_layers=sum(row.params > 0 for row in table.rows),
                 receptive_field_px=maps[-1] if maps else None,
-                step_ms=_step_ms(model, runs) if runs else None,
+                step_ms=_step_ms(model, input_shape, runs) if runs else None,
             )
         )
     memory = f"training memory for {batch_size} images with Adam, in float32."
@@ -131,9 +138,9 @@ class StageRecord:
     Attributes:
         model: Name of the model.
         size_px: Height and width of the maps.
-        channels: Channels of the last map of this size.
-        layers: Convolutions whose output has this size.
-        params: Weights of the layers whose output has this size.
+        channels: Channels of the maps with which the stage ends.
+        layers: Convolutions of the stage.
+        params: Weights of all its layers.
         macs: Their multiply-accumulates for one image.
     """
 
@@ -162,14 +169,17 @@ class StageTable(Table):
         return Layout(header, list(zip_longest(*columns, fillvalue="")), left=len(header))
 
 
-def stage_table(models: Sequence[keras.Model]) -> StageTable:
+def stage_table(models: Sequence[keras.Model], *, input_shape: Sequence[Any] | None = None) -> StageTable:
     """Show where several models change the resolution, side by side.
 
     A stage is all that is computed at one size of the maps; the first one is the first layer's output. Padding
-    with zeros alone makes no stage.
+    with zeros alone makes no stage. As in the tables of the papers, a stage ends with the last maps of its size
+    that nothing goes around: the block that makes the maps smaller belongs to the stage that it leads to, with all
+    of its layers.
 
     Args:
-        models: Built functional or `Sequential` models with fixed image sizes, channels last.
+        models: Built functional or `Sequential` models, channels last.
+        input_shape: As in `layer_table`, for models that leave sizes open.
 
     Returns:
         The stages of each model; it shows itself as a table with a column for each model.
@@ -190,28 +200,55 @@ def stage_table(models: Sequence[keras.Model]) -> StageTable:
         4 x 4, 6 maps, 1 layer
     """
     checked = _check_models("stage_table", models)
-    return StageTable(tuple(_stages(model, layer_table(model)) for model in checked))
+    return StageTable(tuple(_stages(model, layer_table(model, input_shape=input_shape)) for model in checked))
 
 
 def _stages(model: keras.Model, table: LayerTable) -> tuple[StageRecord, ...]:
-    at_size: dict[tuple[int, int], list[Any]] = {}
-    for row in table.rows:
-        if len(row.output_shape) == 4 and row.layer_type not in ("InputLayer", "ZeroPadding2D"):
-            height, width = row.output_shape[1:3]
-            at_size.setdefault((height, width), []).append(row)
-    if not at_size:
+    sizes = {
+        place: (row.output_shape[1], row.output_shape[2])
+        for place, row in enumerate(table.rows)
+        if len(row.output_shape) == 4 and row.layer_type not in ("InputLayer", "ZeroPadding2D")
+    }
+    if not sizes:
         raise input_error("stage_table", "models", "models that compute maps of an image", model.name)
+    last = {sizes[place]: place for place in table.trunk if place in sizes}
+    ends = {size: _end_of_block(table, place) for size, place in last.items()}
+    at_size: dict[tuple[int, int], list[LayerRow]] = {}
+    for place, size in sizes.items():
+        is_gate = size == (1, 1) and place not in table.trunk  # of a squeeze-and-excitation block
+        if is_gate or place > ends.get(size, place):
+            later = {end: other for other, end in ends.items() if end >= place}
+            size = later[min(later)] if later else size
+        at_size.setdefault(size, []).append(table.rows[place])
     return tuple(
         StageRecord(
             model=model.name,
             size_px=size,
-            channels=rows[-1].output_shape[3],
+            channels=(table.rows[ends[size]] if size in ends else rows[-1]).output_shape[3],
             layers=sum(bool(row.macs) for row in rows),
             params=sum(row.params for row in rows),
             macs=sum(row.macs or 0 for row in rows),
         )
         for size, rows in at_size.items()
     )
+
+
+def _end_of_block(table: LayerTable, place: int) -> int:
+    """Return where the block ends that a row is in, if the row only widens the maps of the next one.
+
+    An inverted residual block begins with a 1x1 convolution that widens linear maps for the depthwise one.
+    """
+    trunk, rows = table.trunk, table.rows
+    at = trunk.index(place)
+    following = (rows[later].layer_type for later in trunk[at + 1 :])
+    if next((kind for kind in following if kind != "ZeroPadding2D"), "") != "DepthwiseConv2D":
+        return place
+    while at > 1 and not rows[trunk[at]].macs:
+        at -= 1
+    wide, before = rows[trunk[at]].output_shape, rows[trunk[at - 1]]
+    is_linear = before.layer_type in ("BatchNormalization", "Add", "ops.Add")
+    is_wider = wide[1:3] == before.output_shape[1:3] and wide[3] > before.output_shape[3]
+    return trunk[at - 1] if is_linear and is_wider else place
 
 
 def _stage_text(stage: StageRecord) -> str:
@@ -230,9 +267,10 @@ def _check_models(function: str, models: Any) -> list[keras.Model]:
     return list(models)
 
 
-def _step_ms(model: keras.Model, runs: int) -> float:
+def _step_ms(model: keras.Model, input_shape: Any, runs: int) -> float:
     rng = np.random.default_rng(0)
-    images = [rng.random((1, *tensor.shape[1:]), dtype="float32") for tensor in model.inputs]
+    shapes = input_shapes("compare_models", model, input_shape)
+    images = [rng.random((1, *shape), dtype="float32") for shape in shapes]
     given = images[0] if len(images) == 1 else images
     seconds = []
     for _ in range(runs + 2):

@@ -2,90 +2,18 @@
 
 Only convolutions and matrix products count as multiply-accumulates (MACs). A layer or operation that no table
 below names is unknown; it is never taken to be free. To teach a layer, write a function from its `Call` to both.
+Layers are known by the name of their class: older versions of Keras lack some.
 """
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable
 from typing import Any
 
-from kerascv_course.architecture import fields
-from kerascv_course.architecture.fields import Field
+import keras
 
-
-@dataclass(frozen=True)
-class Tensor:
-    """What is known about a tensor of the graph: shape (batch axis first), dtype, receptive field, depth."""
-
-    shape: tuple[int, ...]
-    dtype: str
-    field: Field
-    depth: int = 0
-
-
-@dataclass(frozen=True)
-class Call:
-    """One call of a layer or an operation.
-
-    Attributes:
-        config: The public configuration of the layer.
-        args: Positional arguments with a `Tensor` for each tensor of the graph.
-        inputs: All tensors among the arguments.
-        output: Shape of the (first) output.
-    """
-
-    config: dict[str, Any]
-    args: Sequence[Any]
-    inputs: Sequence[Tensor]
-    output: tuple[int, ...]
-
-    @property
-    def x(self) -> Tensor:
-        """The first input."""
-        return self.inputs[0]
-
-    @property
-    def channel_axis(self) -> int:
-        """The axis of the input that holds the channels."""
-        return 1 if self.config.get("data_format") == "channels_first" else len(self.x.shape) - 1
-
-    @property
-    def channels(self) -> int:
-        """Channels of the input."""
-        return self.x.shape[self.channel_axis]
-
-    @property
-    def image_axes(self) -> list[int]:
-        """The axes of the input other than batch and channels."""
-        return [axis for axis in range(1, len(self.x.shape)) if axis != self.channel_axis]
-
-    @property
-    def values(self) -> int:
-        """Values that it writes for one image."""
-        return math.prod(self.output[1:])
-
-    @property
-    def taps(self) -> int:
-        """Positions that its kernel covers."""
-        return math.prod(self.per_axis("kernel_size"))
-
-    def per_axis(self, key: str) -> list[int]:
-        """Return a setting once per image axis, whether the layer holds one number, a tuple or none (1)."""
-        value = self.config.get(key, 1)
-        return [value] * len(self.image_axes) if isinstance(value, int) else list(value)
-
-    def slid(self, kernel: str = "kernel_size", *, mixed: bool = False) -> Field:
-        """Return the field of its outputs where its window slides over the image; `mixed`: over all channels."""
-        settings = zip(*map(self.per_axis, (kernel, "dilation_rate", "strides")), strict=True)
-        windows = {
-            axis: (dilation * (size - 1), stride)
-            for axis, (size, dilation, stride) in zip(self.image_axes, settings, strict=True)
-        }
-        return fields.slide(fields.contract(self.x.field, [self.channel_axis] if mixed else []), windows)
-
-
-Effect = tuple[int, Field]
-"""MACs for one image, and the field of the outputs."""
+from kerascv_course.architecture import fields, sequences
+from kerascv_course.architecture.calls import Call, Effect, Tensor
 
 
 def _convolution(call: Call) -> Effect:
@@ -128,6 +56,15 @@ def _pooling(call: Call) -> Effect:
     return 0, call.slid("pool_size")
 
 
+def _adaptive_pooling(call: Call) -> Effect:
+    sizes = dict(zip(call.image_axes, call.per_axis("output_size"), strict=True))
+    if any(call.x.shape[axis] % size for axis, size in sizes.items()):
+        return 0, fields.if_whole(call.x.field)  # windows of different sizes
+    sides = {axis: call.x.shape[axis] // size for axis, size in sizes.items()}
+    windows = {axis: (side - 1, side) for axis, side in sides.items() if sizes[axis] > 1}
+    return 0, fields.contract(fields.slide(call.x.field, windows), [axis for axis in sizes if axis not in windows])
+
+
 def _global_pooling(call: Call) -> Effect:
     return 0, fields.contract(call.x.field, call.image_axes, keep=call.config["keepdims"])
 
@@ -159,6 +96,10 @@ def _permuted(call: Call) -> Effect:
     return 0, fields.move_axes(call.x.field, list(order or reversed(range(len(call.x.shape)))).index)
 
 
+def _moved(call: Call) -> Effect:
+    return 0, fields.if_whole(call.x.field)
+
+
 def _resized(call: Call) -> Effect:
     return 0, call.x.field if call.output == call.x.shape else fields.if_whole(call.x.field)
 
@@ -170,11 +111,25 @@ def _center_cropped(call: Call) -> Effect:
 
 
 def _sliced(call: Call) -> Effect:
-    keys = call.args[1] if isinstance(call.args[1], list | tuple) else [call.args[1]]
-    if not all(isinstance(key, slice) for key in keys):
-        return 0, fields.if_whole(call.x.field)  # an index, a new axis, an ellipsis: the axes no longer correspond
-    steps = {axis: (0, key.indices(call.x.shape[axis])[2]) for axis, key in enumerate(keys) if axis > 0}
-    return 0, fields.slide(call.x.field, steps)
+    keys = list(call.args[1]) if isinstance(call.args[1], list | tuple) else [call.args[1]]
+    if Ellipsis in keys:
+        place = keys.index(Ellipsis)
+        keys[place : place + 1] = [slice(None)] * (len(call.x.shape) - len(keys) + 1)
+    if not all(isinstance(key, slice | int) for key in keys):
+        return _moved(call)
+    # An index into the image picks one place, which has no neighbours.
+    single = [axis for axis, key in enumerate(keys) if not isinstance(key, slice)]
+    if any(reach.axis in single for reach in call.x.field or ()):
+        return 0, None
+    strides = {axis: abs(key.step or 1) for axis, key in enumerate(keys) if axis > 0 and axis not in single}
+    slid = fields.slide(call.x.field, {axis: (0, stride) for axis, stride in strides.items()})
+    return 0, fields.contract(slid, single, keep=False)
+
+
+def _stacked(call: Call) -> Effect:
+    axis = call.config["axis"] % len(call.output)
+    merged = fields.merge([one.field for one in call.inputs], [call.x.shape] * len(call.inputs), call.x.shape)
+    return 0, fields.move_axes(merged, lambda place: place + (place >= axis))
 
 
 def _pointwise(call: Call) -> Effect:
@@ -183,6 +138,41 @@ def _pointwise(call: Call) -> Effect:
 
 def _passed(call: Call) -> Effect:
     return 0, call.x.field
+
+
+# Products
+
+
+def _einsum_dense(call: Call) -> Effect:
+    read, kernel, written = re.split(",|->", call.config["equation"].replace(" ", ""))
+    rest = "0123456789"[: len(call.x.shape) - len(read.replace("...", ""))]  # stands for the ellipsis
+    read, written = (part.replace("...", rest) for part in (read, written))
+    summed = {axis for axis, letter in enumerate(read) if letter in kernel and letter not in written}
+    macs = call.values * math.prod(call.x.shape[axis] for axis in summed)
+    to = {axis: written.index(letter) for axis, letter in enumerate(read) if letter in written}
+    return macs, fields.move_axes(call.x.field, to.get)
+
+
+def _dot(call: Call) -> Effect:
+    axes = call.config["axes"]
+    axis = (axes if isinstance(axes, int) else axes[0]) % len(call.x.shape)
+    whole = [fields.if_whole(tensor.field) for tensor in call.inputs]
+    return call.x.shape[axis] * call.values, fields.merge(whole, [call.output] * 2, call.output)
+
+
+def _embedding(call: Call) -> Effect:
+    if not call.given.get("reverse"):
+        return 0, fields.if_whole(call.x.field)  # rows are looked up, nothing is multiplied
+    return _dense(call)
+
+
+def _stft(call: Call) -> Effect:
+    parts = 1 if call.config["mode"] in ("real", "imag", "stft") else 2  # "stft" writes both, side by side
+    return parts * call.config["frame_length"] * call.values, None
+
+
+def _mel(call: Call) -> Effect:
+    return (call.config["fft_length"] // 2 + 1) * call.values, None  # a fast Fourier transform is no product
 
 
 def _table(*entries: tuple[Callable[[Call], Effect], str]) -> dict[str, Callable[[Call], Effect]]:
@@ -195,26 +185,44 @@ LAYERS = _table(
     (_separable, "SeparableConv1D SeparableConv2D"),
     (_transposed, "Conv1DTranspose Conv2DTranspose Conv3DTranspose"),
     (_dense, "Dense"),
+    (_einsum_dense, "EinsumDense"),
+    (_dot, "Dot"),
+    (_embedding, "Embedding ReversibleEmbedding"),
+    (sequences.attention, "Attention AdditiveAttention"),
+    (sequences.multi_head_attention, "MultiHeadAttention GroupedQueryAttention"),
+    (sequences.cell, "LSTMCell GRUCell SimpleRNNCell"),
+    (sequences.convolutional_cell, "ConvLSTMCell"),
+    (sequences.stacked_cells, "StackedRNNCells"),
+    (sequences.recurrent, "RNN LSTM GRU SimpleRNN ConvLSTM1D ConvLSTM2D ConvLSTM3D"),
+    (sequences.bidirectional, "Bidirectional"),
+    (sequences.wrapped, "SpectralNormalization"),
+    (_stft, "STFTSpectrogram"),
+    (_mel, "MelSpectrogram"),
     (_pooling, "MaxPooling1D MaxPooling2D MaxPooling3D AveragePooling1D AveragePooling2D AveragePooling3D"),
+    (_adaptive_pooling, "AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D"),
+    (_adaptive_pooling, "AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D"),
     (_global_pooling, "GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D"),
     (_global_pooling, "GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D"),
     (_elementwise, "Add Average Maximum Minimum Multiply Subtract CustomScaleLayer"),  # of InceptionResNetV2
     (_concatenation, "Concatenate"),
     (_pointwise, "ZeroPadding1D ZeroPadding2D ZeroPadding3D Cropping1D Cropping2D Cropping3D"),
     (_center_cropped, "CenterCrop"),
-    (_resized, "UpSampling1D UpSampling2D UpSampling3D Resizing"),
+    (_resized, "UpSampling1D UpSampling2D UpSampling3D Resizing RandomCrop"),  # which resizes at inference
+    (_moved, "RepeatVector CategoryEncoding Discretization Hashing HashedCrossing"),
+    (_moved, "IntegerLookup StringLookup TextVectorization"),
     (_reshaped, "Flatten Reshape"),
     (_permuted, "Permute"),
     (_pointwise, "BatchNormalization GroupNormalization LayerNormalization RMSNormalization UnitNormalization"),
     (_pointwise, "kerascv_course>LocalResponseNormalization"),  # the name under which it is saved
-    (_pointwise, "Normalization Rescaling Activation ELU LeakyReLU PReLU ReLU Softmax LayerScale"),
+    (_pointwise, "Normalization Rescaling Activation ELU LeakyReLU PReLU ReLU Softmax LayerScale Masking"),
+    (_pointwise, "AutoContrast ContrastLimitedAdaptiveHistogramEqualization"),
     (_passed, "InputLayer Identity ActivityRegularization Dropout AlphaDropout GaussianDropout GaussianNoise"),
     (_passed, "StochasticDepth"),  # with LayerScale, of ConvNeXt
     (_passed, "SpatialDropout1D SpatialDropout2D SpatialDropout3D AugMix CutMix MixUp RandAugment Solarization"),
     (_passed, "RandomBrightness RandomColorDegeneration RandomColorJitter RandomContrast RandomElasticTransform"),
     (_passed, "RandomErasing RandomFlip RandomGaussianBlur RandomGrayscale RandomHue RandomInvert"),
     (_passed, "RandomPerspective RandomPosterization RandomRotation RandomSaturation RandomSharpness"),
-    (_passed, "RandomShear RandomTranslation RandomZoom"),
+    (_passed, "RandomShear RandomTranslation RandomZoom MaxNumBoundingBoxes Equalization"),
 )
 """Keras layers by the name of their class."""
 
@@ -227,6 +235,8 @@ OPERATIONS = _table(
     (_elementwise, "Softsign LogSigmoid HardSigmoid HardSilu HardTanh Softmax LogSoftmax"),
     (_reduction, "Mean Sum Max Min Amax Amin Prod Var Std Any All"),
     (_concatenation, "Concatenate"),
+    (_stacked, "Stack"),
+    (_moved, "Flip Moveaxis OneHot Repeat Resize Roll Swapaxes Take Tile"),
     (_pointwise, "Pad"),
     (_reshaped, "Reshape ExpandDims Squeeze"),
     (_permuted, "Transpose"),
@@ -235,5 +245,46 @@ OPERATIONS = _table(
 )
 """Operations of `keras.ops` by the name of their class."""
 
+OPENED = frozenset({"TimeDistributed", "Pipeline"})
+"""Layers whose inner layers have rows of their own."""
+
+NOT_COUNTED = {
+    "Lambda": "its function is not made of layers",
+    "FlaxLayer": "it computes outside of Keras",
+    "JaxLayer": "it computes outside of Keras",
+    "TFSMLayer": "it computes outside of Keras",
+    "TorchModuleWrapper": "it computes outside of Keras",
+    "Layer": "it is a base class",
+    "Wrapper": "it is a base class",
+}
+"""Layers whose MACs cannot be known, and why."""
+
 PASSIVE = frozenset({_passed, _reshaped, _permuted, _sliced})
 """Effects that write no values at inference: the layer passes on its input, or looks at it in another shape."""
+
+
+def known_class(operation: Any) -> str:
+    """Return the Keras class that an object is of, or "" where it computes something of its own.
+
+    A layer that is not Keras' is known by the name under which it is registered for saving.
+    """
+    kind: Any = type(operation)
+    if (registered := keras.saving.get_registered_name(kind)) in LAYERS:
+        return registered
+    own = next((cls for cls in kind.__mro__ if cls.__module__.split(".")[0] == "keras"), None)
+    return own.__name__ if own is not None and kind.call is own.call else ""
+
+
+def effect_of(operation: Any) -> Callable[[Call], Effect] | None:
+    """Return what computes the effect of a layer or operation, or None where that is not known."""
+    known = LAYERS if isinstance(operation, keras.Layer) else OPERATIONS
+    return known.get(known_class(operation))
+
+
+def why_unknown(operation: Any) -> str:
+    """Return why the MACs of a layer or operation are not known."""
+    if not (name := known_class(operation)):
+        return "its `call` is its own"
+    return NOT_COUNTED.get(
+        name, "a layer in it is not known" if effect_of(operation) else "not in the list of known"
+    )

@@ -4,6 +4,7 @@ import math
 import re
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -11,31 +12,37 @@ import keras
 from kerascv_course._models import check_linked
 from kerascv_course._validation import input_error
 from kerascv_course.architecture import fields
-from kerascv_course.architecture.costs import LAYERS, OPERATIONS, PASSIVE, Call, Tensor
+from kerascv_course.architecture.calls import Call, Tensor
+from kerascv_course.architecture.costs import OPENED, PASSIVE, effect_of, known_class, why_unknown
 from kerascv_course.architecture.fields import Field, Reach
 from kerascv_course.architecture.table import LayerRow, LayerTable
 
 
-def layer_table(model: keras.Model) -> LayerTable:
+def layer_table(model: keras.Model, *, input_shape: Sequence[Any] | None = None) -> LayerTable:
     """Measure a built model layer by layer: parameters, MACs, activations, memory and receptive field.
 
     The numbers come from the graph of the model: no image is computed, and the model stays as it was. Nested
-    models are opened (`"base/conv1"`), and a layer that is called several times has one row per call, with its
-    parameters in the first. Only convolutions and matrix products count as MACs.
+    models are opened (`"base/conv1"`), `TimeDistributed` too, and a layer that is called several times has one row
+    per call, with its parameters in the first. Only convolutions and matrix products count as MACs: those of a
+    forward pass as Keras' layers describe it, whatever tricks a backend knows.
 
     Args:
-        model: Any functional or `Sequential` Keras model with fixed image sizes, whether or not it is compiled.
+        model: Any functional or `Sequential` Keras model, whether or not it is compiled.
+        input_shape: Shape of an image without the batch axis, (height, width, channels), for a model that leaves
+            sizes open; of a model with several inputs a list of shapes. Needed only there.
 
     Returns:
         The rows with their totals; it shows itself as a table in a notebook and with `print`.
 
     Raises:
         TypeError: If `model` is no Keras model, or a subclassed one, whose layers are not linked in a graph.
-        ValueError: If the model is not built, its image size is open, or a layer has no configuration.
+        ValueError: If the model is not built, a size is open, `input_shape` does not fit, or a layer has no
+            configuration.
 
     Warns:
         UserWarning: If the MACs of a layer are not known: a custom layer, a subclass with its own `call`, or a
-            type that is not in the list of known layers. Its row has `macs=None`, and the totals leave it out.
+            type that is not in the list of known layers. Its row has `macs=None` and says why, and the totals
+            leave it out.
 
     Example:
         >>> import keras
@@ -46,26 +53,21 @@ def layer_table(model: keras.Model) -> LayerTable:
 
     Source: the counting rules are those of Boracchi and Di Stefano.
     """
-    if isinstance(model, keras.Sequential | keras.Function) and not _known_class(model):
+    if isinstance(model, keras.Sequential | keras.Function) and not known_class(model):
         way_out = "Its `call` is its own: move what it does into layers."
         raise _unfit(model, "a functional or Sequential model", way_out, TypeError)
     check_linked("layer_table", model)
-    if any(None in tensor.shape[1:] for tensor in model.inputs):
-        fixed = "`inputs = keras.Input((224, 224, 3)); layer_table(keras.Model(inputs, model(inputs)))`"
-        way_out = f"Its input leaves sizes open, and without them nothing can be counted. Fix them: {fixed}."
-        raise _unfit(model, "a model with fixed image sizes", way_out)
     channels_first = (_data_format(model) or keras.config.image_data_format()) == "channels_first"
     inputs = []
-    for tensor in model.inputs:
-        rank = len(tensor.shape)
-        axes = range(2, rank) if channels_first else range(1, rank - 1)
-        field = tuple(Reach(1, 1, tensor.shape[axis], axis) for axis in axes)  # each pixel sees itself
-        inputs.append(Tensor(tuple(tensor.shape), tensor.dtype, field))
+    for tensor, shape in zip(model.inputs, input_shapes("layer_table", model, input_shape), strict=True):
+        axes = range(2, 1 + len(shape)) if channels_first else range(1, len(shape))
+        field = tuple(Reach(1, 1, shape[axis - 1], axis) for axis in axes)  # each pixel sees itself
+        inputs.append(Tensor((tensor.shape[0], *shape), tensor.dtype, field))
     walk = _Walk(model)
     walk.open(model, inputs, "")
     table = LayerTable(model.name, tuple(walk.rows))
     if table.unknown_layers:
-        names = ", ".join(f"{name!r}" for name in table.unknown_layers)
+        names = ", ".join(f"{name!r} ({why})" for name, why in table.reasons.items())
         unknown = f"`layer_table` does not know the MACs of {names}"
         warnings.warn(f"{unknown}: the totals of {model.name!r} are lower bounds.", stacklevel=2)
     return table
@@ -75,16 +77,31 @@ def _unfit(model: Any, rule: str, way_out: str, error: type[Exception] = ValueEr
     return input_error("layer_table", "model", rule, model, way_out, error)
 
 
-def _known_class(operation: Any) -> str:
-    """Return the Keras class that an object is of, or "" where it computes something of its own.
+def input_shapes(function: str, model: keras.Model, given: Any) -> list[tuple[int, ...]]:
+    """Return the shape of each input without the batch axis, its open sizes taken from what is given; or raise."""
+    own = [tuple(tensor.shape[1:]) for tensor in model.inputs]
+    rule = f"sizes for the input {', '.join(map(str, own))}, all of them"
+    if given is None:
+        if any(None in shape for shape in own):
+            way_out = "Name them: `input_shape=(224, 224, 3)`, or a list with the shape of each input."
+            raise input_error(function, "model", f"one whose sizes are fixed, unlike {own}", model, way_out)
+        return own
+    is_one = isinstance(given, list | tuple) and all(isinstance(size, int) for size in given)
+    shapes: Any = [given] if is_one else given
+    fits = isinstance(shapes, list | tuple) and len(shapes) == len(own)
+    if not fits or not all(map(_fits, shapes, own)):
+        raise input_error(function, "input_shape", rule, given)
+    return [tuple(shape) for shape in shapes]
 
-    A layer that is not Keras' is known by the name under which it is registered for saving.
-    """
-    kind: Any = type(operation)
-    if (registered := keras.saving.get_registered_name(kind)) in LAYERS:
-        return registered
-    own = next((cls for cls in kind.__mro__ if cls.__module__.split(".")[0] == "keras"), None)
-    return own.__name__ if own is not None and kind.call is own.call else ""
+
+def _fits(shape: Any, own: Sequence[int | None]) -> bool:
+    """Tell whether a shape has the sizes that are fixed, and others of 1 or more in the place of None."""
+    if not isinstance(shape, list | tuple) or len(shape) != len(own):
+        return False
+    return all(
+        isinstance(size, int) and size > 0 and fixed in (None, size)
+        for size, fixed in zip(shape, own, strict=True)
+    )
 
 
 def _data_format(model: keras.Model) -> str | None:
@@ -117,9 +134,9 @@ class _Walk:
         operations = {operation.name: operation for operation in model.operations}
         tensors_at: dict[History, Tensor] = {}
         for history, tensor in zip(_histories(config["input_layers"], operations), inputs, strict=True):
-            tensors_at[history] = tensor
             if not prefix:  # inside a nested model the input is what the layer before has written
-                self.visit(operations[history[0]], [tensor], {}, prefix)
+                (tensor,) = self.visit(operations[history[0]], [tensor], {}, prefix)
+            tensors_at[history] = tensor
         waiting = [
             (layer["name"], *call) for layer in config["layers"] for call in enumerate(layer["inbound_nodes"])
         ]
@@ -152,22 +169,24 @@ class _Walk:
     def visit(self, operation: Any, args: Sequence[Any], kwargs: dict[str, Any], prefix: str) -> list[Tensor]:
         """Measure one call, and return its outputs."""
         inputs = [leaf for leaf in keras.tree.flatten([args, kwargs]) if isinstance(leaf, Tensor)]
-        if isinstance(operation, keras.Sequential | keras.Function) and _known_class(operation):
-            return self.open(operation, inputs, f"{prefix}{operation.name}/")
+        kind, name = known_class(operation), prefix + operation.name
+        if isinstance(operation, keras.Sequential | keras.Function) and kind:
+            return self.open(operation, inputs, f"{name}/")
+        if kind in OPENED:
+            return self.visit_inside(kind, operation, inputs, f"{name}/")
         outputs = inputs if isinstance(operation, keras.layers.InputLayer) else _infer(operation, args, kwargs)
-        name = prefix + operation.name
         if any(None in output.shape[1:] for output in outputs):
             way_out = f"{name!r} has the output shape {outputs[0].shape}."
             raise _unfit(self.model, "a model with fixed sizes", way_out)
-        known = LAYERS if isinstance(operation, keras.Layer) else OPERATIONS
-        effect = known.get(_known_class(operation))
+        effect = effect_of(operation)
         macs: int | None = None
         field: Field = None
         if effect is not None:
-            macs, field = effect(Call(operation.get_config(), args, inputs, outputs[0].shape))
+            macs, field = effect(Call(operation, args, kwargs, outputs[0].shape, effect_of))
         depth = max((tensor.depth for tensor in inputs), default=0)
         depth += isinstance(operation, keras.Layer) and bool(macs)
-        results = [Tensor(tuple(output.shape), output.dtype, field, depth) for output in outputs]
+        place = len(self.rows)
+        results = [Tensor(tuple(output.shape), output.dtype, field, depth, place) for output in outputs]
         written = [] if effect in PASSIVE else [(math.prod(one.shape[1:]), one.dtype) for one in results]
         params, trainable_params = self.count_weights(operation)
         self.calls[id(operation)] = self.calls.get(id(operation), 0) + 1
@@ -184,9 +203,30 @@ class _Walk:
             receptive_field_px=fields.size_px(field),
             call=self.calls[id(operation)],
             depth=depth,
+            reads=tuple(dict.fromkeys(tensor.row for tensor in inputs if tensor.row is not None)),
+            reason=why_unknown(operation) if macs is None else "",
         )
         self.rows.append(row)
         return results
+
+    def visit_inside(self, kind: str, layer: Any, tensors: list[Tensor], prefix: str) -> list[Tensor]:
+        """Measure the layers that a layer holds, one after the other, or for each step of a sequence."""
+        if kind == "Pipeline":
+            for inner in layer.layers:
+                tensors = self.visit(inner, tensors, {}, prefix)
+            return tensors
+        steps, before = tensors[0].shape[1], len(self.rows)
+        results = self.visit(layer.layer, [tensors[0].step()], {}, prefix)
+        for place, row in enumerate(self.rows[before:], before):
+            self.rows[place] = replace(
+                row,
+                output_shape=(row.output_shape[0], steps, *row.output_shape[1:]),
+                macs=None if row.macs is None else steps * row.macs,
+                flops=None if row.flops is None else steps * row.flops,
+                activation_values=steps * row.activation_values,
+                activation_bytes=steps * row.activation_bytes,
+            )
+        return [tensor.sequence(steps) for tensor in results]
 
     def count_weights(self, operation: Any) -> tuple[int, int]:
         """Return the size of the weights that no earlier row has counted, and of those that are trained."""
@@ -238,7 +278,10 @@ def _infer(operation: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> list[
         lambda leaf: keras.KerasTensor(leaf.shape, leaf.dtype) if isinstance(leaf, Tensor) else leaf,
         (tuple(args), kwargs),
     )
-    return keras.tree.flatten(operation.compute_output_spec(*args, **kwargs))
+    outputs = keras.tree.flatten(operation.compute_output_spec(*args, **kwargs))
+    if any(None in output.shape[1:] for output in outputs):  # the layer does not know it, what it computes does
+        outputs = keras.tree.flatten(keras.Operation.compute_output_spec(operation, *args, **kwargs))
+    return outputs
 
 
 def _bytes_per_value(dtype: str) -> int:

@@ -33,6 +33,8 @@ class LayerRow:
             global pooling, or a dense layer on flattened maps, it is the whole image.
         call: 1 for the first call of the layer, 2 for the second, ...
         depth: Convolutions and dense layers on the longest path from the input to here, this one included.
+        reads: Places in the table of the rows whose output it reads.
+        reason: Why the MACs are not known; "" where they are.
     """
 
     name: str
@@ -47,6 +49,8 @@ class LayerRow:
     receptive_field_px: int | tuple[int, ...] | None
     call: int = 1
     depth: int = 0
+    reads: tuple[int, ...] = ()
+    reason: str = ""
 
 
 @dataclass(frozen=True, repr=False)
@@ -105,14 +109,35 @@ class LayerTable(Table):
         return sum(row.activation_bytes for row in self.rows)
 
     @property
+    def reasons(self) -> dict[str, str]:
+        """By the name of each layer whose MACs are not known, why."""
+        return {row.name: row.reason for row in self.rows if row.macs is None}
+
+    @property
     def unknown_layers(self) -> tuple[str, ...]:
         """Names of the layers whose MACs are not known."""
-        return tuple(dict.fromkeys(row.name for row in self.rows if row.macs is None))
+        return tuple(self.reasons)
+
+    @property
+    def trunk(self) -> tuple[int, ...]:
+        """Places of the rows that nothing goes around, on the way to the deepest output."""
+        end = max((place for place, row in enumerate(self.rows) if row.depth == self.depth), default=-1)
+        last_read: dict[int, int] = {}  # by row, of those that lead to the end
+        for place in range(end, -1, -1):
+            if place == end or place in last_read:
+                for source in self.rows[place].reads:
+                    last_read.setdefault(source, place)
+        found, awaited = [], 0  # the last row that reads something from further up
+        for place in sorted([*last_read, *([end] if self.rows else [])]):
+            found += [place] if awaited <= place else []
+            awaited = max(awaited, last_read.get(place, place))
+        return tuple(found)
 
     @property
     def notes(self) -> tuple[str, ...]:  # type: ignore[override]
         """What counts, and what is not known."""
-        unknown = f"MACs not known, and not in the totals: {', '.join(self.unknown_layers)}."
+        names = ", ".join(f"{name} ({why})" for name, why in self.reasons.items())
+        unknown = f"MACs not known, and not in the totals: {names}."
         return (*_LEGEND, unknown) if self.unknown_layers else _LEGEND
 
     def _layout(self) -> Layout:
