@@ -560,6 +560,15 @@ def test_a_step_of_a_slice_is_a_stride_and_padding_and_cropping_change_nothing()
     assert quiet_table(keras.Model(inputs, conv()(x))).rows[-1].receptive_field_px == (3 + 2 * 2, 3 + 2)
 
 
+def test_channels_that_change_places_keep_their_field_and_a_single_row_has_no_neighbours():
+    inputs = keras.Input((40, 36, 3))
+    swapped = keras.ops.stack([inputs[..., 2], inputs[..., 1], inputs[..., 0]], axis=-1)
+    table = quiet_table(keras.Model(inputs, conv((3, 5))(swapped)))
+    assert table.rows[-1].receptive_field_px == (3, 5)
+    row = layers.Conv1D(2, 3)(conv()(inputs)[:, 4])
+    assert quiet_table(keras.Model(inputs, row)).rows[-1].receptive_field_px is None
+
+
 def test_reshaped_maps_keep_their_field_until_positions_are_mixed():
     stack = [conv(), layers.Reshape((80, 2)), layers.Reshape((80, 1, 2)), layers.Flatten(), layers.Dense(3)]
     table = quiet_table(chain((12, 10, 1), *stack))
@@ -894,7 +903,7 @@ class NoConfig(layers.Layer):
         (layer_table, (OwnSequential([keras.Input((2,))]),), {}, TypeError, ["`model`", "OwnSequential"]),
         (layer_table, (keras.Sequential([layers.Dense(3)]),), {}, ValueError, ["`model`", "model.build("]),
         (layer_table, (keras.Sequential(),), {}, ValueError, ["`model`", "built", "keras.Input"]),
-        (layer_table, (small_base(),), {}, ValueError, ["sizes are fixed", "input_shape=(224, 224, 3)"]),
+        (layer_table, (small_base(),), {}, ValueError, ["`input_shape`", "as (224, 224, 3)", "input_shape=None"]),
         (layer_table, (chain((4,), NoConfig(object())),), {}, ValueError, ["`model`", "get_config", "NoConfig"]),
     ],
 )

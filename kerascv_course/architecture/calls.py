@@ -32,12 +32,16 @@ class Tensor:
     row: int | None = None
 
     def step(self) -> "Tensor":
-        """Return one step of a sequence: its axis is folded into the batch, axis 0 of the field too."""
-        return replace(self, shape=(self.shape[0], *self.shape[2:]), field=fields.shift(self.field, -1))
+        """Return one step of a sequence."""
+        return replace(self, shape=(self.shape[0], *self.shape[2:]), field=fields.if_whole(self.field))
 
     def sequence(self, steps: int) -> "Tensor":
         """Return the sequence of such steps."""
-        return replace(self, shape=(self.shape[0], steps, *self.shape[1:]), field=fields.shift(self.field, 1))
+        return replace(self, shape=(self.shape[0], steps, *self.shape[1:]))
+
+
+class UnknownError(LookupError):
+    """The MACs of a layer are not known; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -49,14 +53,14 @@ class Call:
         args: Positional arguments with a `Tensor` for each tensor of the graph.
         kwargs: Named arguments, likewise.
         output: Shape of the (first) output.
-        effect_of: Returns the function that computes the effect of a layer, or None.
+        effect_of: Returns the function that computes the effect of a layer, or raises `UnknownError`.
     """
 
     layer: Any
     args: Sequence[Any]
     kwargs: dict[str, Any]
     output: tuple[int, ...]
-    effect_of: Callable[[Any], "Callable[[Call], Effect] | None"]
+    effect_of: Callable[[Any], "Callable[[Call], Effect]"]
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -73,12 +77,9 @@ class Call:
         """The arguments by their names."""
         return inspect.signature(self.layer.call).bind(*self.args, **self.kwargs).arguments
 
-    def inside(self, layer: Any, *args: Tensor) -> "Effect":
-        """Return what a layer inside this one does, to other inputs where they are given."""
-        effect = self.effect_of(layer)
-        if effect is None:
-            return None, None
-        return effect(replace(self, layer=layer, args=args, kwargs={}) if args else replace(self, layer=layer))
+    def inside(self, layer: Any, *inputs: Tensor) -> int:
+        """Return the MACs of a layer inside this one, or raise `UnknownError`."""
+        return self.effect_of(layer)(replace(self, layer=layer, args=inputs, kwargs={}))[0]
 
     @property
     def x(self) -> Tensor:
@@ -125,5 +126,5 @@ class Call:
         return fields.slide(fields.contract(self.x.field, [self.channel_axis] if mixed else []), windows)
 
 
-Effect = tuple[int | None, Field]
-"""MACs for one image, None where they are not known, and the field of the outputs."""
+Effect = tuple[int, Field]
+"""MACs for one image, and the field of the outputs."""

@@ -13,7 +13,7 @@ from typing import Any
 import keras
 
 from kerascv_course.architecture import fields, sequences
-from kerascv_course.architecture.calls import Call, Effect, Tensor
+from kerascv_course.architecture.calls import Call, Effect, Tensor, UnknownError
 
 
 def _convolution(call: Call) -> Effect:
@@ -57,12 +57,8 @@ def _pooling(call: Call) -> Effect:
 
 
 def _adaptive_pooling(call: Call) -> Effect:
-    sizes = dict(zip(call.image_axes, call.per_axis("output_size"), strict=True))
-    if any(call.x.shape[axis] % size for axis, size in sizes.items()):
-        return 0, fields.if_whole(call.x.field)  # windows of different sizes
-    sides = {axis: call.x.shape[axis] // size for axis, size in sizes.items()}
-    windows = {axis: (side - 1, side) for axis, side in sides.items() if sizes[axis] > 1}
-    return 0, fields.contract(fields.slide(call.x.field, windows), [axis for axis in sizes if axis not in windows])
+    is_global = set(call.per_axis("output_size")) == {1}
+    return 0, fields.contract(call.x.field, call.image_axes) if is_global else fields.if_whole(call.x.field)
 
 
 def _global_pooling(call: Call) -> Effect:
@@ -115,15 +111,11 @@ def _sliced(call: Call) -> Effect:
     if Ellipsis in keys:
         place = keys.index(Ellipsis)
         keys[place : place + 1] = [slice(None)] * (len(call.x.shape) - len(keys) + 1)
-    if not all(isinstance(key, slice | int) for key in keys):
-        return _moved(call)
-    # An index into the image picks one place, which has no neighbours.
     single = [axis for axis, key in enumerate(keys) if not isinstance(key, slice)]
-    if any(reach.axis in single for reach in call.x.field or ()):
-        return 0, None
-    strides = {axis: abs(key.step or 1) for axis, key in enumerate(keys) if axis > 0 and axis not in single}
-    slid = fields.slide(call.x.field, {axis: (0, stride) for axis, stride in strides.items()})
-    return 0, fields.contract(slid, single, keep=False)
+    if None in keys or any(reach.axis in single for reach in call.x.field or ()):
+        return _moved(call)  # a new axis, or a place without neighbours
+    steps = {axis: (0, abs(key.step or 1)) for axis, key in enumerate(keys) if axis not in (0, *single)}
+    return 0, fields.contract(fields.slide(call.x.field, steps), single, keep=False)
 
 
 def _stacked(call: Call) -> Effect:
@@ -140,39 +132,22 @@ def _passed(call: Call) -> Effect:
     return 0, call.x.field
 
 
-# Products
-
-
 def _einsum_dense(call: Call) -> Effect:
     read, kernel, written = re.split(",|->", call.config["equation"].replace(" ", ""))
     rest = "0123456789"[: len(call.x.shape) - len(read.replace("...", ""))]  # stands for the ellipsis
-    read, written = (part.replace("...", rest) for part in (read, written))
-    summed = {axis for axis, letter in enumerate(read) if letter in kernel and letter not in written}
-    macs = call.values * math.prod(call.x.shape[axis] for axis in summed)
-    to = {axis: written.index(letter) for axis, letter in enumerate(read) if letter in written}
-    return macs, fields.move_axes(call.x.field, to.get)
+    sizes = zip(read.replace("...", rest), call.x.shape, strict=True)
+    summed = [size for letter, size in sizes if letter in kernel and letter not in written]
+    return call.values * math.prod(summed), fields.if_whole(call.x.field)
 
 
 def _dot(call: Call) -> Effect:
     axes = call.config["axes"]
-    axis = (axes if isinstance(axes, int) else axes[0]) % len(call.x.shape)
-    whole = [fields.if_whole(tensor.field) for tensor in call.inputs]
-    return call.x.shape[axis] * call.values, fields.merge(whole, [call.output] * 2, call.output)
+    return call.values * call.x.shape[axes if isinstance(axes, int) else axes[0]], None
 
 
 def _embedding(call: Call) -> Effect:
-    if not call.given.get("reverse"):
-        return 0, fields.if_whole(call.x.field)  # rows are looked up, nothing is multiplied
-    return _dense(call)
-
-
-def _stft(call: Call) -> Effect:
-    parts = 1 if call.config["mode"] in ("real", "imag", "stft") else 2  # "stft" writes both, side by side
-    return parts * call.config["frame_length"] * call.values, None
-
-
-def _mel(call: Call) -> Effect:
-    return (call.config["fft_length"] // 2 + 1) * call.values, None  # a fast Fourier transform is no product
+    # Rows are looked up, which multiplies nothing.
+    return call.values * call.x.shape[-1] if call.given.get("reverse") else 0, fields.if_whole(call.x.field)
 
 
 def _table(*entries: tuple[Callable[[Call], Effect], str]) -> dict[str, Callable[[Call], Effect]]:
@@ -196,8 +171,6 @@ LAYERS = _table(
     (sequences.recurrent, "RNN LSTM GRU SimpleRNN ConvLSTM1D ConvLSTM2D ConvLSTM3D"),
     (sequences.bidirectional, "Bidirectional"),
     (sequences.wrapped, "SpectralNormalization"),
-    (_stft, "STFTSpectrogram"),
-    (_mel, "MelSpectrogram"),
     (_pooling, "MaxPooling1D MaxPooling2D MaxPooling3D AveragePooling1D AveragePooling2D AveragePooling3D"),
     (_adaptive_pooling, "AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D"),
     (_adaptive_pooling, "AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D"),
@@ -245,19 +218,13 @@ OPERATIONS = _table(
 )
 """Operations of `keras.ops` by the name of their class."""
 
-OPENED = frozenset({"TimeDistributed", "Pipeline"})
-"""Layers whose inner layers have rows of their own."""
-
 NOT_COUNTED = {
+    **dict.fromkeys(["FlaxLayer", "JaxLayer", "TFSMLayer", "TorchModuleWrapper"], "it computes outside of Keras"),
+    **dict.fromkeys(["MelSpectrogram", "STFTSpectrogram"], "it is a Fourier transform"),
+    **dict.fromkeys(["Layer", "Wrapper"], "it is a base class"),
     "Lambda": "its function is not made of layers",
-    "FlaxLayer": "it computes outside of Keras",
-    "JaxLayer": "it computes outside of Keras",
-    "TFSMLayer": "it computes outside of Keras",
-    "TorchModuleWrapper": "it computes outside of Keras",
-    "Layer": "it is a base class",
-    "Wrapper": "it is a base class",
 }
-"""Layers whose MACs cannot be known, and why."""
+"""Layers whose MACs are not counted, and why."""
 
 PASSIVE = frozenset({_passed, _reshaped, _permuted, _sliced})
 """Effects that write no values at inference: the layer passes on its input, or looks at it in another shape."""
@@ -275,16 +242,11 @@ def known_class(operation: Any) -> str:
     return own.__name__ if own is not None and kind.call is own.call else ""
 
 
-def effect_of(operation: Any) -> Callable[[Call], Effect] | None:
-    """Return what computes the effect of a layer or operation, or None where that is not known."""
+def effect_of(operation: Any) -> Callable[[Call], Effect]:
+    """Return what computes the effect of a layer or operation, or raise `UnknownError` with the reason."""
+    name = known_class(operation)
     known = LAYERS if isinstance(operation, keras.Layer) else OPERATIONS
-    return known.get(known_class(operation))
-
-
-def why_unknown(operation: Any) -> str:
-    """Return why the MACs of a layer or operation are not known."""
-    if not (name := known_class(operation)):
-        return "its `call` is its own"
-    return NOT_COUNTED.get(
-        name, "a layer in it is not known" if effect_of(operation) else "not in the list of known"
-    )
+    if name not in known:
+        default = "it is not in the list of known ones" if name else "its `call` is its own"
+        raise UnknownError(NOT_COUNTED.get(name, default))
+    return known[name]

@@ -16,8 +16,7 @@ class Reach(NamedTuple):
         size: Pixels from the first to the last one that it sees.
         step: Pixels from what a value sees to what its neighbour sees; 0 where all values see the whole axis.
         extent: Pixels of the image along the axis.
-        axis: The axis of the tensor along which the neighbours lie; None where the step is 0; below 1 while the
-            steps of a sequence are folded into the batch.
+        axis: The axis of the tensor along which the neighbours lie; None where the step is 0.
     """
 
     size: int
@@ -69,18 +68,10 @@ def move_axes(field: Field, new_axis: Callable[[int], int | None]) -> Field:
     """Return the field with the axes of the tensor renamed; None stands for a value that sees the whole axis."""
     if field is None:
         return None
-    axes = [reach.axis for reach in field]
-    targets = [axis if axis is None or axis <= 0 else new_axis(axis) for axis in axes]
+    targets = [None if reach.axis is None else new_axis(reach.axis) for reach in field]
     return tuple(
         reach.whole() if axis is None else reach._replace(axis=axis)
         for reach, axis in zip(field, targets, strict=True)
-    )
-
-
-def shift(field: Field, by: int) -> Field:
-    """Return the field after the axes of the tensor have moved by so many places."""
-    return field and tuple(
-        reach if reach.axis is None else reach._replace(axis=reach.axis + by) for reach in field
     )
 
 

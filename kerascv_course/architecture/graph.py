@@ -4,7 +4,7 @@ import math
 import re
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from itertools import zip_longest
 from typing import Any
 
 import keras
@@ -12,9 +12,9 @@ import keras
 from kerascv_course._models import check_linked
 from kerascv_course._validation import input_error
 from kerascv_course.architecture import fields
-from kerascv_course.architecture.calls import Call, Tensor
-from kerascv_course.architecture.costs import OPENED, PASSIVE, effect_of, known_class, why_unknown
-from kerascv_course.architecture.fields import Field, Reach
+from kerascv_course.architecture.calls import Call, Tensor, UnknownError
+from kerascv_course.architecture.costs import PASSIVE, effect_of, known_class
+from kerascv_course.architecture.fields import Reach
 from kerascv_course.architecture.table import LayerRow, LayerTable
 
 
@@ -28,8 +28,8 @@ def layer_table(model: keras.Model, *, input_shape: Sequence[Any] | None = None)
 
     Args:
         model: Any functional or `Sequential` Keras model, whether or not it is compiled.
-        input_shape: Shape of an image without the batch axis, (height, width, channels), for a model that leaves
-            sizes open; of a model with several inputs a list of shapes. Needed only there.
+        input_shape: Shape of an image without the batch axis, (height, width, channels), for the inputs that leave
+            sizes open.
 
     Returns:
         The rows with their totals; it shows itself as a table in a notebook and with `print`.
@@ -78,30 +78,16 @@ def _unfit(model: Any, rule: str, way_out: str, error: type[Exception] = ValueEr
 
 
 def input_shapes(function: str, model: keras.Model, given: Any) -> list[tuple[int, ...]]:
-    """Return the shape of each input without the batch axis, its open sizes taken from what is given; or raise."""
-    own = [tuple(tensor.shape[1:]) for tensor in model.inputs]
-    rule = f"sizes for the input {', '.join(map(str, own))}, all of them"
-    if given is None:
-        if any(None in shape for shape in own):
-            way_out = "Name them: `input_shape=(224, 224, 3)`, or a list with the shape of each input."
-            raise input_error(function, "model", f"one whose sizes are fixed, unlike {own}", model, way_out)
-        return own
-    is_one = isinstance(given, list | tuple) and all(isinstance(size, int) for size in given)
-    shapes: Any = [given] if is_one else given
-    fits = isinstance(shapes, list | tuple) and len(shapes) == len(own)
-    if not fits or not all(map(_fits, shapes, own)):
-        raise input_error(function, "input_shape", rule, given)
-    return [tuple(shape) for shape in shapes]
-
-
-def _fits(shape: Any, own: Sequence[int | None]) -> bool:
-    """Tell whether a shape has the sizes that are fixed, and others of 1 or more in the place of None."""
-    if not isinstance(shape, list | tuple) or len(shape) != len(own):
-        return False
-    return all(
-        isinstance(size, int) and size > 0 and fixed in (None, size)
-        for size, fixed in zip(shape, own, strict=True)
-    )
+    """Return the shape of each input without the batch axis, with what is given where sizes are open; or raise."""
+    shapes = []
+    for tensor in model.inputs:
+        own, named = tuple(tensor.shape[1:]), tuple(given) if isinstance(given, list | tuple) else ()
+        shape = named if None in own or (given is not None and len(model.inputs) == 1) else own
+        sizes = zip_longest(shape, own, fillvalue=0)
+        if not all(isinstance(size, int) and size > 0 and fixed in (None, size) for size, fixed in sizes):
+            raise input_error(function, "input_shape", f"sizes for the input {own}, as (224, 224, 3)", given)
+        shapes.append(shape)
+    return shapes
 
 
 def _data_format(model: keras.Model) -> str | None:
@@ -122,6 +108,7 @@ class _Walk:
         self.trainable = {id(weight) for weight in model.trainable_weights}
         self.counted: set[int] = set()
         self.calls: dict[int, int] = {}
+        self.steps: tuple[int, ...] = ()  # of the sequences whose steps are looked at one by one
 
     def open(self, model: keras.Model, inputs: Sequence[Tensor], prefix: str) -> list[Tensor]:
         """Measure all layers of a model for the given inputs, and return its outputs."""
@@ -172,28 +159,41 @@ class _Walk:
         kind, name = known_class(operation), prefix + operation.name
         if isinstance(operation, keras.Sequential | keras.Function) and kind:
             return self.open(operation, inputs, f"{name}/")
-        if kind in OPENED:
-            return self.visit_inside(kind, operation, inputs, f"{name}/")
+        if kind == "TimeDistributed":  # each step goes through its layer as an image does
+            self.steps = (*self.steps, inputs[0].shape[1])
+            results = self.visit(operation.layer, [inputs[0].step()], {}, f"{name}/")
+            *before, steps = self.steps
+            self.steps = tuple(before)
+            return [tensor.sequence(steps) for tensor in results]
+        if kind == "Pipeline":
+            for layer in operation.layers:
+                inputs = self.visit(layer, inputs, {}, f"{name}/")
+            return inputs
         outputs = inputs if isinstance(operation, keras.layers.InputLayer) else _infer(operation, args, kwargs)
         if any(None in output.shape[1:] for output in outputs):
             way_out = f"{name!r} has the output shape {outputs[0].shape}."
             raise _unfit(self.model, "a model with fixed sizes", way_out)
-        effect = effect_of(operation)
         macs: int | None = None
-        field: Field = None
-        if effect is not None:
+        effect, field, reason = None, None, ""
+        try:
+            effect = effect_of(operation)
             macs, field = effect(Call(operation, args, kwargs, outputs[0].shape, effect_of))
+        except UnknownError as error:
+            reason = str(error) if effect is None else f"of a layer in it, {error}"
+        times = math.prod(self.steps)
+        macs = None if macs is None else times * macs
         depth = max((tensor.depth for tensor in inputs), default=0)
         depth += isinstance(operation, keras.Layer) and bool(macs)
         place = len(self.rows)
         results = [Tensor(tuple(output.shape), output.dtype, field, depth, place) for output in outputs]
-        written = [] if effect in PASSIVE else [(math.prod(one.shape[1:]), one.dtype) for one in results]
+        written = [] if effect in PASSIVE else [(times * math.prod(one.shape[1:]), one.dtype) for one in results]
+        shapes = tuple((one.shape[0], *self.steps, *one.shape[1:]) for one in results)
         params, trainable_params = self.count_weights(operation)
         self.calls[id(operation)] = self.calls.get(id(operation), 0) + 1
         row = LayerRow(
             name=name,
             layer_type=("" if isinstance(operation, keras.Layer) else "ops.") + type(operation).__name__,
-            output_shape=results[0].shape if len(results) == 1 else tuple(one.shape for one in results),
+            output_shape=shapes[0] if len(shapes) == 1 else shapes,
             params=params,
             trainable_params=trainable_params,
             macs=macs,
@@ -204,29 +204,10 @@ class _Walk:
             call=self.calls[id(operation)],
             depth=depth,
             reads=tuple(dict.fromkeys(tensor.row for tensor in inputs if tensor.row is not None)),
-            reason=why_unknown(operation) if macs is None else "",
+            reason=reason,
         )
         self.rows.append(row)
         return results
-
-    def visit_inside(self, kind: str, layer: Any, tensors: list[Tensor], prefix: str) -> list[Tensor]:
-        """Measure the layers that a layer holds, one after the other, or for each step of a sequence."""
-        if kind == "Pipeline":
-            for inner in layer.layers:
-                tensors = self.visit(inner, tensors, {}, prefix)
-            return tensors
-        steps, before = tensors[0].shape[1], len(self.rows)
-        results = self.visit(layer.layer, [tensors[0].step()], {}, prefix)
-        for place, row in enumerate(self.rows[before:], before):
-            self.rows[place] = replace(
-                row,
-                output_shape=(row.output_shape[0], steps, *row.output_shape[1:]),
-                macs=None if row.macs is None else steps * row.macs,
-                flops=None if row.flops is None else steps * row.flops,
-                activation_values=steps * row.activation_values,
-                activation_bytes=steps * row.activation_bytes,
-            )
-        return [tensor.sequence(steps) for tensor in results]
 
     def count_weights(self, operation: Any) -> tuple[int, int]:
         """Return the size of the weights that no earlier row has counted, and of those that are trained."""
