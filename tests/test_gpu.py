@@ -1,0 +1,184 @@
+"""The profile `gpu`, with its sizes cut so that it runs anywhere; and what only a GPU can show."""
+
+import copy
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from nbformat.v4 import new_code_cell
+
+from kerascv_course import runtime
+from kerascv_course.datasets import load
+
+# The courses' own sizes, cut
+
+# The first pattern that stands in the name of a knob says to what each of its numbers is cut; None means "all".
+CUT = """\
+from kerascv_course import runtime
+
+LEAST = {
+    **{"epochs": 1, "stages": 1, "seeds": 1, "repeated": 1, "per_class": 20, "test": 20, "images": 20, "trials": 3},
+    **{"stop": 1, "sweep": 20, "folds": 2, "runs": 1, "cuts": 1, "mapped": 100, "perplexities": 5, "factors": 1},
+    **{"words": 16, "descriptors": 2000, "parcels": 80, "slide_queries": 5, "variants": 2, "designs": 1, "mixtures": 1},
+}
+whole = runtime.by_profile
+
+
+def cut(name, value):
+    least = next((least for pattern, least in LEAST.items() if pattern in name), None)
+    if least is None or isinstance(value, (str, float)):
+        return value
+    if isinstance(value, (list, range)):
+        return value[:least]
+    if isinstance(value, tuple):
+        return tuple(min(each, least) for each in value)
+    return least if value is None else min(value, least)
+
+
+def by_profile(**choices):
+    assert runtime.profile() == "gpu"
+    value = whole(**choices)
+    return {name: cut(name, each) for name, each in value.items()} if isinstance(value, dict) else value
+
+
+runtime.by_profile = by_profile
+"""
+
+
+@pytest.fixture(scope="module")
+def data_of_the_courses(tmp_path_factory):
+    """Return a folder with class folders of CIFAR-10's names, and weights of both backbones, all made here."""
+    import keras
+    from PIL import Image
+
+    from kerascv_course.datasets.cifar10 import _CLASS_NAMES
+
+    folder = tmp_path_factory.mktemp("data")
+    patches = load("patches")
+    for split in ("train", "test"):
+        images, labels = getattr(patches, f"x_{split}"), getattr(patches, f"y_{split}")
+        for label, name in enumerate(_CLASS_NAMES):
+            place = folder / "cifar10" / split / name
+            place.mkdir(parents=True)
+            for number, image in enumerate(images[labels == label][:40]):
+                Image.fromarray(image).save(place / f"{number}.png")
+    (folder / "models").mkdir()
+    for build in (keras.applications.MobileNetV2, keras.applications.InceptionV3):
+        backbone = build(include_top=False, weights=None)
+        backbone.save_weights(folder / "models" / f"{build.__name__}_untrained_notop.weights.h5")
+    return folder
+
+
+def sources():
+    from kerascv_course.notebooks.source import list_sources
+
+    return list_sources(Path(__file__).parent.parent / "notebooks" / "source")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("source", [pytest.param(source, id=source.name) for source in sources()])
+def test_each_notebook_runs_in_the_profile_gpu_with_its_sizes_cut(
+    source, tmp_path, data_of_the_courses, monkeypatch
+):
+    from kerascv_course.notebooks.execute import execute_notebook
+    from kerascv_course.notebooks.source import make_notebook
+
+    notebook = make_notebook(source, "solved")
+    notebook.cells = copy.deepcopy([new_code_cell(CUT), *notebook.cells])
+    for number, cell in enumerate(notebook.cells):
+        cell["id"] = f"cell-{number}"
+    monkeypatch.delenv("PYTEST_CURRENT_TEST")  # kernels that see it capture less
+    environment = {
+        "KERASCV_COURSE_PROFILE": "gpu",
+        "KERASCV_COURSE_DATA": str(data_of_the_courses),
+        "KERAS_HOME": str(tmp_path / "keras"),
+    }
+    done = execute_notebook(notebook, tmp_path / "out", source.name, environment=environment)
+    assert done.error is None
+    assert done.summary
+    assert "in place of" not in done.summary
+
+
+# A GPU
+
+
+@pytest.fixture
+def gpu():
+    """Skip a test where the backend finds no GPU."""
+    found = runtime.find_gpus()
+    if not found:
+        pytest.skip("the backend of Keras finds no GPU here")
+    return found
+
+
+@pytest.mark.gpu
+def test_memory_grows_on_demand(gpu):
+    script = """
+import keras, tensorflow as tf
+from kerascv_course import runtime
+record = runtime.setup()
+keras.ops.sum(keras.ops.ones((1000, 1000)))
+print([tf.config.experimental.get_memory_growth(each) for each in tf.config.list_physical_devices("GPU")])
+"""
+    if runtime.setup().backend != "tensorflow":
+        pytest.skip("the other backends plan their memory themselves")
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == str([True] * len(gpu))
+
+
+@pytest.mark.gpu
+def test_mixed_precision_computes_in_float16_and_keeps_its_weights_in_float32(gpu):
+    import keras
+
+    try:
+        assert runtime.setup(mixed_precision=True).dtype_policy == "mixed_float16"
+        layer = keras.layers.Dense(2)
+        assert keras.backend.standardize_dtype(layer(np.ones((1, 3), "float32")).dtype) == "float16"
+        assert keras.backend.standardize_dtype(layer.kernel.dtype) == "float32"
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+@pytest.mark.gpu
+def test_two_steps_of_training_change_the_weights_as_on_the_processor(gpu):
+    import keras
+
+    images = np.random.default_rng(0).normal(size=(16, 8, 8, 3)).astype("float32")
+    labels = np.arange(16) % 4
+
+    def train():
+        keras.utils.set_random_seed(1)
+        convolution = keras.layers.Conv2D(4, 3, activation="relu")
+        layers = [convolution, keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(4, "softmax")]
+        model = keras.Sequential([keras.Input((8, 8, 3)), *layers])
+        before = model.get_weights()
+        model.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
+        model.fit(images, labels, batch_size=8, epochs=1, shuffle=False, verbose=0)
+        return before, model.get_weights()
+
+    before, on_gpu = train()
+    with keras.device("cpu:0"):
+        _, on_processor = train()
+    for old, new, expected in zip(before, on_gpu, on_processor, strict=True):
+        np.testing.assert_allclose(new - old, expected - old, rtol=0.02, atol=1e-5)  # a GPU may round to TF32
+        assert not np.allclose(new, old, atol=1e-6)
+
+
+@pytest.mark.gpu
+def test_the_first_epoch_of_the_recipe_with_the_large_network_learns(gpu):
+    import keras
+
+    from kerascv_course.training import train_fast
+
+    data = load("cifar10", fallback="patches")
+    try:
+        runtime.setup(mixed_precision=True)
+        _, history = train_fast(
+            data, size="large", epochs=1, batch_size=min(512, len(data.x_train) // 40), verbose=0
+        )
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert history.history["loss"][0] < math.log(data.num_classes)  # what guessing costs
