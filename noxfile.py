@@ -25,7 +25,7 @@ def smoke(session: nox.Session) -> None:
 
 @nox.session(python="3.13")
 def colab(session: nox.Session) -> None:
-    """Run the smoke set and every notebook, the student's and the solved one, beside what Colab's CPU runtime has."""
+    """Run the smoke set and all notebooks, students' and solved, beside what Colab's CPU runtime has."""
     lines = Path("constraints/colab-cpu.txt").read_text(encoding="utf-8").splitlines()
     pinned = [line for line in lines if not line.startswith("#")]
     wanted = [line for line in pinned if not line.startswith(LEFT_OUT)]
@@ -39,7 +39,7 @@ def colab(session: nox.Session) -> None:
 
 
 def _install_wheels(session: nox.Session, pinned: list[str]) -> list[str]:
-    """Install those of the pinned packages that have wheels here, without what they depend on; return the others."""
+    """Install the pinned packages that have wheels here, without what they depend on; return the others."""
     if not pinned:
         return []
     pip = [
