@@ -5,9 +5,15 @@ module when it is first used.
 """
 
 import importlib
+import importlib.util
+import os
 from typing import Any
 
 __version__ = "0.1.0"
+
+# Colab's TPU runtime has no TensorFlow, without which Keras cannot be imported unless another backend is set.
+if importlib.util.find_spec("tensorflow") is None and importlib.util.find_spec("jax") is not None:
+    os.environ.setdefault("KERAS_BACKEND", "jax")
 
 _MODULES = (
     "architecture",
