@@ -154,20 +154,16 @@ def test_without_fallback_or_always_cifar10_is_downloaded(no_cifar10, options):
         load("cifar10", **options)
 
 
+def no_connection(file, tries):
+    assert (file.path, tries) == ("cifar-10-python.tar.gz", 1)  # a student does not wait for five
+    raise ConnectionError("no network")
+
+
 @pytest.mark.smoke
 def test_a_download_that_is_only_tried_gives_way_to_the_fallback_without_a_network(no_cifar10, monkeypatch):
-    tries = []
-
-    def no_connection(file, *, tries_of):
-        tries.append((file.path, tries_of))
-        raise ConnectionError("no network")
-
-    monkeypatch.setattr(registry, "fetch", lambda file, tries: no_connection(file, tries_of=tries))
+    monkeypatch.setattr(registry, "fetch", no_connection)
     data = load("cifar10", fallback="patches", download="if possible")
     assert data.name == "patches (in place of cifar10, which is not at hand)"
-    assert tries == [("cifar-10-python.tar.gz", 1)]  # a student does not wait for five
-    with pytest.raises(ConnectionError, match="no network"):
-        load("cifar10", download="if possible")
 
 
 def test_a_download_that_succeeds_leaves_the_fallback_alone(no_cifar10, monkeypatch):
@@ -191,11 +187,11 @@ def test_what_is_missing_is_named_by_the_name_that_the_command_takes(no_cifar10,
     assert list(missing("cifar10", "mobilenet_v2_96", "inception_v3")) == ["inception_v3"]
 
 
-def test_never_without_a_fallback_is_an_error_that_says_what_is_possible(no_cifar10):
-    with pytest.raises(
-        ValueError, match="`download` of `load` must be 'always' or 'if possible' where there is no"
-    ):
-        load("cifar10", download="never")
+def test_without_a_fallback_the_way_out_is_to_download_always(no_cifar10, monkeypatch):
+    monkeypatch.setattr(registry, "fetch", no_connection)
+    for download in ("never", "if possible"):
+        with pytest.raises(ValueError, match="`download` of `load` must be 'always' where there is no `fallback`"):
+            load("cifar10", download=download)
 
 
 def test_cifar10_at_hand_is_loaded_and_the_fallback_left_alone(monkeypatch):

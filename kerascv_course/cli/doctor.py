@@ -126,8 +126,8 @@ def _cifar10() -> Finding:
     if found is not None:
         return Finding("CIFAR-10", str(found))
     advice = (
-        "The notebooks run on scikit-learn's digits without it. `kerascv-course data fetch cifar10` downloads it "
-        "(170 MB); to use a copy of your own, set KERASCV_COURSE_DATA to the folder that holds "
+        "The notebooks take *patches* in its place, crops of photographs. `kerascv-course data fetch cifar10` "
+        "downloads it (170 MB); to use a copy of your own, set KERASCV_COURSE_DATA to the folder that holds "
         "cifar-10-python.tar.gz."
     )
     return Finding("CIFAR-10", "not at hand", advice)

@@ -13,6 +13,7 @@ import platformdirs
 
 from kerascv_course._validation import input_error
 
+DOWNLOADS = ("always", "if possible", "never")  # what may be done about a file that is not at hand
 _KEPT = 4 * 2**30  # bytes of arrays in the cache folder, beside those of the last call
 # The names that callers give: in a folder that is the user's own, other files are left alone.
 _OURS = re.compile(r"[a-z0-9]+-[0-9a-f]{32}\.(npz|[0-9a-f]{32}\.part)")

@@ -21,7 +21,6 @@ CHECKSUMS = "SHA256SUMS"  # beside the files of a mirror, in the format of the p
 _TIMEOUT = 20.0  # seconds without a connection or a byte
 _SECONDS, _LEAST_BYTES = 20.0, 100_000  # an address that brings less in this time is left for the next one
 _TRIES = 5  # of the last address in a row that bring nothing new
-DOWNLOADS = ("always", "if possible", "never")  # what may be done about a file that is not at hand
 _PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds before another try, doubled each time
 _WEB_FOLDER = re.compile(r"https?://([\w.-]+|\[[\da-f:.]+\])(:\d{1,5})?(/[^?#@]*)?", re.ASCII | re.IGNORECASE)
 

@@ -1,12 +1,14 @@
 """The data sets by name, with a set that is always at hand in place of one that is not."""
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
 
 from kerascv_course._validation import check_choice, input_error
+from kerascv_course.datasets.cache import DOWNLOADS
 from kerascv_course.datasets.cifar10 import CIFAR10, find_cifar10, load_cifar10
 from kerascv_course.datasets.embedded import load_digits, load_faces, load_mnist
-from kerascv_course.datasets.fetching import DOWNLOADS, RemoteFile, fetch
+from kerascv_course.datasets.fetching import RemoteFile, fetch
 from kerascv_course.datasets.patches import load_patches
 from kerascv_course.datasets.record import ImageDataset
 from kerascv_course.datasets.weights import WEIGHTS, find_backbone_weights
@@ -40,7 +42,7 @@ def load(name: str, *, fallback: str | None = None, download: str | None = None)
         at hand)".
 
     Raises:
-        ValueError: If a name is unknown, or `download` is "never" and there is no fallback.
+        ValueError: If a name is unknown, or there is neither the set nor a fallback.
         FileNotFoundError: If `KERASCV_COURSE_DATA` is no folder.
         ConnectionError: If the set must be downloaded and cannot be.
 
@@ -56,17 +58,15 @@ def load(name: str, *, fallback: str | None = None, download: str | None = None)
     if name != "cifar10":
         return _EMBEDDED[name]()
     download = download or ("never" if fallback else "always")
-    if download == "always" or find_cifar10() is not None:
-        return load_cifar10()
-    if download == "if possible":
-        try:
+    at_hand = find_cifar10() is not None
+    if download == "if possible" and not at_hand:
+        with contextlib.suppress(ConnectionError):
             fetch(CIFAR10, tries=1)
-            return load_cifar10()
-        except ConnectionError:
-            if fallback is None:
-                raise
+            at_hand = True
+    if at_hand or download == "always":
+        return load_cifar10()
     if fallback is None:
-        raise input_error("load", "download", "'always' or 'if possible' where there is no `fallback`", download)
+        raise input_error("load", "download", "'always' where there is no `fallback`", download)
     data = _EMBEDDED[fallback]()
     return dataclasses.replace(data, name=f"{data.name} (in place of {name}, which is not at hand)")
 

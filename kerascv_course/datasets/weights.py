@@ -7,16 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kerascv_course._validation import check_choice, check_int, input_error
-from kerascv_course.datasets.cache import data_folder
-from kerascv_course.datasets.fetching import (
-    DOWNLOADS,
-    Fetched,
-    RemoteFile,
-    downloads_folder,
-    fetch,
-    is_right,
-    keras_home,
-)
+from kerascv_course.datasets.cache import DOWNLOADS, data_folder
+from kerascv_course.datasets.fetching import Fetched, RemoteFile, downloads_folder, fetch, is_right, keras_home
 
 WEIGHT_FOLDER = "models"  # in the data folder, in the downloads folder and in Keras' cache
 _IN_DATA, _IN_CACHE = "KERASCV_COURSE_DATA", "Keras' cache"

@@ -7,23 +7,10 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from kerascv_course._validation import check_choice, check_int, input_error
-from kerascv_course.runtime.backends import gradient, strategy, torch_generator, without_tracing_notes
-
-__all__ = [
-    "PROFILES",
-    "PROFILE_VARIABLE",
-    "Runtime",
-    "by_profile",
-    "find_gpus",
-    "gradient",
-    "host",
-    "profile",
-    "seed_everything",
-    "setup",
-    "strategy",
-    "torch_generator",
-    "without_tracing_notes",
-]
+from kerascv_course.runtime.backends import gradient as gradient
+from kerascv_course.runtime.backends import strategy as strategy
+from kerascv_course.runtime.backends import torch_generator as torch_generator
+from kerascv_course.runtime.backends import without_tracing_notes as without_tracing_notes
 
 PROFILES = ("smoke", "lite", "full", "gpu")
 PROFILE_VARIABLE = "KERASCV_COURSE_PROFILE"
