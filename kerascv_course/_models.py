@@ -14,6 +14,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerascv_course._ranges import told, warn_range
 from kerascv_course._validation import as_numbers, check_images, input_error
 
 
@@ -89,12 +90,14 @@ def check_model_and_images(function: str, model: Any, images: Any) -> np.ndarray
         except Exception as error:
             rule, way_out = "one that can be called on the images", f"{type(error).__name__}: {error}"
             raise input_error(function, "model", rule, model.name, way_out) from error
+    warn_range(function, model, images)
     return images
 
 
 def run(model: keras.Model, images: Any) -> Any:
     """Return the model's answer in inference."""
-    return model(ops.convert_to_tensor(images, "float32"), training=False)
+    with told():
+        return model(ops.convert_to_tensor(images, "float32"), training=False)
 
 
 # Its parts
@@ -155,21 +158,57 @@ def listed(paths: list[str]) -> str:
     return ", ".join(repr(path) for path in paths[-8:]) or "none"
 
 
-def find_backbone(function: str, model: keras.Model, name: str | None = None) -> keras.Model:
-    """Return the layer of a model that is its backbone: the largest nested model, or the named one; or raise."""
-    nested = [layer for layer in model.layers if isinstance(layer, keras.Model)]
-    if name is not None:
-        named = [layer for layer in nested if layer.name == name]
-        if not named:
-            rule = "the name of a layer of the model that is a model itself"
-            way_out = f"Such are: {listed([layer.name for layer in nested])}."
-            raise input_error(function, "backbone", rule, name, way_out)
-        return named[0]
-    with_weights = [layer for layer in nested if layer.weights]  # a `Sequential` of random flips has none
-    if not with_weights:
-        rule = "a model with the backbone as one of its layers, as `TransferModel` and `base(x)` make them"
-        raise input_error(function, "model", rule, f"{model.name}, without a model as layer")
-    return max(with_weights, key=lambda layer: layer.count_params())
+def find_backbone(function: str, model: keras.Model, backbone: str | keras.Model | None = None) -> keras.Model:
+    """Return the part of a model that is its backbone, or raise.
+
+    It is the largest model among the layers that makes maps and has weights after it; or what is named: a layer
+    that is a model, or the last layer of a backbone whose layers stand one by one in the model, as those of
+    `keras.Model(base.input, head(base.output))` do. `base` itself names either.
+    """
+    if backbone is not None:
+        return _named_backbone(function, model, backbone)
+    last = max((place for place, layer in enumerate(model.layers) if layer.weights), default=0)
+    # A `Sequential` of random flips has no weights, and a head that is a model none after it, or no maps in it.
+    fit = [layer for layer in model.layers[:last] if isinstance(layer, keras.Model) and layer.weights]
+    with_maps = [layer for layer in fit if not hasattr(layer, "inputs") or any(map(_writes_maps, layer.layers))]
+    if fit:
+        return max(with_maps or fit, key=lambda layer: layer.count_params())
+    rule = "a model with the backbone as one of its layers, as `TransferModel` and `base(x)` make them"
+    maps = [layer.name for layer in model.layers[:last] if _writes_maps(layer)]
+    way_out = f"Name the last layer of the backbone: `backbone={maps[-1]!r}`." if maps else ""
+    raise input_error(function, "model", rule, f"{model.name}, without a model as layer", way_out)
+
+
+def _writes_maps(layer: keras.Layer) -> bool:
+    """Tell whether a layer of a graph writes maps and is no pooling or dropout, which belong to a head."""
+    try:
+        is_map = len(layer.output.shape) == 4
+    except AttributeError:  # it is in no graph, is called several times, or has several outputs
+        return False
+    return is_map and not any(word in type(layer).__name__ for word in ("Pooling", "Dropout", "InputLayer"))
+
+
+def _named_backbone(function: str, model: keras.Model, backbone: Any) -> keras.Model:
+    rule = "the name of a layer of the model, or the model that is its backbone"
+    if isinstance(backbone, keras.Model):
+        own = {id(layer) for layer in backbone.layers if layer.variables}
+        if any(layer is backbone for layer in model.layers) or (own and own <= set(map(id, model.layers))):
+            return backbone
+        raise input_error(function, "backbone", rule, backbone.name, f"It is no part of {model.name}.")
+    if not isinstance(backbone, str):
+        raise input_error(function, "backbone", rule, backbone, error=TypeError)
+    named = next((layer for layer in model.layers if layer.name == backbone), None)
+    if named is None:
+        nested = [layer.name for layer in model.layers if isinstance(layer, keras.Model)]
+        names = nested or [layer.name for layer in model.layers if _writes_maps(layer)]
+        raise input_error(function, "backbone", rule, backbone, f"Such are: {listed(names)}.")
+    if isinstance(named, keras.Model):
+        return named
+    check_linked(function, model)
+    try:
+        return keras.Model(model.inputs, named.output, name=f"{model.name}_to_{backbone}")
+    except (AttributeError, ValueError) as error:
+        raise input_error(function, "backbone", "a layer that is called once", backbone) from error
 
 
 # Looking inside

@@ -13,7 +13,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from keras import layers, ops
+from keras import layers
 from sklearn.metrics import accuracy_score
 
 from kerascv_course import training
@@ -1093,7 +1093,7 @@ RGBA = np.concatenate([X, X[..., :1]], axis=-1)
         ({"data": (RGBA, Y)}, ValueError, ["`data`", "1 or 3 channels", "(24, 16, 16, 4)", "`images[..., :3]`"]),
         ({"data": (NAN, Y)}, ValueError, ["`data`", "without NaN"]),
         ({"data": (NAN * 0 + np.inf, Y)}, ValueError, ["`data`", "without NaN and infinite"]),
-        ({"data": (X / 255, Y)}, ValueError, ["`data`", "from 0 to 255", "floats up to 0.8", "multiply by 255"]),
+        ({"data": (X / 255, Y)}, ValueError, ["`data`", "from 0 to 255", "floats from 0 to 1", "multiply by 255"]),
         ({"data": (X, Y[:-1])}, ValueError, ["`data`", "as many images as labels", "(23,)"]),
         ({"data": (X, Y * 0.5)}, TypeError, ["`data[1]`", "integers", "float64"]),
         ({"data": (X, Y + 1)}, ValueError, ["`data[1]`", "labels from 0 to 2", "labels from 1 to 3"]),
@@ -1128,17 +1128,6 @@ def test_bad_arguments_of_fit_stages_are_refused_by_name(shared, arguments, erro
         assert word in str(caught.value)
 
 
-def unbuilt():
-    return keras.Sequential(
-        [layers.Rescaling(1 / 255), tiny_backbone(), layers.Flatten(), layers.Dense(3, "softmax")]
-    )
-
-
-def several_labels():
-    parts = [tiny_backbone(), layers.Flatten(), layers.Dense(3, activation=lambda x: 1 / (1 + ops.exp(-x)))]
-    return keras.Sequential([keras.Input((16, 16, 3)), *parts])
-
-
 @pytest.mark.parametrize("cache_features", [True, False])
 def test_the_head_may_be_a_model_of_its_own_and_the_largest_model_is_the_backbone(cache_features):
     head = keras.Sequential([layers.GlobalAveragePooling2D(), layers.Dense(3, "softmax")])
@@ -1164,20 +1153,11 @@ def test_preprocessing_that_is_a_model_is_not_the_backbone():
         (lambda: "MobileNetV2", TypeError, ["a Keras model", "'MobileNetV2'"]),
         (lambda: Subclassed(), ValueError, ["with the backbone as one of its layers", "without a model"]),
         (lambda: tiny_backbone(), ValueError, ["with the backbone as one of its layers", "tiny, without a model"]),
-        (unbuilt, ValueError, ["built", "keras.Input"]),
-        (several_labels, ValueError, ["softmax", "3 sigmoid units", "training.fit"]),
         (lambda: keras.Sequential([keras.Input((16, 16, 3)), tiny_backbone()]), ValueError, ["vector"]),
         (
             lambda: keras.Sequential([keras.Input((16, 16, 3)), tiny_backbone(), layers.Flatten()]),
             ValueError,
             ["a head", "Dense"],
-        ),
-        (
-            lambda: keras.Sequential(
-                [keras.Input((16, 16, 3)), tiny_backbone(), layers.Flatten(), layers.Dense(3)]
-            ),
-            ValueError,
-            ["softmax", "no activation"],
         ),
     ],
 )

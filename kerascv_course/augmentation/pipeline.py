@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from kerascv_course._ranges import other_range
 from kerascv_course._validation import check_choice, check_number, check_seed, check_size, input_error
 from kerascv_course.augmentation.affine import FILL_MODES, Strength, as_range
 
@@ -77,6 +78,19 @@ _STEPS: dict[str, tuple[Any, Callable[[Any, _Options], Any]]] = {
 }
 
 
+_COLOURS = {"brightness", "contrast", "saturation", "hue", "noise", "erasing"}  # they count in the value range
+
+
+def _call_in_range(model: keras.Sequential, value_range: tuple[float, float], images: Any, **options: Any) -> Any:
+    """Call a pipeline, or raise where the images can be looked at and are in another range."""
+    found = other_range(images, *value_range)
+    if found:
+        way_out = "Pass the range of your images: `value_range=(0, 1)`, or (0, 255)."
+        rule = f"that of the images, which are from {found}"
+        raise input_error("pipeline", "value_range", rule, value_range, way_out)
+    return keras.Sequential.call(model, images, **options)
+
+
 def pipeline(
     *presets: str,
     crop: int | tuple[int, int] | None = None,
@@ -117,7 +131,8 @@ def pipeline(
         hue: Turn of the colours, as a share of half the circle, from 0 to 1, with either sign; number or pair.
         noise: Standard deviation of the noise in each value, as a share of the value range, from 0 to 1.
         erasing: Probability, from 0 to 1, that a rectangle is replaced by noise.
-        value_range: Lowest and highest value of the images.
+        value_range: Lowest and highest value of the images. Where brightness, contrast, colours, noise or erasing
+            meet images that are clearly in another one, outside of a traced function, they raise.
         fill_mode: What is seen beyond the border: "reflect", "nearest" or "constant" (the lowest value).
         seed: Seed from which those of the layers are made, 0 or more; None for another result in each run.
 
@@ -156,7 +171,10 @@ def pipeline(
             own_seed = {"seed": None if seed is None else _seed_of(seed, len(stack))}
             made = build(value, _Options(fill, {"value_range": (low, high)}, own_seed))
             stack += made if isinstance(made, list) else [made]
-    return keras.Sequential(stack, name="augmentation")
+    made = keras.Sequential(stack, name="augmentation")
+    if _COLOURS & set(chosen):
+        vars(made)["call"] = partial(_call_in_range, made, (low, high))
+    return made
 
 
 @keras.saving.register_keras_serializable(package="kerascv_course")

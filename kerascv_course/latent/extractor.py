@@ -76,7 +76,11 @@ def cut_model(model: keras.Model, path: tuple[str, ...], *, before: bool = False
         output = cut_model(nested, path[1:], before=before)(*args, **kwargs)
     elif before:
         output = inputs[0][0]
-    return keras.Model(list(starts.values()), output, name=f"{model.name}_to_{'before_' * before}{'_'.join(path)}")
+    taken = list(starts.values())
+    # A list of one input would make Keras warn wherever the model is called on an array.
+    return keras.Model(
+        taken if len(taken) > 1 else taken[0], output, name=f"{model.name}_to_{'before_' * before}{'_'.join(path)}"
+    )
 
 
 def _paths(model: Any, prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

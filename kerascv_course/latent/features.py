@@ -6,6 +6,7 @@ import numpy as np
 from kerascv_course import runtime
 from kerascv_course._fingerprints import Unknowable, fingerprint, warn_unknowable
 from kerascv_course._models import check_model_and_images, one_output
+from kerascv_course._ranges import told
 from kerascv_course._validation import check_choice, check_int, input_error
 from kerascv_course.datasets.cache import cached_arrays
 from kerascv_course.latent.extractor import feature_extractor
@@ -124,6 +125,6 @@ def _predict(function: str, model: keras.Model, batch: np.ndarray, size: int) ->
     """Return the outputs for a batch, filled up to one size: for another one Keras would trace the model again."""
     missing = size - len(batch)
     filled = np.concatenate([batch, np.zeros((missing, *batch.shape[1:]), batch.dtype)]) if missing else batch
-    with runtime.without_tracing_notes():
+    with runtime.without_tracing_notes(), told():
         answer = one_output(function, model, model.predict_on_batch(filled))
     return np.asarray(answer)[: len(batch)].astype("float32")

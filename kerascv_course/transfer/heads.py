@@ -8,15 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerascv_course._models import (
-    check_model,
-    ending_of,
-    find_backbone,
-    input_shape,
-    one_output,
-    parts_of,
-    squashing,
-)
+from kerascv_course._models import check_model, find_backbone, input_shape, one_output, run
 from kerascv_course._validation import input_error
 from kerascv_course.latent.extractor import cut_model
 from kerascv_course.latent.features import computed_features
@@ -75,33 +67,45 @@ def _copied(layer: keras.Layer) -> keras.Layer:
     return layer.__class__.from_config(config)
 
 
-def split_model(function: str, model: Any, backbone: str | None = None) -> Parts:
-    """Take a model apart around its largest nested model, or the named one; raise where that is not possible."""
+def split_model(function: str, model: Any, image: np.ndarray, backbone: str | keras.Model | None = None) -> Parts:
+    """Take a model apart around its largest nested model, or the named one; raise where that is not possible.
+
+    A model that is not built is, by one image, (1, height, width, channels).
+    """
     check_model(function, model)
+    _build(function, model, image)
     network = find_backbone(function, model, backbone)
-    if not getattr(model, "inputs", None):
-        way_out = "Put `keras.Input((96, 96, 3))` first, or call `model.build((None, 96, 96, 3))`."
-        raise input_error(function, "model", "built", model.name, way_out)
+    is_linked = bool(getattr(model, "inputs", None))
     input_shape(function, model)
-    one_output(function, model, model.outputs)
-    if len(model.output_shape) != 2:
-        raise input_error(function, "model", "a classifier that ends in a vector", model.output_shape)
-    place = model.layers.index(network)
-    head = model.layers[place + 1 :]
-    if not any(layer.trainable_variables for layer in head):
+    one_output(function, model, model.outputs if is_linked else ())
+    layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
+    before: list[keras.Layer] = []
+    if network not in layers:  # the layers of the backbone stand one by one in the model
+        head = [layer for layer in layers if layer not in network.layers]
+    elif is_linked:
+        before, head = layers[: layers.index(network)], layers[layers.index(network) + 1 :]
+    else:
+        head = [layer for layer in layers if layer is not network]
+    if not any(layer.weights for layer in head):
         rule = "a model with a head, layers with weights after the backbone"
         raise input_error(function, "model", rule, model.name, 'Add `Dense(classes, "softmax")`.')
-    rule = "a classifier that ends in a softmax, or in one sigmoid unit"
-    squashing_end, units = ending_of(model)[0], model.output_shape[-1]
-    last = getattr(parts_of(model)[-1].operation, "activation", None)
-    if not squashing_end and callable(last) and squashing(last) == "linear":
-        raise input_error(function, "model", rule, f"{model.name}, whose last layer has no activation")
-    if squashing_end == "sigmoid" and units > 1:
-        way_out = "For several labels of one image train with `training.fit`."
-        raise input_error(function, "model", rule, f"{model.name}, with {units} sigmoid units", way_out)
-    obstacle = _obstacle(model, model.layers[:place], head)
+    obstacle = _obstacle(model, before, head) if is_linked else "the layers of a subclassed model are not linked"
     cut = next(number for number, layer in enumerate(head) if layer.variables)
     return Parts(model, network, head, None if obstacle else cut, obstacle)
+
+
+def _build(function: str, model: keras.Model, image: np.ndarray) -> None:
+    """Build a model whose input is not known yet; a subclassed one may have layers that are not built."""
+    if getattr(model, "inputs", None):
+        return
+    try:
+        if isinstance(model, keras.Sequential):
+            model.build((None, *image.shape[1:]))
+        else:
+            run(model, image)
+    except Exception as error:
+        rule, way_out = "images that the model takes", f"Keras says: {type(error).__name__}: {error}"
+        raise input_error(function, "data", rule, image, way_out) from error
 
 
 def is_random(layer: keras.Layer) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 from keras import layers, ops
 
 from kerascv_course._models import check_linked, find_backbone, input_shape, one_output
+from kerascv_course._ranges import BYTES, RawImageModel
 from kerascv_course._validation import check_choice, check_int, check_number, check_size, input_error
 from kerascv_course.transfer.backbones import Preprocess, build_backbone, load_weights, preprocessing_of
 from kerascv_course.transfer.blocks import cut
@@ -18,7 +19,7 @@ from kerascv_course.transfer.stages import fit_stages
 _FUNCTION = "TransferModel"
 
 
-class TransferModel(keras.Model):
+class TransferModel(RawImageModel):
     """A backbone with a new head: a Keras model that takes raw images and is trained in stages.
 
     Resizing, the conversion of grey images to three channels and the backbone's own `preprocess_input` are part of
@@ -89,7 +90,7 @@ class TransferModel(keras.Model):
             network = cut(_FUNCTION, "cut_after", network, cut_after)
         channels = network.input_shape[-1]
         # With open channels, grey images fit as well: multiplied by three ones they have three.
-        inputs = keras.Input((None, None, 1 if channels == 1 else None), name="images")
+        inputs = keras.Input((None, None, 1 if channels == 1 else None), name=BYTES)
         x = inputs if channels == 1 else ops.multiply(inputs, np.ones(channels, "float32"))
         x = layers.Resizing(*size, name="resize")(x)
         x = preprocess_input(x) if preprocess_input else x
@@ -123,7 +124,10 @@ class TransferModel(keras.Model):
 
     def as_keras_model(self) -> keras.Model:
         """Return an ordinary functional model of the same layers and weights, compiled if this one is."""
-        plain = keras.Model(self.input, self.output, name=self.name)
+        return self._alike(keras.Model)
+
+    def _alike(self, kind: type[keras.Model]) -> keras.Model:
+        plain = kind(self.input, self.output, name=self.name)
         if self.compiled:
             self.compile_alike(plain)
             plain.optimizer = self.optimizer
@@ -132,9 +136,12 @@ class TransferModel(keras.Model):
     def save(self, filepath: str | os.PathLike[str], overwrite: bool = True, **options: Any) -> None:
         """Save as Keras does; the file loads where this package is not installed.
 
-        `keras.models.load_model` returns an ordinary model, which `transfer.fit_stages` trains further.
+        `keras.models.load_model` returns an ordinary model, which `transfer.fit_stages` trains further; where
+        this package is imported, one that looks at the range of its images too.
         """
-        self.as_keras_model().save(filepath, overwrite=overwrite, **options)
+        plain = type(self.as_keras_model())
+        _SavedModel.__module__, _SavedModel.__name__ = plain.__module__, plain.__name__
+        self._alike(_SavedModel).save(filepath, overwrite=overwrite, **options)
 
     def get_config(self) -> dict[str, Any]:
         """Return the configuration of the ordinary functional model."""
@@ -144,6 +151,11 @@ class TransferModel(keras.Model):
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> keras.Model:
         """Return an ordinary functional model of that configuration."""
         return keras.Model.from_config(config, custom_objects=custom_objects)
+
+
+@keras.saving.register_keras_serializable("kerascv_course", "TransferModel")
+class _SavedModel(RawImageModel):
+    """What a file holds: by its registered name this class, and by its module and name an ordinary model."""
 
 
 def _check_network(

@@ -15,7 +15,6 @@ from kerascv_course.training.fit import fit_batches
 from kerascv_course.transfer.backbones import Preprocess
 from kerascv_course.transfer.freezing import unfreeze
 from kerascv_course.transfer.model import TransferModel
-from kerascv_course.transfer.run import compile_for
 
 _FUNCTION = "pretrain"
 
@@ -92,7 +91,7 @@ def pretrain(
         )
     finally:
         random.setstate(state)
-    compile_for(model, learning_rate)
+    model.compile(keras.optimizers.Adam(learning_rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
     batches, store = Batches(data.x_train, data.y_train, batch_size, seed), None
     settings = [keras.__version__, keras.config.backend(), epochs, batch_size, learning_rate, seed]
     try:

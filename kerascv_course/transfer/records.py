@@ -80,8 +80,9 @@ class StageResult:
         learning_rate: Of the optimizer.
         epochs: Epochs that were trained; early stopping may end them before their time.
         seconds: Time of the training, extraction of features included; of the call that finished the stage.
-        val_accuracy: Accuracy on the held-out images of the weights that the stage hands on; None without any.
-        val_loss: Loss of the same weights on them.
+        val_accuracy: Accuracy on the held-out images of the weights that the stage hands on; None without any, and
+            for a model that is compiled without an accuracy.
+        val_loss: Loss of the same weights on them, without what regularizers add.
         test_accuracy: Accuracy on the test images; None without any.
         extracted_images: Images whose features were computed for it: 0 where they came from the cache, None where
             the stage trained on images.

@@ -1,11 +1,14 @@
 """What the stages of a run share: the model, the images and how they are split; and the training of one stage."""
 
 import time
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
+from kerascv_course._models import check_model, input_shape
+from kerascv_course._ranges import takes_bytes, unit_range
 from kerascv_course._store import RunFolder
 from kerascv_course._validation import (
     check_choice,
@@ -20,12 +23,21 @@ from kerascv_course.datasets.split import split_indices
 from kerascv_course.latent.features import computed_features
 from kerascv_course.training.batches import Batches
 from kerascv_course.training.fit import fit_batches
-from kerascv_course.transfer.heads import Parts, ViewBatches, extract_views
+from kerascv_course.transfer.goal import Goal
+from kerascv_course.transfer.heads import ViewBatches, extract_views, split_model
 from kerascv_course.transfer.records import Stage, StageResult
 
 Arrays = tuple[np.ndarray, np.ndarray]
 
 _STEPS_IN_A_CALL = 32  # of the head on features
+_WATCHERS = (  # of figures alone: what they do to the head is what they do to the whole model
+    keras.callbacks.CSVLogger,
+    keras.callbacks.EarlyStopping,
+    keras.callbacks.LearningRateScheduler,
+    keras.callbacks.ReduceLROnPlateau,
+    keras.callbacks.TerminateOnNaN,
+)
+DATA_LOSS = "val_data_loss"  # the validation loss without regularizers, where there are some
 
 
 class Run:
@@ -34,9 +46,10 @@ class Run:
     def __init__(
         self,
         function: str,
-        parts: Parts,
+        model: keras.Model,
         data: ImageDataset | Arrays,
         *,
+        backbone: str | keras.Model | None,
         batch_size: int,
         validation_split: float,
         validation_data: Arrays | None,
@@ -45,19 +58,27 @@ class Run:
         seed: int,
         verbose: int,
         patience: int | None = None,
+        callbacks: keras.callbacks.Callback | Iterable[keras.callbacks.Callback] = (),
+        class_weight: Mapping[int, float] | None = None,
         views: int = 1,
         feature_dtype: str = "float32",
     ) -> None:
-        self.function, self.parts, self.model = function, parts, parts.model
+        self.function, self.model = function, model
         self.augmentation, self.feature_dtype, self.verbose = augmentation, feature_dtype, int(bool(verbose))
-        source = getattr(self.model, "weights_source", "")
+        check_model(function, model)
+        images, labels = check_pair(function, "data", data)
+        self.parts = split_model(function, model, images[:1], backbone)
+        self.goal = Goal(function, model, images[:1], labels)
+        source = getattr(model, "weights_source", "")
         self.notes = [f"Weights of the backbone: {source}."] if source else []
         if isinstance(data, ImageDataset) and test_data is None:
             test_data = (data.x_test, data.y_test)
-        x, y = self._check_data("data", data)
+        x, y = self._check_data("data", (images, labels))
         self.test_data = None if test_data is None else self._check_data("test_data", test_data)
-        if x.shape[-1] == 1 and self.model.input_shape[-1] != 1:
+        if x.shape[-1] == 1 and (input_shape(function, model) or x.shape[1:])[-1] != 1:
             self.notes.append("Grey images: the model repeats them in three channels.")
+        self.callbacks = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else list(callbacks)
+        self.class_weight = class_weight
         batch_size = check_int(function, "batch_size", batch_size, 1)
         self.views = check_int(function, "views", views, 1)
         self.seed = check_int(function, "seed", seed, 0, 2**32 - 1)
@@ -66,6 +87,10 @@ class Run:
         if augmentation is not None and not isinstance(augmentation, keras.Layer):
             way_out = "Put a function into `keras.layers.Lambda`."
             raise input_error(function, "augmentation", "a Keras layer or None", augmentation, way_out, TypeError)
+        if augmentation is not None and not self.goal.is_copied:
+            rule = "compiled with metrics that Keras can write, where `augmentation` is given"
+            way_out = "Put `@keras.saving.register_keras_serializable()` above your own."
+            raise input_error(function, "model", rule, model.name, way_out)
         train, self.validation = None, None
         share = check_number(function, "validation_split", validation_split, 0, 0.99)
         if validation_data is not None:
@@ -81,16 +106,24 @@ class Run:
 
     def _check_data(self, argument: str, data: Any) -> Arrays:
         """Return images and labels, or raise where they are not what the model takes."""
-        model = self.model
-        x, y = check_pair(self.function, argument, data, num_classes=max(model.output_shape[-1], 2))
-        x = check_images(self.function, argument, x, shape=model.input_shape[1:])
-        if x.shape[-1] not in (1, 3):
+        x, y = check_pair(self.function, argument, data)
+        wanted = input_shape(self.function, self.model)
+        x = check_images(self.function, argument, x, shape=wanted)
+        if (wanted is None or wanted[-1] is None) and x.shape[-1] not in (1, 3):
             way_out = "Leave out the transparency with `images[..., :3]`." if x.shape[-1] == 4 else ""
             raise input_error(self.function, argument, "images with 1 or 3 channels", x, way_out)
-        if x.dtype.kind == "f" and hasattr(model, "weights_source") and 0 < (high := float(x.max())) <= 1:
+        found = unit_range(x) if takes_bytes(self.model) else ""
+        if found:
             way_out = "The model scales them itself: pass uint8, or multiply by 255."
-            raise input_error(self.function, argument, "images from 0 to 255", f"floats up to {high:g}", way_out)
-        return x, y
+            raise input_error(self.function, argument, "images from 0 to 255", f"floats from {found}", way_out)
+        return x, self.goal.read(argument, y)
+
+    def obstacle(self) -> str:
+        """Return why the head cannot be trained on features that are computed once; nothing where it can."""
+        strangers = [type(callback).__name__ for callback in self.callbacks if not isinstance(callback, _WATCHERS)]
+        if strangers:
+            return f"{strangers[0]} may look at the whole model"
+        return self.parts.obstacle if self.goal.is_copied else "its metrics are no ones that Keras can write"
 
     def train_stage(
         self,
@@ -102,6 +135,8 @@ class Run:
         resume: bool = False,
     ) -> tuple[StageResult, dict[str, list[float]]]:
         """Train a stage; return its row and its history. `before` is the row of the stage before it.
+
+        `done` then says whether it has trained its epochs or was stopped by early stopping.
 
         With a `store`, where the epochs are kept, an interruption leaves the weights from before the stage.
         """
@@ -118,8 +153,12 @@ class Run:
         val_loss = val_accuracy = None
         improved = True
         if self.validation is not None:
-            best = int(np.argmin(history["val_loss"]))
-            val_loss, val_accuracy = history["val_loss"][best], history["val_accuracy"][best]
+            losses = history.get(DATA_LOSS, history["val_loss"])
+            best = int(np.argmin(losses))
+            accuracy = next(
+                (n for n in history if n.startswith("val_") and n.split("_")[-1] in ("accuracy", "acc")), ""
+            )
+            val_loss, val_accuracy = losses[best], history[accuracy][best] if accuracy else None
             if before is not None and before.val_loss is not None and not val_loss < before.val_loss:
                 improved, val_loss, val_accuracy = False, before.val_loss, before.val_accuracy
                 self.model.set_weights(kept)
@@ -144,7 +183,7 @@ class Run:
         if self.augmentation is not None:
             inputs = keras.Input(self.train.x.shape[1:])
             model = keras.Model(inputs, self.model(self.augmentation(inputs)))
-            compile_for(model, stage.learning_rate)
+            self.goal.compile(model, stage.learning_rate)
         return self._fit(model, self.train, self.validation, stage, **options), None
 
     def _fit_on_features(self, stage: Stage, **options: Any) -> tuple[dict[str, list[float]], int]:
@@ -165,7 +204,7 @@ class Run:
                 extracted += count
             outer = Batches(features, held_out.y, held_out.batch_size, None, held_out.indices)
         head = self.parts.copy_head()
-        compile_for(head, stage.learning_rate, _steps_in_a_call(head))
+        self.goal.compile(head, stage.learning_rate, _steps_in_a_call(head))
         history = self._fit(head, inner, outer, stage, **options)
         self.parts.take_head(head)
         return history, extracted
@@ -173,11 +212,18 @@ class Run:
     def _fit(
         self, model: keras.Model, train: Batches, validation: Batches | None, stage: Stage, **options: Any
     ) -> dict[str, list[float]]:
-        patience = None
+        callbacks: list[keras.callbacks.Callback] = [_DataLoss(), *self.callbacks]
         if validation is not None:  # early stopping also goes back to the best weights where nothing is stopped
+            monitor = DATA_LOSS if _regularized(model) else "val_loss"
             patience = stage.epochs if self.patience is None else self.patience
-        options |= {"epochs": stage.epochs, "patience": patience, "verbose": self.verbose}
-        return fit_batches(self.function, model, train, validation, **options).history
+            stop = keras.callbacks.EarlyStopping(monitor, patience=patience, mode="min", restore_best_weights=True)
+            callbacks.append(stop)
+        options |= {"epochs": stage.epochs, "callbacks": callbacks, "class_weight": self.class_weight}
+        history = fit_batches(self.function, model, train, validation, verbose=self.verbose, **options).history
+        stoppers = [callback for callback in callbacks if isinstance(callback, keras.callbacks.EarlyStopping)]
+        is_stopped = model.stop_training and not any(stop.stopped_epoch for stop in stoppers)
+        self.done = len(history["loss"]) >= stage.epochs or not is_stopped
+        return history
 
     def _features(self, images: np.ndarray) -> tuple[np.ndarray, int]:
         model, dtype = self.parts.extractor, self.feature_dtype
@@ -190,16 +236,24 @@ class Run:
         images, labels = self.test_data
         model = self.parts.copy_head() if on_features else self.model
         answers, _ = computed_features(model, self._features(images)[0] if on_features else images, verbose=0)
-        found = answers[:, 0] > 0.5 if answers.shape[1] == 1 else answers.argmax(axis=1)
-        return float(np.mean(found == labels))
+        return self.goal.accuracy(answers, labels)
 
 
-def compile_for(model: keras.Model, learning_rate: float, steps_per_execution: int = 1) -> None:
-    """Compile with Adam and the loss that the end of the model asks for."""
-    is_binary = model.output_shape[-1] == 1
-    loss = "binary_crossentropy" if is_binary else "sparse_categorical_crossentropy"
-    options = {"metrics": ["accuracy"], "steps_per_execution": steps_per_execution}
-    model.compile(keras.optimizers.Adam(learning_rate), loss, **options)
+class _DataLoss(keras.callbacks.Callback):
+    """Adds the validation loss without what the regularizers of the trained weights add to it.
+
+    Which weights these are differs from stage to stage, so that the whole loss cannot be compared between stages.
+    """
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Subtract it, at the weights after the epoch."""
+        added = [weight.regularizer(weight) for weight in _regularized(self.model)]
+        if logs and "val_loss" in logs and added:
+            logs[DATA_LOSS] = logs["val_loss"] - sum(float(keras.ops.convert_to_numpy(value)) for value in added)
+
+
+def _regularized(model: keras.Model) -> list[keras.Variable]:
+    return [weight for weight in model.trainable_weights if getattr(weight, "regularizer", None) is not None]
 
 
 def _steps_in_a_call(head: keras.Model) -> int:

@@ -1,21 +1,27 @@
 """Training in stages: first the new head, then more and more of the backbone."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 import keras
 
-from kerascv_course._fingerprints import Unknowable, array_digest, fingerprint, warn_unknowable
+from kerascv_course._fingerprints import (
+    Unknowable,
+    array_digest,
+    compile_fingerprint,
+    fingerprint,
+    warn_unknowable,
+)
 from kerascv_course._models import flat_layers
 from kerascv_course._store import RunFolder
 from kerascv_course._validation import check_choice, input_error
 from kerascv_course.datasets import ImageDataset
 from kerascv_course.transfer.freezing import first_trained, set_trainable
-from kerascv_course.transfer.heads import is_random, split_model
+from kerascv_course.transfer.heads import is_random
 from kerascv_course.transfer.records import Stage, StageResult, StageResults, is_head
-from kerascv_course.transfer.run import Arrays, Run, compile_for
+from kerascv_course.transfer.run import Arrays, Run
 
 _FUNCTION = "fit_stages"
 
@@ -25,11 +31,14 @@ def fit_stages(
     stages: Sequence[Stage],
     data: ImageDataset | Arrays,
     *,
+    backbone: str | keras.Model | None = None,
     batch_size: int = 32,
     validation_split: float = 0.1,
     validation_data: Arrays | None = None,
     test_data: Arrays | None = None,
     patience: int | None = None,
+    callbacks: keras.callbacks.Callback | Iterable[keras.callbacks.Callback] = (),
+    class_weight: Mapping[int, float] | None = None,
     batch_norm: str = "inference",
     augmentation: keras.Layer | None = None,
     views: int = 4,
@@ -42,25 +51,34 @@ def fit_stages(
 ) -> StageResults:
     """Train a model with a pretrained backbone stage by stage.
 
-    Each stage freezes and unfreezes, compiles with Adam at its rate, and trains from the best weights so far:
-    those with the least validation loss. What is frozen keeps its weights and statistics bit for bit.
+    Each stage freezes and unfreezes, compiles with an optimizer of its rate, and trains from the best weights so
+    far: those with the least validation loss, regularizers left out. What is frozen keeps its weights and
+    statistics bit for bit. A model that is compiled keeps its kind of optimizer, its loss and its metrics; any
+    other gets Adam and the cross-entropy that its end asks for.
 
     While the whole backbone is frozen its outputs for the images are computed once and the head is trained on
     them; the weights are the same, but for rounding, as those of training on the images. With `augmentation` there
     are `views` versions of each training image, one of them drawn at random in each epoch.
 
     Args:
-        model: A `TransferModel`, or any functional Keras model with the backbone as one of its layers (`base(x)`)
-            and a softmax, or one sigmoid unit, at its end.
+        model: A `TransferModel`, or any Keras model with a backbone and a head that ends in a softmax, in sigmoid
+            units (one for two classes, or one for each of several labels), or in logits, without activation.
         stages: The stages in their order.
-        data: Training images, uint8 or from 0 to 255, and labels from 0; or an `ImageDataset`, which brings its
-            test images. The images may lie on disk (`np.memmap`).
+        data: Training images, for a `TransferModel` uint8 or from 0 to 255, and labels from 0, of several labels
+            rows of zeros and ones; or an `ImageDataset`, which brings its test images. The images may lie on disk
+            (`np.memmap`).
+        backbone: Where it is not the largest model among the layers: the name of a layer that is a model; the
+            name of the last layer of a backbone whose layers stand one by one in the model, as those of
+            `keras.Model(base.input, head(base.output))` do; or `base` itself.
         batch_size: Images per step, 1 or more.
         validation_split: Share of the training images that is held out, from 0 to below 1, every class in its
             proportion. With 0 and no `validation_data` a stage hands on its last weights.
         validation_data: Images and labels to hold the training against, in place of a split.
         test_data: Images and labels whose accuracy is measured after each stage; they decide nothing.
         patience: A stage ends after so many epochs without improvement; None trains all its epochs.
+        callbacks: A Keras callback or several, in every stage. Where one may look at the model, and does not
+            only watch figures, as `EarlyStopping` does, all stages train on images.
+        class_weight: From a class to the weight of its images in the loss, as `model.fit` takes it.
         batch_norm: "inference" leaves the batch normalization layers of the backbone frozen in every stage, with
             their stored statistics: those of a few small batches would spoil them. "train" unfreezes them with
             the other layers.
@@ -69,9 +87,10 @@ def fit_stages(
         cache_features: Whether to train the head on features, kept in the cache folder, as long as the backbone is
             frozen; random layers inside the backbone, such as the dropout of EfficientNet, are then left out.
             False trains on the images in every stage. So is a model whose layers before the backbone are trained
-            or random, or whose head is no plain chain of layers.
+            or random, whose head is no plain chain of layers, or that is subclassed.
         feature_dtype: "float32", or "float16" for half the size.
-        folder: Where the state is kept after each epoch; the same call goes on there after an interruption.
+        folder: Where the state is kept after each epoch; the same call goes on there after an interruption, or
+            after a callback has stopped a stage, early stopping aside.
         resume: Whether to go on with the run in `folder`. False starts anew.
         seed: Decides the split, the order of the images, the dropout and the augmentation.
         verbose: 1 shows progress bars, 0 is silent.
@@ -97,30 +116,33 @@ def fit_stages(
 
     Source: Boracchi, Di Stefano (transfer learning, stages).
     """
-    parts = split_model(_FUNCTION, model)
-    stages = _check_stages(stages, parts.backbone)
     check_choice(_FUNCTION, "batch_norm", batch_norm, ("inference", "train"))
     run = Run(
         _FUNCTION,
-        parts,
+        model,
         data,
+        backbone=backbone,
         batch_size=batch_size,
         validation_split=validation_split,
         validation_data=validation_data,
         test_data=test_data,
         patience=patience,
+        callbacks=callbacks,
+        class_weight=class_weight,
         augmentation=augmentation,
         views=views,
         feature_dtype=feature_dtype,
         seed=seed,
         verbose=verbose,
     )
-    notes = run.notes
+    parts, notes = run.parts, run.notes
+    stages = _check_stages(stages, parts.backbone)
     if run.validation is None:
         notes.append("Nothing was held out: each stage hands on its last weights.")
-    use_features = cache_features and parts.cut is not None
-    if cache_features and parts.cut is None:
-        notes.append(f"Trained on images in all stages: {parts.obstacle}.")
+    obstacle = run.obstacle()
+    use_features = cache_features and not obstacle
+    if cache_features and obstacle:
+        notes.append(f"Trained on images in all stages: {obstacle}.")
     if use_features and is_random(parts.backbone) and any(map(is_head, stages)):
         notes.append("Random layers of the backbone were left out where the head was trained on features.")
     notes += _batch_norm_note(parts.backbone, batch_norm)
@@ -131,14 +153,14 @@ def fit_stages(
     for number, stage in enumerate(stages):
         done = kept.load(number) if kept else None
         set_trainable(parts.backbone, stage, batch_norm)
-        compile_for(model, stage.learning_rate)
+        run.goal.compile(model, stage.learning_rate)
         if not is_head(stage) and not parts.backbone.trainable_weights:
             notes.append(f"Stage {stage.name!r} trained the head alone: what it unfroze has no weights to train.")
         if done is None:
             place = kept.begin(number) if kept else {}
             before = rows[-1] if rows else None
             done = run.train_stage(stage, on_features=on_features[number], before=before, **place)
-            if kept:
+            if kept and run.done:
                 kept.finish(number, *done)
         rows.append(done[0])
         histories[f"{number + 1} {stage.name}"] = done[1]
@@ -146,6 +168,9 @@ def fit_stages(
             notes.append(
                 f"Stage {stage.name!r} did not lower the validation loss: the weights from before it were kept."
             )
+        if kept and not run.done:
+            notes.append(f"A callback stopped stage {stage.name!r}: the same call, made again, goes on in it.")
+            break
     if augmentation is not None and use_features and any(map(is_head, stages)):
         notes.append(f"With the backbone frozen, {views} augmented views of each training image were used.")
     return StageResults(tuple(rows), tuple(notes), histories)
@@ -176,6 +201,7 @@ class _Kept:
             "feature_dtype": run.feature_dtype,
             "batch_size": run.train.batch_size,
             "patience": run.patience,
+            "class_weight": None if run.class_weight is None else fingerprint(dict(run.class_weight)),
             "seed": run.seed,
         }
         # Which layers are trainable is part of a configuration: a model that was trained before is the same model.
@@ -184,6 +210,7 @@ class _Kept:
             settings |= {
                 "model": fingerprint(run.model, weights=False),
                 "augmentation": None if run.augmentation is None else fingerprint(run.augmentation),
+                "compile arguments": compile_fingerprint(run.model) if run.goal.loss else None,
             }
         except Unknowable as what:
             warn_unknowable(_FUNCTION, what, "What `folder` holds cannot be gone on with: all starts anew.")

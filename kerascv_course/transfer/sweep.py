@@ -12,9 +12,8 @@ from kerascv_course._validation import check_above, check_choice, check_int, inp
 from kerascv_course.datasets import ImageDataset
 from kerascv_course.transfer.blocks import Block, blocks
 from kerascv_course.transfer.freezing import train_only, unfreeze
-from kerascv_course.transfer.heads import split_model
 from kerascv_course.transfer.records import Stage
-from kerascv_course.transfer.run import Arrays, Run, compile_for
+from kerascv_course.transfer.run import Arrays, Run
 
 _FUNCTION = "unfreeze_sweep"
 
@@ -74,6 +73,7 @@ def unfreeze_sweep(
     model: keras.Model,
     data: ImageDataset | Arrays,
     *,
+    backbone: str | keras.Model | None = None,
     start: str = "input",
     steps: Sequence[int] | None = None,
     epochs: int = 3,
@@ -97,15 +97,14 @@ def unfreeze_sweep(
     not counted: to unfreeze them changes nothing.
 
     Args:
-        model: A `TransferModel`, or any functional Keras model with the backbone as one of its layers (`base(x)`)
-            and a softmax, or one sigmoid unit, at its end. The layers of the backbone are named by blocks, as
-            `blocks` wants them.
-        data: Training images, uint8 or from 0 to 255, and labels from 0; or an `ImageDataset`, which brings its
-            test images. The images may lie on disk (`np.memmap`).
+        model: A `TransferModel` or another model, as `fit_stages` takes it. The layers of the backbone are named
+            by blocks, as `blocks` wants them.
+        data: Training images and labels, as `fit_stages` takes them.
+        backbone: Which part of the model it is, as `fit_stages` takes it; by default the largest model in it.
         start: "input" unfreezes the first blocks, as the course does; "head" the last ones.
         steps: How many blocks are unfrozen at each step, from 0 to all; by default every number.
         epochs: How often each step sees the training images, 1 or more.
-        learning_rate: Of the optimizer Adam, above 0.
+        learning_rate: Of the optimizer, above 0: Adam, or what the model is compiled with.
         batch_size: Images per step of the optimizer, 1 or more.
         validation_split: Share of the training images that is held out, from 0 to below 1, every class in its
             proportion. With 0 and no `validation_data` a step ends with its last weights.
@@ -135,16 +134,14 @@ def unfreeze_sweep(
 
     Source: Lorente (unfreezing InceptionV3 block by block).
     """
-    parts = split_model(_FUNCTION, model)
-    counted = _counted_blocks(parts.backbone)
     check_choice(_FUNCTION, "start", start, ("input", "head"))
-    numbers = _check_steps(steps, len(counted))
     epochs = check_int(_FUNCTION, "epochs", epochs, 1)
     learning_rate = check_above(_FUNCTION, "learning_rate", learning_rate)
     run = Run(
         _FUNCTION,
-        parts,
+        model,
         data,
+        backbone=backbone,
         batch_size=batch_size,
         validation_split=validation_split,
         validation_data=validation_data,
@@ -153,7 +150,9 @@ def unfreeze_sweep(
         seed=seed,
         verbose=verbose,
     )
-    notes = run.notes
+    parts, notes = run.parts, run.notes
+    counted = _counted_blocks(parts.backbone)
+    numbers = _check_steps(steps, len(counted))
     notes.append(
         f"Unfrozen from the {start} on; every step started from the weights that the model had at the call."
     )
@@ -170,7 +169,7 @@ def unfreeze_sweep(
             model.set_weights(before)
             unfreeze(model)  # the head, whatever was done to it before
             train_only(parts.backbone, {layer for block in unfrozen for layer in block.layers})
-            compile_for(model, learning_rate)
+            run.goal.compile(model, learning_rate)
             result = vars(run.train_stage(settings)[0])
             names = [block.name for block in unfrozen]
             ends = names if len(names) < 2 else [names[0], names[-1]]
@@ -179,7 +178,7 @@ def unfreeze_sweep(
     finally:
         model.set_weights(before)
         unfreeze(model)
-        compile_for(model, learning_rate)
+        run.goal.compile(model, learning_rate)
     return SweepResults(tuple(rows), start, tuple(notes))
 
 
