@@ -169,7 +169,8 @@ def find_backbone(function: str, model: keras.Model, backbone: str | keras.Model
         return _named_backbone(function, model, backbone)
     last = max((place for place, layer in enumerate(model.layers) if layer.weights), default=0)
     # A `Sequential` of random flips has no weights, and a head that is a model none after it, or no maps in it.
-    fit = [layer for layer in model.layers[:last] if isinstance(layer, keras.Model) and layer.weights]
+    nested = [layer for layer in model.layers if isinstance(layer, keras.Model) and layer.weights]
+    fit = [layer for layer in nested if layer is not model.layers[last]] or nested
     with_maps = [layer for layer in fit if not hasattr(layer, "inputs") or any(map(_writes_maps, layer.layers))]
     if fit:
         return max(with_maps or fit, key=lambda layer: layer.count_params())

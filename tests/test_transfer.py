@@ -1153,7 +1153,7 @@ def test_preprocessing_that_is_a_model_is_not_the_backbone():
         (lambda: "MobileNetV2", TypeError, ["a Keras model", "'MobileNetV2'"]),
         (lambda: Subclassed(), ValueError, ["with the backbone as one of its layers", "without a model"]),
         (lambda: tiny_backbone(), ValueError, ["with the backbone as one of its layers", "tiny, without a model"]),
-        (lambda: keras.Sequential([keras.Input((16, 16, 3)), tiny_backbone()]), ValueError, ["vector"]),
+        (lambda: keras.Sequential([keras.Input((16, 16, 3)), tiny_backbone()]), ValueError, ["a head", "Dense"]),
         (
             lambda: keras.Sequential([keras.Input((16, 16, 3)), tiny_backbone(), layers.Flatten()]),
             ValueError,

@@ -78,7 +78,7 @@ class Run:
         if x.shape[-1] == 1 and (input_shape(function, model) or x.shape[1:])[-1] != 1:
             self.notes.append("Grey images: the model repeats them in three channels.")
         self.callbacks = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else list(callbacks)
-        self.class_weight = class_weight
+        self.class_weight, self.done = class_weight, True
         batch_size = check_int(function, "batch_size", batch_size, 1)
         self.views = check_int(function, "views", views, 1)
         self.seed = check_int(function, "seed", seed, 0, 2**32 - 1)
@@ -136,7 +136,7 @@ class Run:
     ) -> tuple[StageResult, dict[str, list[float]]]:
         """Train a stage; return its row and its history. `before` is the row of the stage before it.
 
-        `done` then says whether it has trained its epochs or was stopped by early stopping.
+        `done` then says whether it has trained its epochs or early stopping has ended it.
 
         With a `store`, where the epochs are kept, an interruption leaves the weights from before the stage.
         """

@@ -206,11 +206,12 @@ class _Kept:
         }
         # Which layers are trainable is part of a configuration: a model that was trained before is the same model.
         set_trainable(run.parts.backbone, Stage("all"), "train")
+        run.goal.compile(run.model, stages[0].learning_rate)  # as it is from now on, whoever compiled it before
         try:
             settings |= {
                 "model": fingerprint(run.model, weights=False),
                 "augmentation": None if run.augmentation is None else fingerprint(run.augmentation),
-                "compile arguments": compile_fingerprint(run.model) if run.goal.loss else None,
+                "compile arguments": compile_fingerprint(run.model),
             }
         except Unknowable as what:
             warn_unknowable(_FUNCTION, what, "What `folder` holds cannot be gone on with: all starts anew.")
