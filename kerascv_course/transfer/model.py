@@ -153,7 +153,7 @@ class TransferModel(RawImageModel):
         return keras.Model.from_config(config, custom_objects=custom_objects)
 
 
-@keras.saving.register_keras_serializable("kerascv_course", "TransferModel")
+@keras.saving.register_keras_serializable("kerascv_course", "RawImageModel")
 class _SavedModel(RawImageModel):
     """What a file holds: by its registered name this class, and by its module and name an ordinary model."""
 
