@@ -34,6 +34,7 @@ class RunFolder:
     """
 
     RECORD = "kerascv_run.json"
+    FORMAT = 2  # of the record; another one is written by another version of this package
 
     def __init__(
         self,
@@ -58,10 +59,12 @@ class RunFolder:
             record = content["record"]
             if content["sha256"] != text_digest(json.dumps(record)):
                 raise ValueError("its checksum differs")
+            if record["format"] != self.FORMAT:
+                raise ValueError("another version of this package wrote it")
             self.of, self.values, self.files, self._names = (record[k] for k in ("of", "values", "files", "names"))
         except FileNotFoundError:
             pass
-        except (ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             self.damage = f"{type(error).__name__}: {error}"
         if self.of != self.function:
             rule = f"a folder whose run is one of `{self.function}`, not of `{self.of}`"
@@ -116,7 +119,8 @@ class RunFolder:
     def _write(self) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            record = {"of": self.of, "values": self.values, "files": self.files, "names": self._names}
+            record = {"format": self.FORMAT, "of": self.of, "values": self.values, "files": self.files}
+            record["names"] = self._names
             partial = self.folder / f"{self.RECORD}.partial"
             content = {"sha256": text_digest(json.dumps(record)), "record": record}
             partial.write_text(json.dumps(content, indent=1), encoding="utf-8")

@@ -78,9 +78,10 @@ class AffineBatches(keras.utils.PyDataset):
         super().__init__()
         self._images = images if images.dtype == np.uint8 else images.astype("float32", copy=False)
         self._labels, self._layer = labels, layer
-        self._start(epoch=0)
+        self.start_epoch(0)
 
-    def _start(self, epoch: int) -> None:
+    def start_epoch(self, epoch: int) -> None:
+        """Draw the order and the maps of that epoch; `training.fit` calls it before each one."""
         self._epoch = epoch
         count, height, width, _ = self._images.shape
         rng = np.random.default_rng((self._seed, epoch))
@@ -107,7 +108,7 @@ class AffineBatches(keras.utils.PyDataset):
 
     def on_epoch_end(self) -> None:
         """Draw another order and other maps; `model.fit` calls it after each epoch."""
-        self._start(self._epoch + 1)
+        self.start_epoch(self._epoch + 1)
 
 
 def _warp_with_opencv(

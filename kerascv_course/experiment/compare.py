@@ -1,5 +1,6 @@
 """Named variants of a model, each trained over several seeds."""
 
+import copy
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -9,38 +10,37 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerascv_course._fingerprints import (
-    Unknowable,
-    array_digest,
-    compile_fingerprint,
-    fingerprint,
-    warn_unknowable,
-)
+from kerascv_course._fingerprints import Unknowable, compile_fingerprint, fingerprint, warn_unknowable
 from kerascv_course._store import RunFolder
-from kerascv_course._validation import check_choice, check_int, check_number, check_pair, input_error
+from kerascv_course._validation import check_choice, check_int, check_number, input_error
 from kerascv_course.datasets import ImageDataset
 from kerascv_course.experiment.results import ExperimentResults, ExperimentRun, summary_row
 from kerascv_course.runtime import seed_everything
-from kerascv_course.training.fit import fit
+from kerascv_course.training.batches import for_backend
+from kerascv_course.training.fit import Arrays, Callbacks, check_callbacks, fit_batches
+from kerascv_course.training.inputs import come_in_batches, read_arrays, read_training
+from kerascv_course.training.trial import accuracy_name, check_compiled, try_out
 
-Arrays = tuple[np.ndarray, np.ndarray]
 Build = Callable[[], keras.Model]
 Plans = dict[str, tuple[Build, dict[str, Any]]]
 
 _FUNCTION = "compare"
-_RULES = {"epochs": 1, "batch_size": 1, "patience": 0}  # settings that a variant may have of its own; the least
+_RULES = {"epochs": 1, "batch_size": 1, "patience": 0}  # settings that are integers; the least
+_SETTINGS = (*_RULES, "callbacks", "class_weight")  # that a variant may have of its own
 
 
 def compare(
     variants: Mapping[str, Build | tuple[Build, Mapping[str, Any]]],
-    data: ImageDataset | Arrays,
+    data: ImageDataset | Arrays | Any,
     *,
     epochs: int,
     seeds: Sequence[int] = (0, 1, 2),
-    batch_size: int = 32,
+    batch_size: int | None = None,
     patience: int | None = None,
+    callbacks: "Callbacks | Callable[[], Callbacks]" = None,
+    class_weight: Mapping[int, float] | None = None,
     validation_split: float = 0.1,
-    validation_data: Arrays | None = None,
+    validation_data: Any = None,
     folder: str | os.PathLike[str] | None = None,
     verbose: int = 1,
 ) -> ExperimentResults:
@@ -56,18 +56,22 @@ def compare(
 
     Args:
         variants: From a variant's name to the function that builds and compiles its model, with
-            `metrics=["accuracy"]`; it is called without arguments after seeding. Or to a pair: the function, and
-            a dictionary of the settings that this variant has of its own, out of `epochs`, `batch_size` and
-            `patience`.
-        data: The training images and labels as two arrays, or an `ImageDataset`, whose images are passed on as
-            they are.
+            `metrics=["accuracy"]` or another accuracy of Keras; it is called without arguments after seeding. Or
+            to a pair: the function, and a dictionary of the settings that this variant has of its own, out of
+            `epochs`, `batch_size`, `patience`, `callbacks` and `class_weight`.
+        data: The training images and labels as two arrays, an `ImageDataset`, whose images are passed on as they
+            are, or batches, as for `training.fit`. Runs on batches are not kept.
         epochs: How often the training images are seen, 1 or more.
         seeds: Distinct integers from 0 on, at least one. Three are few: see `verdict`.
-        batch_size: Images per step, 1 or more.
+        batch_size: Images per step, 1 or more; 32 by default. Left out where the data come in batches.
         patience: As in `training.fit`.
+        callbacks: A Keras callback or several, of which each run gets copies, so that none starts with what
+            another has counted; or a function that makes them for a run, where they cannot be copied or write
+            to a file of their own.
+        class_weight: As in `training.fit`.
         validation_split: Share of the training images that is held out to measure the accuracy, above 0 and below
             1. Ignored where `validation_data` is given.
-        validation_data: Images and labels to measure the accuracy on.
+        validation_data: Images and labels to measure the accuracy on, or batches of them.
         folder: Where completed runs are kept; made if it does not exist. None keeps nothing.
         verbose: 1 shows a progress bar over the runs, 0 is silent.
 
@@ -95,33 +99,54 @@ def compare(
     Source: Manco (designing a CNN: one change at a time, and the ratio accuracy * 1e5 / parameters).
     """
     defaults = {"epochs": epochs, "batch_size": batch_size, "patience": patience}
-    plans = _check_variants(variants, defaults)
+    plans = _check_variants(variants, {**defaults, "callbacks": callbacks, "class_weight": class_weight})
     numbers = _check_seeds(seeds)
-    train = check_pair(_FUNCTION, "data", data)
-    held_out = None if validation_data is None else check_pair(_FUNCTION, "validation_data", validation_data)
     split = check_number(_FUNCTION, "validation_split", validation_split, 0, 0.99)
-    if held_out is None and split == 0:
+    if validation_data is None and split == 0:
         way_out = "Or pass `validation_data`: the accuracy is measured on images that were held out."
         raise input_error(_FUNCTION, "validation_split", "above 0", validation_split, way_out)
+    parts = {"data": data} if validation_data is None else {"data": data, "validation_data": validation_data}
+    parts = {name: _read(name, part) for name, part in parts.items()}
     check_choice(_FUNCTION, "verbose", verbose, (0, 1))
     if folder is not None:
         _keep(folder, {})  # a folder that cannot be written to is known before any training
 
-    validation = {"validation_split": split, "validation_data": held_out}
-    data_digest = "" if folder is None else array_digest(*train, *(held_out or (np.array(split),)))
+    parts["validation_split"] = 0 if come_in_batches(data) else split
+    parts["digest"] = None if folder is None else _digest(parts)
     progress = keras.utils.Progbar(len(plans) * len(numbers), unit_name="run") if verbose else None
     runs = []
     for name, (build, settings) in plans.items():
         for seed in numbers:
-            runs.append(_train(name, build, train, seed, settings, validation, folder, data_digest))
+            runs.append(_train(name, build, parts, seed, settings, folder))
             if progress is not None:
                 progress.update(len(runs))
     failed = [run for run in runs if run.error]
     if len(failed) == len(runs):
         raise RuntimeError(f"`compare`: every run failed. The first, {failed[0].variant!r}: {failed[0].error}")
     notes = [f"{run.variant}, seed {run.seed}, failed: {run.error}" for run in failed]
+    figures = {run.variant: run.figure for run in runs if run.figure not in ("", "acc", "accuracy")}
+    notes += [f"The accuracy of {name} is the figure {figure!r}." for name, figure in figures.items()]
     rows = tuple(summary_row(name, [run for run in runs if run.variant == name]) for name in plans)
     return ExperimentResults(rows, tuple(runs), tuple(notes))
+
+
+def _read(argument: str, data: Any) -> Any:
+    """Return arrays, or batches that each run can read, or raise."""
+    if not come_in_batches(data):
+        return tuple(part for part in read_arrays(_FUNCTION, argument, data) if part is not None)
+    if hasattr(data, "__next__"):
+        way_out = "A generator is empty after the first run: write a `keras.utils.PyDataset`."
+        raise input_error(_FUNCTION, argument, "batches that can be read again and again", data, way_out)
+    return data
+
+
+def _digest(parts: Mapping[str, Any]) -> str | None:
+    """Return the fingerprint of the data; None where they are batches, whose content nobody knows."""
+    if any(come_in_batches(part) for part in parts.values()):
+        what = Unknowable("the content of batches")
+        warn_unknowable(_FUNCTION, what, "The runs are trained, and not kept.")
+        return None
+    return fingerprint(*parts.items())
 
 
 def _keep(folder: str | os.PathLike[str], new: Mapping[str, Any]) -> dict[str, Any]:
@@ -145,46 +170,58 @@ def _key(model: keras.Model, *parts: Any) -> str:
 def _train(
     name: str,
     build: Build,
-    data: Arrays,
+    data: Mapping[str, Any],
     seed: int,
     settings: Mapping[str, Any],
-    validation: Mapping[str, Any],
     folder: str | os.PathLike[str] | None,
-    data_digest: str,
 ) -> ExperimentRun:
     """Train one variant with one seed, or find the run; an error becomes part of the record."""
     params, key = None, ""
+    parts, settings = dict(data), dict(settings)
+    digest, size = parts.pop("digest"), settings.pop("batch_size")
     try:
         seed_everything(seed)
         model = build()
-        if isinstance(model, keras.Model) and model.built:
+        check_compiled(_FUNCTION, model)
+        if model.built:
             params = model.count_params()
-        if folder is not None and isinstance(model, keras.Model) and model.compiled:
-            key = _key(model, seed, data_digest, dict(settings))
-            if found := _keep(folder, {}).get(key):
+        settings["callbacks"] = _new(settings["callbacks"])
+        if folder is not None and digest is not None:
+            key = _key(model, seed, digest, size, settings)
+            if key and (found := _keep(folder, {}).get(key)):
                 return ExperimentRun(**{**found, "variant": name})
+        batches, held_out = read_training(_FUNCTION, model, options={}, batch_size=size, seed=seed, **parts)
+        figures = try_out(_FUNCTION, model, batches)
+        if figures is not None and accuracy_name(model, figures) is None:
+            raise input_error(_FUNCTION, "variants", 'compiled with metrics=["accuracy"]', name)
         started = time.perf_counter()
-        history = fit(model, data, seed=seed, verbose=0, **settings, **validation)
+        history = fit_batches(_FUNCTION, model, batches, held_out, seed=seed, verbose=0, **settings).history
         seconds = time.perf_counter() - started
-        loss, accuracy = _at_the_end(name, history, settings["patience"])
-        if not np.isfinite([loss, accuracy]).all():
-            raise FloatingPointError(f"the validation loss became {loss}, with accuracy {accuracy}")
+        # The weights may not be those of the last epoch: early stopping, averages.
+        figures = model.evaluate(for_backend(held_out, {}), return_dict=True, verbose=0)
+        figure = accuracy_name(model, figures)
+        if figure is None:
+            raise input_error(_FUNCTION, "variants", 'compiled with metrics=["accuracy"]', name)
+        accuracy = float(figures[figure])
+        if not np.isfinite([figures["loss"], accuracy]).all():
+            raise FloatingPointError(f"the validation loss became {figures['loss']}, with accuracy {accuracy}")
     except Exception as error:  # whatever is wrong with one variant, the others are worth having
         return ExperimentRun(name, seed, None, params, None, {}, f"{type(error).__name__}: {error}")
-    run = ExperimentRun(name, seed, accuracy, model.count_params(), seconds, history.history)
+    history = {figure: np.asarray(values).tolist() for figure, values in history.items()}
+    run = ExperimentRun(name, seed, accuracy, model.count_params(), seconds, history, figure=figure)
     if folder is not None and key:
         _keep(folder, {key: asdict(run)})
     return run
 
 
-def _at_the_end(name: str, history: keras.callbacks.History, patience: int | None) -> tuple[float, float]:
-    """Return loss and accuracy of the weights that `fit` has left: the last ones, or the best with patience."""
-    figures = history.history
-    metric = next((m for m in figures if m.startswith("val_") and m.split("_")[-1] in ("accuracy", "acc")), None)
-    if metric is None:
-        raise input_error(_FUNCTION, "variants", 'compiled with metrics=["accuracy"]', name)
-    epoch = -1 if patience is None else int(np.argmin(figures["val_loss"]))
-    return float(figures["val_loss"][epoch]), float(figures[metric][epoch])
+def _new(callbacks: Any) -> list[keras.callbacks.Callback]:
+    """Return the callbacks of a run: new ones, or copies."""
+    try:
+        found = callbacks() if callable(callbacks) else copy.deepcopy(callbacks)
+    except TypeError as error:  # what cannot be copied, such as an open file
+        rule, way_out = "callbacks that can be copied", f"Pass a function that makes them. ({error})"
+        raise input_error(_FUNCTION, "callbacks", rule, callbacks, way_out, TypeError) from error
+    return check_callbacks(_FUNCTION, found)
 
 
 def _check_variants(variants: Any, defaults: Mapping[str, Any]) -> Plans:
@@ -202,9 +239,9 @@ def _check_variants(variants: Any, defaults: Mapping[str, Any]) -> Plans:
         if not isinstance(name, str) or not is_builder or not isinstance(pair[1], Mapping):
             way_out = "Pass the function itself, not the model: each seed needs a new one."
             raise input_error(_FUNCTION, "variants", rule, {name: variant}, way_out, TypeError)
-        unknown = sorted(set(pair[1]) - set(_RULES))
+        unknown = sorted(set(pair[1]) - set(_SETTINGS))
         if unknown:
-            rule = f"without settings other than {', '.join(_RULES)}"
+            rule = f"without settings other than {', '.join(_SETTINGS)}"
             raise input_error(_FUNCTION, f"variants[{name!r}]", rule, unknown[0])
         _check_settings(pair[1], f"variants[{name!r}]")
         plans[name] = (pair[0], {**defaults, **pair[1]})
@@ -213,8 +250,10 @@ def _check_variants(variants: Any, defaults: Mapping[str, Any]) -> Plans:
 
 def _check_settings(settings: Mapping[str, Any], where: str) -> None:
     for key, value in settings.items():
-        if value is not None or key != "patience":
+        if key in _RULES and (value is not None or key == "epochs"):
             check_int(_FUNCTION, f"{where}[{key!r}]" if where else key, value, _RULES[key])
+        elif key == "callbacks" and not callable(value):
+            check_callbacks(_FUNCTION, value)
 
 
 def _check_seeds(seeds: Any) -> list[int]:

@@ -25,6 +25,7 @@ class ExperimentRun:
         seconds: Time of the training, without that of building the model.
         history: Loss and accuracy of each epoch, by Keras' names.
         error: Why the run failed; empty where it did not.
+        figure: Keras' name of the accuracy.
     """
 
     variant: str
@@ -34,6 +35,7 @@ class ExperimentRun:
     seconds: float | None
     history: dict[str, list[float]]
     error: str = ""
+    figure: str = ""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,8 @@ def plot_history(history: Any, *, metrics: Sequence[str] | None = None, caption:
         history: What `model.fit` returned, its `.history` dictionary, or a mapping from a run's name to one of
             these, to compare runs.
         metrics: Names of the metrics, one panel each; by default the loss and every accuracy. The values
-            under `val_` and the name are the dashed lines.
+            under `val_` and the name are the dashed lines. Of a metric with a number for each class, such as
+            `F1Score`, the mean is drawn.
         caption: A sentence above the figure.
 
     Returns:
@@ -52,8 +53,11 @@ def plot_history(history: Any, *, metrics: Sequence[str] | None = None, caption:
                     place = index + (not run and part == "validation")
                     label = f"{run}, {part}" if run else part
                     epochs = np.arange(1, len(values[key]) + 1)
-                    (handles[label],) = axis.plot(epochs, values[key], line, label=label, **look(place))
-        axis.set(xlim=(1 - margin, longest + margin), xlabel="epoch", ylabel=metric.replace("_", " "))
+                    means = np.reshape(values[key], (len(epochs), -1)).mean(axis=1)
+                    (handles[label],) = axis.plot(epochs, means, line, label=label, **look(place))
+        is_vector = any(np.ndim(values.get(metric, ())) > 1 for values in runs.values())
+        ylabel = metric.replace("_", " ") + ", mean of the classes" * is_vector
+        axis.set(xlim=(1 - margin, longest + margin), xlabel="epoch", ylabel=ylabel)
         integer_ticks(axis.xaxis, 8)
     fitting = max(1, int(width // (0.7 + 0.08 * max(map(len, handles)))))
     columns = min(fitting, len(runs)) if len(runs) > 1 else fitting  # a column per run, if they fit
@@ -153,7 +157,7 @@ def _check_runs(history: Any) -> dict[str, Mapping[str, Any]]:
     if not any(isinstance(run, Mapping) for run in runs.values()):
         runs = {"": given}
     for name, run in runs.items():
-        if not isinstance(run, Mapping) or any(np.ndim(values) != 1 for values in run.values()):
+        if not isinstance(run, Mapping) or any(np.ndim(values) not in (1, 2) for values in run.values()):
             raise input_error("plot_history", "history", _HISTORY, {name: run} if name else run, error=TypeError)
         lengths = {key: len(values) for key, values in run.items()}
         if len(set(lengths.values())) != 1 or 0 in lengths.values():

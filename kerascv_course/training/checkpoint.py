@@ -1,5 +1,6 @@
 """The callbacks of a run: order and seeds, the watch over its loss, and what is kept after each epoch."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -9,24 +10,31 @@ from kerascv_course._fingerprints import array_digest
 from kerascv_course._store import RunFolder
 from kerascv_course._validation import input_error
 from kerascv_course.runtime import torch_generator
-from kerascv_course.training.batches import Batches
 
+_COUNTING = (  # what these callbacks of Keras count belongs to the run
+    *(keras.callbacks.EarlyStopping, keras.callbacks.ReduceLROnPlateau),
+    *(keras.callbacks.ModelCheckpoint, keras.callbacks.SwapEMAWeights),
+)
+_COUNTED = ("best", "best_epoch", "wait", "cooldown_counter", "epochs_since_last_save", "_ema_weights_in_model")
 BATCHES_BETWEEN_LOSS_CHECKS = 32  # reading the loss waits for the accelerator: rarely enough not to be felt
 
 
 class Watch(keras.callbacks.Callback):
     """Sets the order of the data and the seeds of the layers; raises where the loss is no number any more."""
 
-    def __init__(self, function: str, batches: Batches, monitor: str | None) -> None:
+    def __init__(
+        self, function: str, start_epoch: Callable[[int], None] | None, seed: int | None, monitor: str | None
+    ) -> None:
         super().__init__()
-        self.function, self.batches, self.monitor = function, batches, monitor
+        self.function, self.start_epoch, self.seed, self.monitor = function, start_epoch, seed, monitor
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Set the order of the images and the seeds of the layers."""
         self.epoch, self.next_check = epoch, 0
-        self.batches.start_epoch(epoch)
+        if self.start_epoch is not None:
+            self.start_epoch(epoch)
         states = [v for v in self.model.variables if v.path.endswith("seed_generator_state")]
-        numbers = np.random.SeedSequence([self.batches.seed or 0, epoch]).generate_state(len(states) + 1) >> 1
+        numbers = np.random.SeedSequence([self.seed or 0, epoch]).generate_state(len(states) + 1) >> 1
         for state, number in zip(states, numbers, strict=False):
             state.assign(np.array([number, 0]))
         if generator := torch_generator():
@@ -41,8 +49,10 @@ class Watch(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Look at the loss of the epoch, and for the figure that early stopping watches."""
         self.check((logs or {}).get("loss"), f"in epoch {epoch + 1}")
-        if self.monitor not in {None, *(logs or {})}:  # Keras would only warn, and never stop
-            rule = f"one of the figures of the epoch ({', '.join(sorted(logs or {}))})"
+        figures = sorted(logs or {})
+        is_late = str(self.monitor).startswith("val_") and not any(name.startswith("val_") for name in figures)
+        if self.monitor not in {None, *figures} and not is_late:  # Keras would only warn, and never stop
+            rule = f"one of the figures of the epoch ({', '.join(figures)})"
             raise input_error(self.function, "monitor", rule, self.monitor)
 
     def check(self, loss: Any, when: str) -> None:
@@ -61,7 +71,7 @@ class Checkpoint(keras.callbacks.Callback):
     """Keeps the state of a run in its folder: after each epoch what the next one starts from, and what was given.
 
     The weights that the caller got at the end, after early stopping or averaging, are the file "given"; those to
-    go on from are "state"; "best 0" and so on are those that early stopping would go back to.
+    go on from are "state"; "best 0" and so on are those that a callback would go back to.
     """
 
     def __init__(
@@ -69,8 +79,8 @@ class Checkpoint(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         self.store, self.settings, self.network = store, settings, model
-        self.stoppers = [callback for callback in run if isinstance(callback, keras.callbacks.EarlyStopping)]
-        self.states: list[dict[str, Any]] = []  # of early stopping, from an earlier call
+        self.counting = [callback for callback in run if isinstance(callback, _COUNTING)]
+        self.states: list[dict[str, Any]] = []  # of these callbacks, from an earlier call
         self.values: dict[str, Any] = {}
 
     def restore(self, epochs: int) -> int:
@@ -87,13 +97,12 @@ class Checkpoint(keras.callbacks.Callback):
             rule = f"at least the {found['epochs_done']} that `folder` holds"
             raise input_error(self.store.function, "epochs", rule, epochs)
         self.values = found
-        if len(found["early stopping"]) == len(self.stoppers):
-            for number, state in enumerate(found["early stopping"]):
-                best = None
+        if [kind for kind, _ in found["callbacks"]] == [type(callback).__name__ for callback in self.counting]:
+            for number, (_, state) in enumerate(found["callbacks"]):
+                self.states.append(dict(state))
                 if f"best {number}" in self.store.files:
                     self.store.load(f"best {number}", self.network)
-                    best = self.network.get_weights()
-                self.states.append({**state, "best_weights": best})
+                    self.states[-1]["best_weights"] = self.network.get_weights()
         self.store.load("state", self.network)
         return int(found["epochs_done"])
 
@@ -109,14 +118,14 @@ class Checkpoint(keras.callbacks.Callback):
     def start(self) -> None:
         """Save the untrained model."""
         values = {"settings": self.settings, "steady": _steady(self.network), "epochs_done": 0, "stopped": False}
-        self.values = values | {"history": {}, "early stopping": []}
+        self.values = values | {"history": {}, "callbacks": []}
         self.store.keep(self.values, {"state": self.store.put(self.network)})
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
-        """Give early stopping its state of the earlier call."""
-        for stopper, state in zip(self.stoppers, self.states, strict=False):
+        """Give the callbacks of Keras what they had counted in the earlier call."""
+        for callback, state in zip(self.counting, self.states, strict=False):
             for name, value in state.items():
-                setattr(stopper, name, value)
+                setattr(callback, name, value)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Save everything that the next epoch starts from."""
@@ -125,17 +134,20 @@ class Checkpoint(keras.callbacks.Callback):
         was, now = self.values["steady"], _steady(self.network)
         # What changes while training, such as the statistics of batch normalization, is no mark of a run.
         steady = {name: [a if a == b else None for a, b in zip(was[name], now[name], strict=True)] for name in now}
-        early = [
-            {"best": None if s.best is None else float(s.best), "wait": s.wait, "best_epoch": s.best_epoch}
-            for s in self.stoppers
+        counted = [
+            (
+                type(callback).__name__,
+                {n: np.asarray(v).tolist() for n, v in vars(callback).items() if n in _COUNTED},
+            )
+            for callback in self.counting
         ]
-        stopped = any(stopper.stopped_epoch > 0 for stopper in self.stoppers)
+        stopped = any(getattr(callback, "stopped_epoch", 0) > 0 for callback in self.counting)
         files = {name: file for name, file in self.store.files.items() if name.startswith("best ")}
         files["state"] = self.store.put(self.network)
-        for number, stopper in enumerate(self.stoppers):
-            if stopper.best_weights is not None and stopper.best_epoch == epoch:
+        for number, callback in enumerate(self.counting):
+            if getattr(callback, "best_weights", None) is not None and callback.best_epoch == epoch:
                 files[f"best {number}"] = files["state"]
-        self.values |= {"epochs_done": epoch + 1, "stopped": stopped, "steady": steady, "early stopping": early}
+        self.values |= {"epochs_done": epoch + 1, "stopped": stopped, "steady": steady, "callbacks": counted}
         self.store.keep(self.values, files)
 
     def finish(self, epochs: int) -> keras.callbacks.History:
@@ -148,8 +160,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def give(self) -> keras.callbacks.History:
         """Load the weights that the caller got when the run was completed."""
-        kinds = [*(f"best {number}" for number in range(len(self.stoppers))), "state"]
-        self.store.load(next(kind for kind in ["given", *kinds] if kind in self.store.files), self.network)
+        self.store.load("given", self.network)
         return self._history()
 
     def _history(self) -> keras.callbacks.History:

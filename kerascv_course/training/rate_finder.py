@@ -1,18 +1,20 @@
 """Which learning rate to try: one short training in which the rate grows at each step."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
+from keras import ops, tree
 
 from kerascv_course import runtime
 from kerascv_course._tables import Layout, Table
-from kerascv_course._validation import check_above, check_int, check_pair, input_error
+from kerascv_course._validation import check_above, check_int, input_error
 from kerascv_course.datasets import ImageDataset
-from kerascv_course.training.batches import Batches
-from kerascv_course.training.fit import Arrays, build, check_compiled
+from kerascv_course.training.fit import Arrays, build
+from kerascv_course.training.inputs import read_training
+from kerascv_course.training.trial import check_compiled, try_out
 
 SMOOTHING = 0.9  # weight of the losses before, in the moving average of the losses
 DIVERGED = 3.0  # times the first loss above the lowest: the sweep ends there
@@ -56,12 +58,12 @@ class LearningRateCurve(Table):
 
 def find_learning_rate(
     model: keras.Model,
-    data: ImageDataset | Arrays,
+    data: ImageDataset | Arrays | Any,
     *,
     lowest: float = 1e-6,
     highest: float = 10.0,
     steps: int = 100,
-    batch_size: int = 32,
+    batch_size: int | None = None,
     seed: int = 0,
     verbose: int = 1,
 ) -> LearningRateCurve:
@@ -76,11 +78,12 @@ def find_learning_rate(
 
     Args:
         model: A compiled Keras model, whose optimizer has a number as learning rate.
-        data: The training images and labels as two arrays, or an `ImageDataset`, as for `fit`.
+        data: The training images and labels as two arrays, an `ImageDataset`, or batches, as for `fit`.
         lowest: The rate of the first step, above 0.
         highest: The rate of the last step, above `lowest`.
         steps: Number of steps, 10 or more. A step takes a batch; after the last image the first comes again.
-        batch_size: Images per step, 1 or more: that of the training to come.
+        batch_size: Images per step, 1 or more: that of the training to come; 32 by default. Left out where the
+            data come in batches.
         seed: Decides the order of the images.
         verbose: 1 shows a progress bar, 0 is silent.
 
@@ -112,14 +115,14 @@ def find_learning_rate(
         rate, 2018).
     """
     check_compiled(_FUNCTION, model)
-    x, y = check_pair(_FUNCTION, "data", data)
     lowest = check_above(_FUNCTION, "lowest", lowest)
     highest = check_above(_FUNCTION, "highest", highest, above=lowest)
     steps = check_int(_FUNCTION, "steps", steps, 10)
-    batch_size = check_int(_FUNCTION, "batch_size", batch_size, 1)
     seed = check_int(_FUNCTION, "seed", seed, 0, 2**32 - 1)
-    batches = Batches(x, y, batch_size, seed)
-    build(model, batches)
+    options = {"steps_per_epoch": steps}
+    batches, _ = read_training(_FUNCTION, model, data, options, batch_size=batch_size, seed=seed)
+    batches, _ = build(_FUNCTION, model, batches)
+    try_out(_FUNCTION, model, batches)
     optimizer = model.optimizer
     if not any(variable is optimizer.learning_rate for variable in optimizer.variables):
         way_out = "Compile it with a number, find the rate, then compile it with the schedule."
@@ -145,17 +148,27 @@ def find_learning_rate(
     )
 
 
-def _sweep(model: keras.Model, batches: Batches, rates: np.ndarray, verbose: int) -> list[float]:
+def _again_and_again(data: Any) -> Iterator[Any]:
+    """Give the batches of data, from the first one again after the last."""
+    while True:
+        number = -1
+        is_listed = isinstance(data, keras.utils.PyDataset)
+        for number, batch in enumerate((data[n] for n in range(len(data))) if is_listed else data):  # noqa: B007
+            yield tree.map_structure(np.asarray, tuple(batch))
+        if number < 0:
+            raise input_error(
+                _FUNCTION, "data", "batches for all steps", data, "Pass a smaller number of `steps`."
+            )
+
+
+def _sweep(model: keras.Model, batches: Any, rates: np.ndarray, verbose: int) -> list[float]:
     """Return the finite losses, one for each rate until the loss diverges."""
     progress = keras.utils.Progbar(len(rates), unit_name="step") if verbose else None
     losses: list[float] = []
-    for step, rate in enumerate(rates):
-        epoch, batch = divmod(step, len(batches))
-        if batch == 0:
-            batches.start_epoch(epoch)
+    for step, (rate, batch) in enumerate(zip(rates, _again_and_again(batches), strict=False)):
         model.optimizer.learning_rate = float(rate)
         model.reset_metrics()  # in Keras before 3.15 `train_on_batch` returns the mean since the last reset
-        loss = float(model.train_on_batch(*batches[batch], return_dict=True)["loss"])
+        loss = float(model.train_on_batch(*batch, return_dict=True)["loss"])
         if not np.isfinite(loss):
             if not losses:
                 raise FloatingPointError(

@@ -15,7 +15,6 @@ of each training step.
 
 import math
 import os
-from collections.abc import Iterable
 
 import keras
 import numpy as np
@@ -27,7 +26,7 @@ from kerascv_course._validation import check_above, check_choice, check_int, che
 from kerascv_course.datasets import ImageDataset
 from kerascv_course.models import build_fastnet
 from kerascv_course.training.batches import Batches
-from kerascv_course.training.fit import Arrays, fit_batches
+from kerascv_course.training.fit import Arrays, Callbacks, fit_batches
 from kerascv_course.training.one_cycle import OneCycle
 
 CUT = 4  # pixels: so much smaller than the images are the crops
@@ -45,7 +44,7 @@ def train_fast(
     learning_rate: float = 0.01,
     folder: str | os.PathLike[str] | None = None,
     resume: bool = True,
-    callbacks: Iterable[keras.callbacks.Callback] = (),
+    callbacks: Callbacks = None,
     seed: int = 0,
     verbose: int | str = "auto",
 ) -> tuple[keras.Model, keras.callbacks.History]:
@@ -68,7 +67,7 @@ def train_fast(
         learning_rate: Peak of the cycle, above 0.
         folder: Where the state of the run is kept, as in `fit`, so that it can go on after an interruption.
         resume: Whether to go on with the run in `folder`. False starts anew and overwrites it.
-        callbacks: Further Keras callbacks.
+        callbacks: A Keras callback or several.
         seed: Decides the weights, the order of the images, the crops and the mirror images.
         verbose: Keras' own: 0 silent, 1 a progress bar, 2 a line per epoch.
 
