@@ -304,6 +304,40 @@ def test_a_finished_run_gives_what_the_caller_got_and_goes_on_from_where_the_tra
     assert_same_run(more, run(more, tmp_path, epochs=4), expected, expected_history)
 
 
+@pytest.mark.parametrize(
+    "callbacks", [[Halve()], [keras.callbacks.EarlyStopping(patience=1, restore_best_weights=True)]]
+)
+def test_a_run_that_is_cut_off_after_its_last_epoch_is_ended_by_its_callbacks(tmp_path, callbacks):
+    class Kill(keras.callbacks.Callback):
+        def on_train_end(self, logs=None):
+            raise Interruption
+
+    expected, model, again = (build_model(learning_rate=3.0) for _ in range(3))
+    history = run(expected, callbacks=callbacks)
+    with pytest.raises(Interruption):
+        run(build_model(learning_rate=3.0), tmp_path, callbacks=[Kill(), *callbacks])
+    for each in (model, again):
+        assert_same_run(each, run(each, tmp_path, callbacks=callbacks), expected, history)
+
+
+@pytest.mark.parametrize(
+    "callback",
+    [
+        lambda: keras.callbacks.ReduceLROnPlateau(monitor="loss", patience=1, min_delta=10, factor=0.5),
+        lambda: keras.callbacks.SwapEMAWeights(swap_on_epoch=True),
+    ],
+)
+def test_what_callbacks_of_keras_have_counted_is_gone_on_with(tmp_path, callback):
+    def model():
+        return plain_model(keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5))
+
+    whole, cut = model(), model()
+    history = run(whole, epochs=5, callbacks=callback())
+    with pytest.raises(Interruption):
+        run(model(), tmp_path, epochs=5, callbacks=[callback(), RaiseAt(3, 0)])
+    assert_same_run(cut, run(cut, tmp_path, epochs=5, callbacks=callback()), whole, history)
+
+
 def plain_model(optimizer="sgd"):
     model = keras.Sequential([keras.Input((6,)), layers.Dense(2, "softmax", kernel_initializer="zeros")])
     model.compile(optimizer, "sparse_categorical_crossentropy", run_eagerly=True)
@@ -424,6 +458,7 @@ RECORD = "kerascv_run.json"
         (RECORD, lambda content: content[:-20]),
         (RECORD, lambda content: b"\xff\xfe\x00"),
         (RECORD, lambda content: b"[1]"),
+        (RECORD, lambda content: b"[" * 100_000),
         (RECORD, lambda content: content.replace(b'"epochs_done": 2', b'"epochs_done": 1')),
         ("state", lambda content: content[:-100]),
         ("state", lambda content: content[:2000] + b"\xff" + content[2001:]),
