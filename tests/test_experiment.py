@@ -227,9 +227,31 @@ def test_the_interval_of_a_hand_computed_case():
     found = verdict(results_of(a=(0.3, 0.5), b=(0.2, 0.2)), "a", "b")
     # Differences 0.1 and 0.3: mean 0.2, deviation sqrt(0.02), and t(0.975, 1) = 12.7062.
     assert (found.low, found.high) == pytest.approx((0.2 - 1.27062, 0.2 + 1.27062), abs=1e-5)
-    assert str(found) == (
-        "a is better than b: undecided (difference +20.0 points over 2 seeds, 95% interval -107.1 to +147.1)"
-    )
+    found_by_hand = "difference +20.0 points over 2 seeds, 95% interval -107.1 to +147.1, half-width 127.1"
+    assert str(found) == f"a is better than b: undecided ({found_by_hand})"
+
+
+@pytest.mark.parametrize(
+    ("differences", "margin", "conclusion"),
+    [
+        ((0.001, -0.002, 0.000, 0.001), 0.01, "practically equal"),
+        ((0.004, 0.005, 0.004, 0.005), 0.01, "practically equal"),  # surely above 0, and too little to matter
+        ((0.004, 0.005, 0.004, 0.005), 0.0, "holds"),
+        ((0.004, 0.005, 0.004, 0.005), 0.005, "holds"),  # the interval passes the margin
+        ((-0.004, -0.005, -0.004, -0.005), 0.005, "does not hold"),
+        ((0.05, -0.06, 0.01, -0.02), 0.01, "undecided"),
+    ],
+)
+def test_two_are_practically_equal_only_where_the_whole_interval_is_within_the_margin(
+    differences, margin, conclusion
+):
+    accuracies = {"a": [0.7 + difference for difference in differences], "b": np.full(4, 0.7)}
+    assert verdict(accuracies, "a", "b", margin=margin).conclusion == conclusion
+
+
+def test_plain_accuracies_are_judged_as_runs_are():
+    better, than = (0.71, 0.70, 0.73), (0.65, 0.66, 0.68)
+    assert verdict({"a": better, "b": list(than)}, "a", "b") == verdict(results_of(a=better, b=than), "a", "b")
 
 
 def test_one_seed_or_none_in_common_is_undecided_and_only_pairs_count():
@@ -299,6 +321,9 @@ def test_the_figure_shows_each_run_the_mean_and_the_interval():
         (lambda: verdict(results_of(a=(1,), b=(0,)), "a", "c"), ValueError, "`than` of `verdict` must be 'b'"),
         (lambda: verdict(results_of(a=(1,), b=(0,)), "a", "a"), ValueError, "`than` of `verdict` must be 'b'"),
         (lambda: verdict(results_of(a=(1,), b=(0,)), "a", "b", confidence=1), ValueError, "above 0 and below 1"),
+        (lambda: verdict({"a": (1, 0), "b": (1,)}, "a", "b"), ValueError, "as many accuracies of 'b' as of 'a'"),
+        (lambda: verdict({"a": "high", "b": "low"}, "a", "b"), TypeError, "a dictionary from names to accuracies"),
+        (lambda: verdict({"a": (1,), "b": (0,)}, "a", "b", margin=-1), ValueError, "`margin` of `verdict`"),
         (
             lambda: plot_experiment([]),
             TypeError,

@@ -1,6 +1,6 @@
 """What a comparison has measured: single runs, the runs of one variant, and whether a conclusion holds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 
 from kerascv_course._tables import Table
-from kerascv_course._validation import check_above, check_choice, input_error
+from kerascv_course._validation import as_numbers, check_above, check_choice, check_number, input_error
 
 CONFIDENCE = 0.95
 
@@ -131,7 +131,7 @@ class Verdict:
     Attributes:
         better: The variant that is claimed to be the better one.
         than: The other one.
-        conclusion: "holds", "does not hold" or "undecided".
+        conclusion: "holds", "does not hold", "undecided", or "practically equal" where a margin was named.
         difference: Mean over the seeds of accuracy(better) - accuracy(than); None where no seed has both.
         low: Lower end of its interval; None for fewer than two seeds.
         high: Upper end.
@@ -156,10 +156,18 @@ class Verdict:
         if self.low is None or self.high is None:
             return f"{claim} ({found}; an interval needs two seeds)"
         interval = f"{100 * self.low:+.1f} to {100 * self.high:+.1f}"
-        return f"{claim} ({found}, {self.confidence:.0%} interval {interval})"
+        half_width = f"half-width {50 * (self.high - self.low):.1f}"
+        return f"{claim} ({found}, {self.confidence:.0%} interval {interval}, {half_width})"
 
 
-def verdict(results: ExperimentResults, better: str, than: str, *, confidence: float = CONFIDENCE) -> Verdict:
+def verdict(
+    results: ExperimentResults | Mapping[str, Sequence[float]],
+    better: str,
+    than: str,
+    *,
+    margin: float = 0.0,
+    confidence: float = CONFIDENCE,
+) -> Verdict:
     """Say whether the runs bear out the claim that one variant has a higher accuracy than another.
 
     The test is the paired t-test, in the form of its interval: the runs of both variants with the same seed were
@@ -170,38 +178,54 @@ def verdict(results: ExperimentResults, better: str, than: str, *, confidence: f
     decided all the same, at 95 %.
 
     Args:
-        results: What `compare` returned.
+        results: What `compare` returned; or a dictionary from names to accuracies, one for each seed, the seeds of
+            all names in the same order.
         better: Name of the variant that is claimed to be the better one.
         than: Name of the other one.
+        margin: A difference that does not matter, as a share: 0.01 is one point. Where the whole interval lies
+            within plus and minus it, the two are *practically equal*. Name it before you look. 0: no such answer.
         confidence: Of the interval, above 0 and below 1.
 
     Returns:
         The `Verdict`, which shows itself as a sentence.
 
     Raises:
-        TypeError: If `results` is not of `compare`, or `confidence` no number.
-        ValueError: If a name is not among the variants, both are the same, or `confidence` is out of range.
+        TypeError: If `results` is none of the two, or a number is none.
+        ValueError: If a name is not among the variants, both are the same, two lists differ in length, or a number
+            is out of range.
 
     Example:
-        >>> from kerascv_course.experiment import ExperimentRun
-        >>> runs = [ExperimentRun(name, seed, accuracy, 100, 1.0, {}) for name, accuracies in
-        ...         {"3x3": (0.71, 0.70, 0.73), "5x5": (0.65, 0.66, 0.68)}.items()
-        ...         for seed, accuracy in enumerate(accuracies)]
-        >>> print(verdict(ExperimentResults((), tuple(runs), ()), "3x3", "5x5"))
-        3x3 is better than 5x5: holds (difference +5.0 points over 3 seeds, 95% interval +2.5 to +7.5)
+        >>> accuracies = {"3x3": [0.71, 0.70, 0.73], "5x5": [0.65, 0.66, 0.68]}
+        >>> print(verdict(accuracies, "3x3", "5x5"))
+        3x3 is better than 5x5: holds (difference +5.0 points over 3 seeds,
+        95% interval +2.5 to +7.5, half-width 2.5)
     """
-    if not isinstance(results, ExperimentResults):
-        raise input_error("verdict", "results", "what `compare` returned", results, error=TypeError)
-    names = list(dict.fromkeys(run.variant for run in results.runs))
-    check_choice("verdict", "better", better, names)
-    check_choice("verdict", "than", than, [name for name in names if name != better])
+    rule = "what `compare` returned, or a dictionary from names to accuracies, one for each seed"
+    if isinstance(results, ExperimentResults):
+        figures: dict[str, dict[int, float | None]] = {run.variant: {} for run in results.runs}
+        for run in results.runs:
+            figures[run.variant][run.seed] = run.accuracy
+    elif isinstance(results, Mapping):
+        numbers = {name: as_numbers("verdict", "results", given, rule) for name, given in results.items()}
+        figures = {name: dict(enumerate(given.ravel().tolist())) for name, given in numbers.items()}
+    else:
+        raise input_error("verdict", "results", rule, results, error=TypeError)
+    check_choice("verdict", "better", better, list(figures))
+    check_choice("verdict", "than", than, [name for name in figures if name != better])
+    margin = check_number("verdict", "margin", margin, 0)
     confidence = check_above("verdict", "confidence", confidence, below=1)
-    first, second = ({run.seed: run.accuracy for run in results.runs if run.variant == n} for n in (better, than))
+    first, second = figures[better], figures[than]
+    if isinstance(results, Mapping) and len(first) != len(second):
+        rule = f"with as many accuracies of {than!r} as of {better!r}, a pair for each seed"
+        raise input_error("verdict", "results", rule, f"{len(first)} and {len(second)}")
     pairs = [(first[seed], second[seed]) for seed in first if seed in second]
     differences = [a - b for a, b in pairs if a is not None and b is not None]
     low, high = t_interval(differences, confidence)
     conclusion = "undecided"
-    if low is not None and high is not None and (low > 0 or high < 0):
-        conclusion = "holds" if low > 0 else "does not hold"
+    if low is not None and high is not None:
+        if -margin < low and high < margin:
+            conclusion = "practically equal"
+        elif low > 0 or high < 0:
+            conclusion = "holds" if low > 0 else "does not hold"
     mean = float(np.mean(differences)) if differences else None
     return Verdict(better, than, conclusion, mean, low, high, len(differences), confidence)
