@@ -402,7 +402,7 @@ stopped_history = stopped_lenet.fit(
     callbacks=[stopping],
     verbose=0,
 )
-print(f"stopped after {len(stopped_history.epoch)} of {knobs['long']} epochs, and went back to the best one")
+print(f"stopped after {len(stopped_history.epoch)} of {knobs['long_epochs']} epochs, and went back to the best one")
 for name, model in {"trained too long": photo_lenet, "stopped early": stopped_lenet}.items():
     loss, share = model.evaluate(*photos_val, verbose=0)
     print(f"{name}: validation loss {loss:.2f}, validation accuracy {share:.1%}")
@@ -451,7 +451,7 @@ def compiled_rung(rung, steps):
     if rung >= 6:
         rising = max(1, steps // 5)
         learning_rate = keras.optimizers.schedules.CosineDecay(
-            peak_learning_rate / 10, steps - rising, warmup_target=peak_learning_rate, warmup_steps=rising
+            peak_learning_rate / 10, max(1, steps - rising), warmup_target=peak_learning_rate, warmup_steps=rising
         )
     model.compile(keras.optimizers.Adam(learning_rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
