@@ -402,7 +402,8 @@ stopped_history = stopped_lenet.fit(
     callbacks=[stopping],
     verbose=0,
 )
-print(f"stopped after {len(stopped_history.epoch)} of {knobs['long_epochs']} epochs, and went back to the best one")
+stopped = len(stopped_history.epoch)
+print(f"stopped after {stopped} of {knobs['long_epochs']} epochs, and went back to the best one")
 for name, model in {"trained too long": photo_lenet, "stopped early": stopped_lenet}.items():
     loss, share = model.evaluate(*photos_val, verbose=0)
     print(f"{name}: validation loss {loss:.2f}, validation accuracy {share:.1%}")
