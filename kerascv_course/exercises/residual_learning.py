@@ -3,6 +3,8 @@
 import math
 from typing import Any
 
+import numpy as np
+
 from kerascv_course.exercises import answers
 from kerascv_course.exercises.sheet import new_sheet
 
@@ -26,6 +28,65 @@ def blocks_per_stage(blocks_per_stage: Any) -> str:
     otherwise = f"with so many blocks it would have {2 + 6 * given} layers."
     answers.expect("blocks_per_stage", given, 9, mistakes, otherwise)
     return "9 blocks of two layers in three stages, and two layers more: 56."
+
+
+@sheet.exercise(
+    "Mean and variance of each feature are taken over the images: `axis=0`.",
+    "Divide by the root of variance plus epsilon. Then scale by gamma and add beta.",
+    "`gamma * (batch - mean) / np.sqrt(variance + epsilon) + beta`",
+)
+def normalize(normalize: Any) -> str:
+    """Write batch normalization in training mode (Ioffe and Szegedy)."""
+
+    def solve(batch: np.ndarray, gamma: np.ndarray, beta: np.ndarray, epsilon: float) -> tuple[Any, Any, str]:
+        def formula(axis: int | None = 0, scale: Any = gamma, shift: Any = beta, ddof: int = 0) -> np.ndarray:
+            mean = batch.mean(axis=axis, keepdims=True)
+            return (
+                scale * (batch - mean) / np.sqrt(batch.var(axis=axis, keepdims=True, ddof=ddof) + epsilon) + shift
+            )
+
+        centred, variance = batch - batch.mean(axis=0), batch.var(axis=0)
+        mistakes = [
+            (formula(scale=1, shift=0), "scale by gamma and add beta."),
+            (formula(shift=0), "beta is missing."),
+            (formula(scale=1), "gamma is missing."),
+            (formula(scale=beta, shift=gamma), "gamma is the scale, and beta is added."),
+            (formula(axis=1), "mean and variance belong to a feature: take them over the images, axis 0."),
+            (formula(axis=None), "each feature has its own mean and variance: axis 0."),
+            (formula(ddof=1), "the variance is divided by the number of images, not by one less."),
+            (gamma * centred / np.sqrt(variance) + beta, "epsilon is missing under the root."),
+            (gamma * centred / (np.sqrt(variance) + epsilon) + beta, "epsilon is added under the root."),
+            (gamma * centred / (variance + epsilon) + beta, "divide by the root of the variance."),
+            (gamma * batch / np.sqrt(variance + epsilon) + beta, "the mean is not subtracted."),
+            (gamma * (centred / np.sqrt(variance + epsilon) + beta), "beta is added after the scaling."),
+        ]
+        return formula(), mistakes, "compare it with the four formulas, one after the other."
+
+    rng = np.random.default_rng(0)
+    gamma, beta = np.array([1.5, 0.5, 2.0]), np.array([0.3, -1.0, 0.7])
+    cases = [
+        (rng.normal(size=(4, 3)) * [1, 3, 0.5] + [0, 5, -2], gamma, beta, epsilon) for epsilon in (0.1, 0.001)
+    ]
+    answers.expect_results("normalize", normalize, cases, solve, tolerance=1e-5)
+    return "mean and variance over the images, epsilon under the root, then gamma and beta."
+
+
+@sheet.exercise(
+    "After k steps the moving mean is 4 (1 - 0.99^k).",
+    "Half of it is there when 0.99^k is 0.5 or less. Take the logarithm, or let a loop count.",
+)
+def steps_to_half(steps_to_half: Any) -> str:
+    """Count the steps until a moving average is at half of what it follows (Ioffe and Szegedy)."""
+    mistakes = {
+        68: "after 68 steps the moving mean is 1.98: one step is missing.",
+        70: "it is there one step before.",
+        50: "each step takes 1 % of what is *still missing*, not 1 % of all.",
+        100: "that is the number of steps for 63 %.",
+        51: "each step takes 1 % of what is *still missing*, not 1 % of all.",
+        7: "that is a momentum of 0.9.",
+    }
+    answers.expect("steps_to_half", steps_to_half, 69, mistakes, "let a loop do the formula of the moving mean.")
+    return "log 0.5 / log 0.99 = 68.97: 69 steps. A short training ends before the moving averages are there."
 
 
 @sheet.exercise(
@@ -56,7 +117,7 @@ def he_deviation(deviation: Any) -> str:
 )
 def identity(residual_value: Any, plain_nonzero: Any) -> str:
     """Say what weights pass the input on, with and without a shortcut (He et al.)."""
-    mistakes = {1: "then the block adds a sum over all its neighbours to the input."}
+    mistakes = {1: "then the block adds a normalized value to its input."}
     otherwise = "the block adds something to its input then. What must it add?"
     answers.expect("residual_value", residual_value, 0.0, mistakes, otherwise)
     reasons = {

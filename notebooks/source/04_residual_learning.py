@@ -1,24 +1,28 @@
 # %% [markdown]
-# # 4. Residual learning
+# # 4. Batch normalization and residual learning
 #
-# **The question.** A deeper network can do all that a shallower one does: its extra layers only have to pass
-# their input on. Yet the deeper plain network of He et al. had a *higher training error*. Is that so here, too,
-# and does a shortcut cure it?
+# **The question.** A deeper network can do all that a shallower one does: its extra layers only have to pass their
+# input on. Yet the deeper plain network of He et al. has a *higher training error*. They call it **degradation**.
+# Is that so here, too? And does a shortcut cure it?
 #
-# It is a question about training, so look at the training error: a test error could always be overfitting.
+# First comes batch normalization, a part of both networks. You compute it by hand, see how training and inference
+# differ, and measure what it does to the inputs of a layer. Then you train plain and residual networks,
+# shallow and deep, to the end.
 #
-# *Follows He, Zhang, Ren and Sun: Deep residual learning for image recognition (2016); Manco (Architectures)
-# and Di Stefano. On initialisation: Glorot and Bengio (2010), He et al. (2015).*
+# *Follows Ioffe and Szegedy (2015): Batch normalization; He, Zhang, Ren and Sun (2016): Deep residual learning for
+# image recognition; Manco (Architectures) and Di Stefano. On initialisation: Glorot and Bengio (2010), He et al.
+# (2015).*
 
 # %%
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
-from keras import layers
+from keras import layers, ops
+from scipy import stats
 
-from kerascv_course import plotting, runtime, training
+from kerascv_course import plotting, runtime
 from kerascv_course.architecture import compare_models
-from kerascv_course.datasets import colour_baseline, load, missing
+from kerascv_course.datasets import load, missing
 from kerascv_course.exercises import residual_learning as ex
 
 device = runtime.setup(seed=0, missing=missing("cifar10"))
@@ -28,189 +32,379 @@ print(device)
 # ## Knobs
 #
 # `depths` are layers with weights: one convolution at the start, pairs of convolutions, one dense layer at the
-# end. The profiles `full` and `gpu` have the paper's depths for small images, 20 and 56.
+# end. The images are 16 x 16 pixels and the networks narrow, so that 20 of them can be trained *to the end* on a
+# laptop.
 
 # %%
-knobs = runtime.by_profile(
-    smoke={"depths": (4, 8), "seeds": 1, "per_class": 20, "epochs": 1, "filters": 8},
-    lite={"depths": (6, 20), "seeds": 2, "per_class": 100, "epochs": 6, "filters": 16},
-    full={"depths": (20, 56), "seeds": 3, "per_class": None, "epochs": 30, "filters": 16},
-    gpu={"depths": (20, 56), "seeds": 3, "per_class": None, "epochs": 30, "filters": 16},
-)
+choose = runtime.by_profile
+knobs = {
+    "images": choose(smoke=100, lite=500, full=2_000, gpu=50_000),
+    "filters": choose(smoke=4, lite=8, full=8, gpu=16),
+    "depths": choose(smoke=(4, 8), lite=(8, 32), full=(8, 44), gpu=(20, 56)),
+    "seeds": choose(smoke=1, lite=1, full=5, gpu=5),
+    "most_epochs": choose(smoke=2, lite=10, full=150, gpu=300),
+    "shift_epochs": choose(smoke=1, lite=5, full=20, gpu=20),
+}
+learning_rate = 2e-3  # Adam
 knobs
 
 # %% [markdown]
 # ## The data
 #
-# CIFAR-10, where it is at hand. Where it is not, the profiles `full` and `gpu` download it, and so does `lite` in
-# Colab and Kaggle. Otherwise *patches* take its place: crops of ten photographs that scikit-image carries. The
-# outputs and titles say which.
+# CIFAR-10, reduced to 16 x 16 pixels: each pixel is the mean of 2 x 2. Where CIFAR-10 is not at hand, `lite` takes
+# *patches*: crops of ten photographs that scikit-image carries. The outputs say which.
 
 # %%
 photos = load("cifar10", fallback="patches", download=device.downloads)
-if knobs["per_class"]:
-    photos = photos.subset(knobs["per_class"], test_per_class=20)
-x_train = ((photos.x_train - photos.x_train.mean()) / photos.x_train.std()).astype("float32")
-y_train = photos.y_train
-print(f"{photos.name}: {len(x_train):,} training images, from {photos.source}")
-print(f"colour alone names {colour_baseline(photos):.0%} of the test images")
+images, labels = photos.head(knobs["images"], seed=0)  # drawn at random, each class in its proportion
+small = images.reshape(len(images), 16, 2, 16, 2, 3).mean(axis=(2, 4))
+x_train = ((small - small.mean()) / small.std()).astype("float32")
+print(f"{photos.name}: {len(x_train):,} training images of 16 x 16 pixels, from {photos.source}")
 
-plotting.plot_images(photos.examples()[0], titles=photos.class_names, columns=10, caption=f"Data: {photos.name}")
+shown = [int(np.flatnonzero(labels == label)[0]) for label in range(10)]
+plotting.plot_images(small[shown].astype("uint8"), titles=photos.class_names, columns=10, caption=photos.name)
 
 # %% [markdown]
-# ## Two networks that differ in one line
+# ## Batch normalization by hand
 #
-# Pairs of 3 x 3 convolutions. The residual network adds the input of each pair to its output: the pair has to
-# learn only what must *change*. The addition has no weights, so that both networks have the same parameters.
+# The layer reads a batch of $m$ values of one feature and makes their mean 0 and their variance 1. Then it scales
+# by $\gamma$ and shifts by $\beta$, which it learns:
 #
-# To keep the question clean everything happens at one size of maps; the first convolution takes steps of 4 pixels.
+# $$\mu = \frac{1}{m} \sum_i x_i \qquad \sigma^2 = \frac{1}{m} \sum_i (x_i - \mu)^2 \qquad
+# \hat{x}_i = \frac{x_i - \mu}{\sqrt{\sigma^2 + \varepsilon}} \qquad y_i = \gamma \hat{x}_i + \beta$$
+#
+# $\varepsilon$ is a small number, so that nothing is divided by 0. In a convolutional network a feature is a
+# feature map: $m$ counts all images *and all places*.
+
+# %%
+rng = np.random.default_rng(0)
+maps = rng.normal(loc=5, scale=3, size=(32, 16, 16, 4)).astype("float32")  # 32 images, 4 feature maps
+gamma, beta, epsilon = np.array([1, 2, 1, 0.5]), np.array([0, 0, -1, 3]), 1e-3
+
+mean = maps.mean(axis=(0, 1, 2))
+variance = ((maps - mean) ** 2).mean(axis=(0, 1, 2))
+normalized = (maps - mean) / np.sqrt(variance + epsilon)
+by_hand = gamma * normalized + beta
+
+layer = layers.BatchNormalization(epsilon=epsilon)
+layer.build(maps.shape)
+layer.gamma.assign(gamma)
+layer.beta.assign(beta)
+by_keras = ops.convert_to_numpy(layer(maps, training=True))
+print(f"largest difference from Keras: {np.abs(by_hand - by_keras).max():.0e}")
+print("mean of each map:              ", by_keras.mean(axis=(0, 1, 2)).round(2))
+print("standard deviation of each map:", by_keras.std(axis=(0, 1, 2)).round(2))
+
+# %% [markdown]
+# The means are $\beta$ and the standard deviations $\gamma$: whatever comes in, the layer decides what goes out.
+#
+# ## Training and inference
+#
+# With one image to classify there is no batch. So the layer keeps **moving averages** of $\mu$ and $\sigma^2$
+# while it trains, and uses these in inference:
+#
+# $$\mu_{moving} \leftarrow 0.99\ \mu_{moving} + 0.01\ \mu$$
+#
+# They start at 0 and 1. Keras' momentum of 0.99 makes them slow: the next cell counts how slow.
+
+# %%
+layer = layers.BatchNormalization()
+layer.build(maps.shape)
+moving = np.zeros(4)
+for step in range(1, 301):
+    layer(maps, training=True)  # the same batch again and again
+    moving = 0.99 * moving + 0.01 * mean
+    if step in (1, 10, 100, 300):
+        kept = ops.convert_to_numpy(layer.moving_mean)
+        assert np.allclose(kept, moving, rtol=1e-3)
+        print(f"after {step:3} steps the moving mean is {kept[0] / mean[0]:4.0%} of the mean of the batch")
+
+# %% [markdown]
+# Three things go wrong in practice. Each has its reason in the formulas:
+#
+# 1. **Too few steps.** The moving averages are not there yet: the network is good in training and bad in
+#    inference.
+# 2. **Too small a batch.** A batch of one image and one place has $\sigma = 0$: the output is $\beta$, whatever
+#    the image shows.
+# 3. **The wrong mode.** `model(x, training=True)` gives one image another answer in each batch.
+#
+# The next cell trains a small network for few steps and shows the first and the third.
 
 
 # %%
-def build(depth, residual, *, batch_norm=True, initializer="he_normal", input_shape=(32, 32, 3)):
+def accuracy(model, images, labels, training):
+    """Return the share of right answers, with batch normalization in its training or inference form."""
+    return float(np.mean(ops.convert_to_numpy(model(images, training=training)).argmax(axis=1) == labels))
+
+
+def build_small(momentum=0.99, batch_norm=True):
+    """Build four convolutions, with or without batch normalization."""
+    x = inputs = keras.Input((16, 16, 3))
+    for number in range(1, 5):
+        x = layers.Conv2D(16, 3, strides=2 if number == 1 else 1, padding="same", name=f"conv{number}")(x)
+        if batch_norm:
+            x = layers.BatchNormalization(momentum=momentum)(x)
+        x = layers.ReLU()(x)
+    outputs = layers.Dense(10, activation="softmax")(layers.GlobalAveragePooling2D()(x))
+    return keras.Model(inputs, outputs)
+
+
+def compiled(model):
+    """Compile a model as all in this notebook."""
+    model.compile(keras.optimizers.Adam(learning_rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+some, their_labels = x_train[:500], labels[:500]
+for momentum in (0.99, 0.9):
+    keras.utils.set_random_seed(0)
+    model = compiled(build_small(momentum))
+    model.fit(some, their_labels, batch_size=50, epochs=3, verbose=0)
+    steps = int(model.optimizer.iterations)
+    both = [accuracy(model, some, their_labels, training) for training in (True, False)]
+    print(f"momentum {momentum}, {steps} steps: {both[0]:.1%} in training mode, {both[1]:.1%} in inference mode")
+
+answers = [
+    ops.convert_to_numpy(model(np.concatenate([some[:1], some[start : start + 9]]), training=True))[0]
+    for start in (1, 10)
+]
+largest = np.abs(answers[0] - answers[1]).max()
+print(f"one image in two batches, training mode: its answers differ by up to {largest:.2f}")
+
+dense = layers.BatchNormalization()
+alone = ops.convert_to_numpy(dense(np.array([[3.0, -8.0, 100.0]], "float32"), training=True))
+print("a batch of one vector, training mode:", alone[0] + 0.0)
+
+# %% [markdown]
+# ## Covariate shift
+#
+# While a network trains, the inputs of a layer change, because the layers before it change. Ioffe and Szegedy call
+# this **internal covariate shift**, and made batch normalization against it. Is it there? The next cell trains the
+# small network with and without batch normalization. After every epoch it asks: what are mean and standard
+# deviation of the values that the last convolution reads?
+
+
+# %%
+class InputsOfLayer(keras.callbacks.Callback):
+    """Keep mean and standard deviation of what a layer reads, before the training and after each epoch."""
+
+    def __init__(self, reader, images):
+        super().__init__()
+        self.reader, self.images, self.seen = reader, images, []
+
+    def look(self):
+        values = ops.convert_to_numpy(self.reader(self.images, training=True))
+        self.seen.append((values.mean(), values.std()))
+
+    def on_train_begin(self, logs=None):
+        self.look()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.look()
+
+
+figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), sharey=True, layout="constrained")
+for axis, batch_norm in zip(axes, (False, True), strict=True):
+    keras.utils.set_random_seed(0)
+    model = compiled(build_small(batch_norm=batch_norm))
+    read = keras.Model(model.input, model.get_layer("conv4").input)
+    looker = InputsOfLayer(read, x_train[:200])
+    model.fit(x_train, labels, batch_size=50, epochs=knobs["shift_epochs"], callbacks=[looker], verbose=0)
+    means, deviations = np.array(looker.seen).T
+    name = "with batch normalization" if batch_norm else "without batch normalization"
+    print(f"{name}: mean from {means[0]:.2f} to {means[-1]:.2f}, deviation from {deviations[0]:.2f}", end=" ")
+    print(f"to {deviations[-1]:.2f}")
+    epochs = range(len(means))
+    axis.fill_between(epochs, means - deviations, means + deviations, alpha=0.3, label="± 1 standard deviation")
+    axis.plot(epochs, means, label="mean")
+    axis.set(title=name, xlabel="epoch")
+axes[0].set_ylabel("inputs of the last convolution")
+axes[1].legend()
+
+# %% [markdown]
+# The figure shows one network and one layer. Whether less shift is the *reason* why batch normalization helps is
+# disputed: Santurkar et al. (2018) add shift on purpose and still train well.
+#
+# ## Two networks that differ in one line
+#
+# Pairs of 3 x 3 convolutions, each with batch normalization and ReLU, and He's initialisation. The residual
+# network adds the input of each pair to its output. A pair then learns only what must *change*. The addition has
+# no weights: both networks have the same parameters.
+
+
+# %%
+def build(depth, residual, *, batch_norm=True, initializer="he_normal"):
     """Build a network of `depth` layers with weights, with or without shortcuts."""
-    filters = knobs["filters"]
 
     def convolution(x, **options):
-        x = layers.Conv2D(filters, 3, padding="same", kernel_initializer=initializer, **options)(x)
-        # Few steps are taken in `lite`: the moving averages must follow in that time.
+        x = layers.Conv2D(
+            knobs["filters"], 3, padding="same", use_bias=False, kernel_initializer=initializer, **options
+        )(x)
         return layers.BatchNormalization(momentum=0.9)(x) if batch_norm else x
 
-    inputs = keras.Input(input_shape)
-    x = layers.ReLU(name="relu0")(convolution(inputs, strides=4))
+    inputs = keras.Input((16, 16, 3))
+    x = layers.ReLU(name="relu0")(convolution(inputs, strides=2))
     for block in range(1, (depth - 2) // 2 + 1):
         y = layers.ReLU()(convolution(x))
         y = convolution(y)
         x = layers.Add()([x, y]) if residual else y  # the one line
         x = layers.ReLU(name=f"relu{block}")(x)
     outputs = layers.Dense(10, activation="softmax")(layers.GlobalAveragePooling2D()(x))
-    kind = "residual" if residual else "plain"
-    return keras.Model(inputs, outputs, name=f"{kind}_{depth}")
+    return keras.Model(inputs, outputs, name=f"{'residual' if residual else 'plain'}_{depth}")
 
 
 shallow, deep = knobs["depths"]
-networks = [build(depth, residual) for depth in (shallow, deep) for residual in (False, True)]
-compare_models(networks)
+compare_models([build(depth, residual) for depth in (shallow, deep) for residual in (False, True)])
 
 # %% [markdown]
-# ## Is the deeper one harder to train?
+# ## Is the deeper network harder to train?
 #
-# All four are trained on the same images in the same order, with the same rate. The error is measured on the
-# training images after the last epoch, with the network as it is used (batch normalization in its inference
-# form).
+# All are trained in the same way, on the same images, **to the end**: until the training loss of five epochs is
+# less than 1 % below that of the five epochs before. We look at the *training* error. A test error would mix two
+# questions: the deeper network could also overfit.
 
 
 # %%
-def training_error(model, seed):
-    """Train a network; return its history and its error on the training images afterwards."""
-    model.compile(keras.optimizers.Adam(2e-3), "sparse_categorical_crossentropy", metrics=["accuracy"])
-    history = training.fit(
-        model, (x_train, y_train), epochs=knobs["epochs"], batch_size=64, validation_split=0, seed=seed, verbose=0
-    )
-    parts = np.array_split(np.arange(len(x_train)), max(1, len(x_train) // 1000))
-    wrong = sum(int(np.sum(classes(model(x_train[part], training=False)) != y_train[part])) for part in parts)
-    return history, wrong / len(x_train)
+def train_to_the_end(model, seed):
+    """Train until the loss hardly falls; return the error on the training images and the epochs."""
+    keras.utils.set_random_seed(seed)
+    losses = []
+    while len(losses) < knobs["most_epochs"]:
+        epochs = min(5, knobs["most_epochs"])
+        losses += model.fit(x_train, labels, batch_size=64, epochs=epochs, verbose=0).history["loss"]
+        if len(losses) >= 10 and np.mean(losses[-5:]) > 0.99 * np.mean(losses[-10:-5]):
+            break
+    _, share = model.evaluate(x_train, labels, batch_size=500, verbose=0)  # inference mode
+    return 1 - share, losses
 
 
-def classes(probabilities):
-    """Return the most probable class of each image."""
-    return keras.ops.convert_to_numpy(probabilities).argmax(axis=1)
-
-
-histories, errors = {}, {}
-for depth in (shallow, deep):
-    for residual in (False, True):
-        name = f"{'residual' if residual else 'plain'}, {depth} layers"
-        errors[name] = []
+kinds = [("plain", False), ("residual", True)]
+errors = {(kind, depth): [] for kind, _ in kinds for depth in (shallow, deep)}
+last_losses = {}
+for kind, residual in kinds:
+    for depth in (shallow, deep):
         for seed in range(knobs["seeds"]):
-            runtime.seed_everything(seed)
-            histories[name], error = training_error(build(depth, residual), seed)
-            errors[name].append(error)
-        shown = ", ".join(f"{error:.1%}" for error in errors[name])
-        print(f"{name:20s} training error {np.mean(errors[name]):6.1%}  (seeds: {shown})")
+            keras.utils.set_random_seed(seed)
+            error, losses = train_to_the_end(compiled(build(depth, residual)), seed)
+            errors[kind, depth].append(error)
+        last_losses[f"{kind}, {depth} layers"] = losses
+        values = ", ".join(f"{value:.1%}" for value in errors[kind, depth])
+        print(f"{kind:8} {depth:2} layers: training error {np.mean(errors[kind, depth]):5.1%}", end="  ")
+        print(f"(seeds: {values}; {len(losses)} epochs with the last)")
 
 # %%
-plotting.plot_history(histories, caption=f"Training on {photos.name}, last seed")
+figure, axis = plt.subplots(figsize=(8, 3.6), layout="constrained")
+for number, (name, losses) in enumerate(last_losses.items()):
+    style = "-" if name.startswith("residual") else "--"
+    axis.plot(range(1, len(losses) + 1), losses, style, color=f"C{number % 2}", label=name)
+axis.set(xlabel="epoch", ylabel="training loss", title=f"{photos.name}, last seed")
+axis.legend()
+axis.grid(alpha=0.3)
 
 # %% [markdown]
-# The verdict is computed, not written: a difference counts where *every* seed of one network is worse than
-# every seed of the other.
-
-
-# %%
-def verdict(worse, better):
-    """Say whether all seeds of one network have a larger error than all of another."""
-    if min(errors[worse]) > max(errors[better]):
-        return f"{worse}: worse than {better} with every seed"
-    if max(errors[worse]) < min(errors[better]):
-        return f"{worse}: better than {better} with every seed"
-    return f"{worse} and {better}: the seeds overlap, no verdict"
-
-
-verdicts = [
-    verdict(f"plain, {deep} layers", f"plain, {shallow} layers"),
-    verdict(f"plain, {deep} layers", f"residual, {deep} layers"),
-    verdict(f"residual, {deep} layers", f"residual, {shallow} layers"),
-]
-print("\n".join(verdicts))
-print(f"Training errors on {photos.name}, {knobs['epochs']} epochs, {knobs['seeds']} seeds. {device}")
-
-# %% [markdown]
-# ## Without batch normalization
+# **The verdict.** What does depth cost? For each seed: the error of the deep network minus that of the shallow
+# one. If the shortcut is a cure, this cost is smaller with it. So we look at the difference of the two
+# differences:
 #
-# Batch normalization already cures much of what made deep networks hard to train. Take it away, and in the few
-# epochs of the lite profile neither network learns much: with shortcuts, too, since adding unscaled branches
-# makes the activations grow from block to block.
+# $$d = (deep - shallow)_{plain} - (deep - shallow)_{residual}$$
+
 
 # %%
-if deep <= 8:
-    print("Too shallow in this profile to show it: the smoke profile runs the cell only.")
-for residual in (False, True):
-    runtime.seed_everything(0)
-    model = build(deep, residual, batch_norm=False)
-    history, error = training_error(model, 0)
-    loss = history.history["loss"][-1]
-    print(f"{model.name:12s} without batch normalization: training error {error:6.1%}, loss {loss:.2f} (one seed)")
+def interval(values):
+    """Return mean and 95 % interval of some numbers, in points."""
+    values = 100 * np.array(values)
+    low, high = stats.t.interval(0.95, len(values) - 1, values.mean(), stats.sem(values))
+    return values.mean(), low, high
+
+
+costs = {kind: np.subtract(errors[kind, deep], errors[kind, shallow]) for kind, _ in kinds}
+costs["plain minus residual"] = costs["plain"] - costs["residual"]
+verdicts = []
+for name, values in costs.items():
+    if len(values) < 2:
+        verdicts.append(f"{name}: {100 * values[0]:+.1f} points, one seed: no interval, no conclusion")
+        continue
+    mean, low, high = interval(values)
+    sign = "more error" if low > 0 else "less error" if high < 0 else "undecided"
+    figures = f"{mean:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}, half-width {(high - low) / 2:.1f}"
+    verdicts.append(f"{name}: {figures}: {sign}")
+print(f"Training error, {deep} layers minus {shallow}; {photos.name}, {len(labels):,} images, {len(values)} seeds")
+print("\n".join(verdicts))
+print(device)
 
 # %% [markdown]
+# Three intervals are printed. If no difference were real, about one page in seven would show a false "more" or
+# "less" ($1 - 0.95^3 = 14\ \%$).
+#
+# ## The gradient, layer by layer
+#
+# Why would a deep plain network be hard to train? The gradient of the loss must pass through all layers. The next
+# cell measures its norm for each convolution before any training. One step of plain gradient descent with a
+# learning rate of 1 subtracts the gradient itself: so the gradient is the difference of the weights before and
+# after.
+
+
+# %%
+def gradient_norms(model, images, labels):
+    """Return the norm of the gradient of each convolution's weights."""
+    kernels = [layer.kernel for layer in model.layers if isinstance(layer, layers.Conv2D)]
+    before = [ops.convert_to_numpy(kernel).astype("float64") for kernel in kernels]
+    model.compile(keras.optimizers.SGD(1.0), "sparse_categorical_crossentropy")
+    model.train_on_batch(images, labels)
+    after = [ops.convert_to_numpy(kernel).astype("float64") for kernel in kernels]
+    return [float(np.linalg.norm(b - a)) for b, a in zip(before, after, strict=True)]
+
+
+figure, axis = plt.subplots(figsize=(8, 3.6), layout="constrained")
+for batch_norm in (True, False):
+    for kind, residual in kinds:
+        keras.utils.set_random_seed(0)
+        norms = gradient_norms(build(deep, residual, batch_norm=batch_norm), x_train[:64], labels[:64])
+        name = f"{kind}, {'with' if batch_norm else 'without'} batch norm"
+        print(f"{name:27}: first convolution {norms[0]:.1e}, last {norms[-1]:.1e}", end=", ")
+        print(f"first / last {norms[0] / norms[-1]:.1e}")
+        line = "-" if batch_norm else "--"
+        axis.semilogy(range(1, len(norms) + 1), norms, line, color=f"C{int(residual)}", label=name)
+axis.set(xlabel="convolution", ylabel="norm of the gradient", title=f"Untrained networks of {deep} layers")
+axis.legend(fontsize=8)
+axis.grid(alpha=0.3)
+
+# %% [markdown]
+# A gradient that fades on its way to the first layers is a **vanishing gradient**; one that grows is an
+# **exploding** one. Read from the right to the left: that is the way of the gradient.
+#
 # ## What the initialisation does to the activations
 #
-# Before any training: how large are the activations after each block of the deep plain network, without batch
-# normalization? With **He**'s variance of $2 / n_{in}$ they keep their size, with **Glorot**'s, which does not
-# know of the ReLU, they fade; with too small or too large random numbers they vanish or explode. With **zeros**
-# nothing ever moves: all gradients are zero as well.
+# How large are the activations of the untrained deep plain network, without batch normalization? He's rule draws
+# the weights with a variance of $2 / n_{in}$: the 2 makes up for the ReLU, which sets half of the values to 0.
+# Glorot's rule does not know of the ReLU. With zeros nothing passes, and no gradient either.
 
 # %%
 initializers = {
     "He": "he_normal",
     "Glorot": "glorot_normal",
-    "random, deviation 0.01": keras.initializers.RandomNormal(stddev=0.01, seed=0),
-    "random, deviation 0.2": keras.initializers.RandomNormal(stddev=0.2, seed=0),
+    "deviation 0.01": keras.initializers.RandomNormal(stddev=0.01, seed=0),
+    "deviation 0.3": keras.initializers.RandomNormal(stddev=0.3, seed=0),
     "zeros": "zeros",
 }
 names = [f"relu{block}" for block in range((deep - 2) // 2 + 1)]
-figure, axis = plt.subplots(figsize=(7, 3.4), layout="constrained")
+figure, axis = plt.subplots(figsize=(8, 3.6), layout="constrained")
 for name, initializer in initializers.items():
-    runtime.seed_everything(0)
+    keras.utils.set_random_seed(0)
     model = build(deep, residual=False, batch_norm=False, initializer=initializer)
     outputs = keras.Model(model.input, [model.get_layer(layer).output for layer in names])(x_train[:200])
-    deviations = [float(keras.ops.std(output)) for output in outputs]
-    print(f"{name:24s} after the first layer {deviations[0]:.1e}, after the last block {deviations[-1]:.1e}")
-    if any(deviations):  # a logarithm has no place for zeros
-        axis.semilogy(deviations, marker="o", markersize=4, label=name)
-axis.set(xlabel="block", ylabel="standard deviation", title=f"Activations, untrained {model.name}; {photos.name}")
-axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    deviations = [float(ops.convert_to_numpy(output).astype("float64").std()) for output in outputs]
+    if not any(deviations):
+        print(f"{name:15}: all activations are 0")
+        continue
+    first, last = deviations[0], deviations[-1]
+    print(f"{name:15}: {first:.1e} after the first layer, {last:.1e} after the last, factor {last / first:.1e}")
+    axis.semilogy([value or np.nan for value in deviations], marker="o", markersize=3, label=name)
+axis.set(xlabel="block", ylabel="standard deviation", title=f"Untrained plain network of {deep} layers")
+axis.legend()
 axis.grid(alpha=0.3)
 
 # %% [markdown]
-# ## What we saw
-#
-# - The two networks have the same parameters and the same MACs; the shortcut costs nothing but an addition.
-# - Whether the deeper plain network trains worse is printed above, with its seeds. In the paper, at full size and
-#   trained to the end, it does.
-# - Without shortcuts and without batch normalization, a deep network depends on its initialisation: He's keeps the
-#   activations' size, others lose it.
-#
 # ## Exercises
 #
 # Fill in a cell, run it, then run the check below it: it says "Right", or what is wrong.
@@ -218,8 +412,8 @@ axis.grid(alpha=0.3)
 # %% tags=["exercise"]
 # ### Count layers
 #
-# The paper's networks for small images have one convolution, then three stages of n blocks with two
-# convolutions each, and a dense layer. How many blocks n in each stage has the network with 56 layers?
+# The paper's networks for small images have one convolution, then three stages of n blocks with two convolutions
+# each, and a dense layer. How many blocks n in each stage has the network with 56 layers?
 
 # student: blocks_per_stage = None
 # solution
@@ -227,6 +421,44 @@ blocks_per_stage = (56 - 2) // 6
 # end solution
 
 ex.blocks_per_stage.check(blocks_per_stage)
+
+# %% tags=["exercise"]
+# ### Normalize a batch
+#
+# Write batch normalization in training mode. `batch` is an array of shape (images, features); `gamma` and `beta`
+# have one number for each feature; `epsilon` is a number. Return an array of the shape of `batch`.
+
+
+def normalize(batch, gamma, beta, epsilon):
+    # student: return None
+    # solution
+    mean = batch.mean(axis=0)
+    variance = ((batch - mean) ** 2).mean(axis=0)
+    return gamma * (batch - mean) / np.sqrt(variance + epsilon) + beta
+    # end solution
+
+
+ex.normalize.check(normalize)
+
+# %% tags=["exercise"]
+# ### Moving averages
+#
+# A moving mean starts at 0, with Keras' momentum of 0.99. Each batch has the mean 4. After how many steps is the
+# moving mean *for the first time* at 2 or more?
+
+# student: steps_to_half = None
+# solution
+steps_to_half, moving = 0, 0.0
+while moving < 2:
+    moving = 0.99 * moving + 0.01 * 4
+    steps_to_half += 1
+# end solution
+
+ex.steps_to_half.check(steps_to_half)
+
+# %% [markdown] tags=["solution"]
+# After k steps the moving mean is 4 (1 - 0.99^k). It is half of 4 where 0.99^k is 0.5 or less: k is at least
+# log 0.5 / log 0.99 = 68.97, so 69 steps.
 
 # %% tags=["exercise"]
 # ### Keep the size
@@ -247,10 +479,10 @@ ex.he_deviation.check(deviation)
 # %% tags=["exercise"]
 # ### An identity
 #
-# The argument of the paper: extra layers could pass their input on. In a residual block that is easy. Which
-# value must all weights of the two convolutions and of the batch normalizations' scale have, so that a block of
-# `build` with shortcut returns what it got from the ReLU before it? And how many of a plain block's 3 x 3 x C x
-# C weights of *one* convolution must be other than zero to pass on C maps?
+# The argument of the paper: extra layers could pass their input on. In a residual block that is easy. Which value
+# must the scale of its last batch normalization have (with an offset of 0), so that a block of `build` with
+# shortcut returns what it read? Write a number. And how many of the 3 x 3 x C x C weights of *one* plain
+# convolution must be other than zero to pass on C feature maps? Write "1", "C", "C²" or "9C²".
 
 # student: residual_value = None
 # student: plain_nonzero = None
@@ -262,19 +494,20 @@ plain_nonzero = "C"
 ex.identity.check(residual_value, plain_nonzero)
 
 # %% [markdown] tags=["solution"]
-# With weights 0 the block adds 0. A plain convolution passes its maps on with a 1 in the middle of the kernel
-# from each map to itself: C ones, and zeros elsewhere. Training finds zeros more easily than that.
+# With a scale of 0 the block adds 0. A plain convolution passes its maps on with a 1 in the middle of the kernel
+# from each map to itself: C ones, and zeros elsewhere.
 
 # %% [markdown]
 # ## Where to go on
 #
 # - Put the addition after the last ReLU instead of before it. Does the verdict change?
-# - Run this notebook on a GPU: the profile is then `gpu`.
+# - Train the networks without batch normalization. Which of the four still learns?
+# - Run this notebook with `KERASCV_COURSE_PROFILE=gpu` on a GPU: the paper's depths, 20 and 56.
 
 # %% tags=["summary"]
 print(f"Data: {photos.name}, {len(x_train):,} training images ({photos.source})")
-for name, values in errors.items():
-    print(f"Training error of {name}: {np.mean(values):.1%} ({len(values)} seed{'s' if len(values) > 1 else ''})")
+for (kind, depth), values in errors.items():
+    print(f"Training error, {kind}, {depth} layers: {np.mean(values):.1%} (seeds: {len(values)})")
 print("\n".join(verdicts))
 print(device)
 ex.summary()
