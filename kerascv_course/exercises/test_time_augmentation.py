@@ -30,6 +30,43 @@ def predictions(predictions: Any) -> str:
 
 
 @sheet.exercise(
+    "A crop is `image[top : top + side, left : left + side]`. Where do the five begin?",
+    "The last possible row is `height - side`, the last possible column `width - side`.",
+    "The mirror image of a crop is `crop[:, ::-1]`. `np.stack` makes one array of ten.",
+)
+def ten_crops(ten_crops: Any) -> str:
+    """Cut AlexNet's ten crops (Krizhevsky, Sutskever and Hinton)."""
+    rng = np.random.default_rng(0)
+    for height, width, side in ((8, 10, 4), (9, 7, 6)):
+        image = rng.integers(0, 256, (height, width, 3), "uint8")
+        down, right = height - side, width - side
+        starts = {
+            "centre": (down // 2, right // 2),
+            "top left": (0, 0),
+            "top right": (0, right),
+            "bottom left": (down, 0),
+            "bottom right": (down, right),
+        }
+        crops = {name: image[top : top + side, left : left + side] for name, (top, left) in starts.items()}
+        crops |= {f"{name}, mirrored": crop[:, ::-1] for name, crop in crops.items()}
+        result = answers.outcome("ten_crops", ten_crops, image.copy(), side)
+        call = answers.called("ten_crops", image, side)
+        given = answers.array(call, result, np.shape(result))
+        upside_down = any(np.array_equal(view, crop[::-1]) for view in given for crop in crops.values())
+        answers.refuse(
+            (given.shape == (5, side, side, 3), "It returns five crops: the mirror images are missing."),
+            (given.shape[1:] == (height, width, 3), "It returns whole images: cut out `side` x `side` pixels."),
+            (upside_down, "It turns crops upside down: a mirror image is `crop[:, ::-1]`."),
+        )
+        given = answers.array(call, result, (10, side, side, 3))
+        for name, crop in crops.items():
+            answers.refuse(
+                (not any(np.array_equal(view, crop) for view in given), f"One of the ten is missing: {name}."),
+            )
+    return "five places, and their mirror images."
+
+
+@sheet.exercise(
     "First the mean over the views, then the largest of the classes.",
     "The views are the first axis, number 0. After the mean the shape is (images, classes).",
     "posteriors.mean(axis=0).argmax(axis=1)",
