@@ -15,11 +15,11 @@ from keras import layers
 
 from kerascv_course import plotting, runtime
 from kerascv_course.augmentation import RandomAffine, pipeline, test_time_augmentation
-from kerascv_course.datasets import colour_baseline, load
+from kerascv_course.datasets import colour_baseline, load, missing
 from kerascv_course.exercises import test_time_augmentation as ex
 from kerascv_course.experiment import verdict
 
-device = runtime.setup(seed=0)
+device = runtime.setup(seed=0, missing=missing("cifar10"))
 print(device)
 
 # %% [markdown]
@@ -44,7 +44,7 @@ knobs
 # carries.
 
 # %%
-photos = load("cifar10", fallback="patches" if device.profile in ("smoke", "lite") else None)
+photos = load("cifar10", fallback="patches", download=device.downloads)
 photos = photos.subset(knobs["per_class"], test_per_class=knobs["test_per_class"])
 x_test, y_test = photos.x_test, photos.y_test
 print(f"{photos.name}: {len(photos.x_train):,} training images, {len(x_test):,} test images, {photos.source}")
