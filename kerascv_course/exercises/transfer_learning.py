@@ -6,7 +6,7 @@ import keras
 from keras import layers
 
 from kerascv_course.exercises import answers
-from kerascv_course.exercises.sheet import WrongAnswerError, new_sheet
+from kerascv_course.exercises.sheet import new_sheet
 
 sheet, summary, withhold_solutions = new_sheet("07_transfer_learning")
 
@@ -37,36 +37,40 @@ def head_size(ten_classes: Any, one_unit: Any) -> str:
 )
 def freezing(freeze: Any) -> str:
     """Freeze a backbone up to a layer, and its batch normalization everywhere."""
-    for first in ("conv2", "conv1", "conv3"):
+    for first in ("depthwise", "conv9", "conv10", "features"):
         backbone = _small_backbone()
-        answers.outcome("freeze", freeze, backbone, first)
-        trained = {layer.name for layer in backbone.layers if layer.trainable and layer.weights}
-        after = {"conv1": ["conv1", "conv2", "conv3"], "conv2": ["conv2", "conv3"], "conv3": ["conv3"]}[first]
-        if trained == set(after):
-            continue
-        everything = {layer.name for layer in backbone.layers if layer.weights}
-        if trained == everything and first == "conv2":
-            loop = "Set `layer.trainable` in a loop over `backbone.layers`."
-            raise WrongAnswerError(f"All layers are trained still. {loop}")
-        normalizing = ", ".join(sorted(name for name in trained if "bn" in name))
+        result = answers.outcome("freeze", freeze, backbone, first)
+        own = [layer.name for layer in backbone.layers if layer.weights]
+        after = [name for name in own[own.index(first) :] if not name.endswith("bn")]
+        trained = [layer.name for layer in backbone.layers if layer.trainable and layer.weights]
+        normalizing = ", ".join(name for name in trained if name.endswith("bn"))
+        earlier = ", ".join(name for name in trained if name in own[: own.index(first)])
+        loop = "Set `layer.trainable` in a loop over `backbone.layers`."
+        answers.refuse((trained == own, f"All layers are trained still. {loop}"))
         answers.refuse(
             (not trained, "nothing is trained any more."),
             (normalizing, f"the batch normalization {normalizing} is trained."),
             (first not in trained, f"{first} itself is frozen: it is the first one that is trained."),
-            (trained & (everything - set(after)), "layers before it are trained."),
-            (True, f"{', '.join(sorted(set(after) - trained))} should be trained and is not."),
+            (earlier, f"layers before it are trained: {earlier}."),
+            (trained != after, f"{', '.join(sorted(set(after) - set(trained)))} should be trained and is not."),
             start=f"With `first_trained={first!r}`: ",
         )
+        answers.refuse((result is not backbone, "The layers are right. Now return the backbone itself."))
     return "what comes before is frozen, and batch normalization everywhere."
 
 
 def _small_backbone() -> keras.Model:
+    """Return a backbone in whose names the order of letters is not the order of the layers."""
     x = inputs = keras.Input((8, 8, 3))
-    for number in (1, 2, 3):
-        x = layers.Conv2D(2, 3, padding="same", name=f"conv{number}")(x)
-        x = layers.BatchNormalization(name=f"bn{number}")(x)
-        x = layers.ReLU(name=f"relu{number}")(x)
-    return keras.Model(inputs, x)
+    for layer in (
+        layers.Conv2D(2, 3, padding="same", name="conv9"),
+        layers.DepthwiseConv2D(3, padding="same", name="depthwise"),
+        layers.Conv2D(2, 3, padding="same", name="conv10"),
+    ):
+        x = layers.BatchNormalization(name=f"{layer.name}_bn")(layer(x))
+        x = layers.ReLU(name=f"{layer.name}_relu")(x)
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    return keras.Model(inputs, layers.Dense(4, name="features")(x))
 
 
 @sheet.exercise(

@@ -1,113 +1,67 @@
 # %% [markdown]
 # # 7. Transfer learning
 #
-# **The question.** A network that has learned from a million photographs is at hand; your own set has a hundred
-# images of each class. What of the network can you keep, what has to be trained, in which order, and what does
-# each step cost and give?
+# **The question.** A network has learned from a million photographs. Your own set has a hundred images of each
+# class. What of the network can you keep? What has to be trained, and in which order? From how many images on
+# would you do as well without it?
 #
 # *Follows Boracchi and Di Stefano (transfer learning: `include_top`, `pooling`, freezing, stages). On the network:
 # Sandler et al. (2018), MobileNetV2. On heatmaps: Selvaraju et al. (2017), Grad-CAM.*
 
 # %%
 import keras
+import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import display
 from keras import layers
+from scipy import stats
+from skimage import data as photographs
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import confusion_matrix
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from kerascv_course import Stage, TransferModel, grad_cam, plotting, runtime, training, transfer
-from kerascv_course.datasets import find_backbone_weights, load, missing
+from kerascv_course.datasets import ImageDataset, find_backbone_weights, load, missing
 from kerascv_course.exercises import transfer_learning as ex
+from kerascv_course.experiment import verdict
 
 device = runtime.setup(seed=0, missing=missing("cifar10", "mobilenet_v2_96"))
 print(device)
 
 # %% [markdown]
-# ## Which transfer is possible here?
-#
-# The ImageNet weights of MobileNetV2 are used where they are at hand (in Keras' cache, or in
-# `KERASCV_COURSE_DATA`). Where they are not, the profiles `full` and `gpu` download them, and so does `lite` in
-# Colab and Kaggle. Otherwise the transfer is a small one, and just as real: a small network learns the digits 0 to
-# 4 here and now, and what it has learned is put to use on the digits 5 to 9, of which it sees ten images each.
+# ## Knobs
 
 # %%
-found = None
-if device.profile != "smoke":
-    found = find_backbone_weights("MobileNetV2", (96, 96), download=device.downloads)
-on_photographs = found is not None
-if on_photographs:
-    knobs = runtime.by_profile(
-        smoke=None,
-        lite={"side": 96, "per_class": 50, "seeds": 2, "epochs": (15, 3, 2), "scratch_epochs": 0},
-        full={"side": 160, "per_class": None, "seeds": 3, "epochs": (10, 5, 5), "scratch_epochs": 10},
-        gpu={"side": 160, "per_class": None, "seeds": 3, "epochs": (10, 5, 5), "scratch_epochs": 10},
-    )
-    knobs |= {"batch_size": 32, "rates": (1e-3, 1e-4, 1e-5), "block": "block_14", "pooling": "avg"}
-else:
-    knobs = runtime.by_profile(
-        smoke={"per_class": 10, "seeds": 1, "epochs": (2, 1, 1), "scratch_epochs": 1},
-        lite={"per_class": 10, "seeds": 3, "epochs": (40, 15, 15), "scratch_epochs": 40},
-        full=None,
-        gpu=None,
-    )
-    # In a digit it matters where a stroke is: no mean of each map, but its values one by one.
-    knobs |= {"batch_size": 8, "rates": (1e-3, 1e-3, 1e-4), "block": "block3", "pooling": None}
-print(knobs)
+choose = runtime.by_profile
+knobs = {
+    "per_class": choose(smoke=10, lite=40, full=500, gpu=5_000),
+    "test_per_class": choose(smoke=5, lite=20, full=200, gpu=1_000),
+    "recipe_per_class": choose(smoke=4, lite=10, full=50, gpu=500),  # for the recipe in plain Keras
+    "curve": choose(
+        smoke=(5,), lite=(10, 40), full=(10, 20, 50, 100, 200, 500), gpu=(10, 50, 100, 500, 1_000, 5_000)
+    ),
+    "steps": choose(smoke=5, lite=150, full=1_200, gpu=5_000),  # of the optimizer, for every size
+    "tuned_per_class": choose(smoke=4, lite=20, full=100, gpu=500),  # for fine-tuning
+    "epochs": choose(smoke=(1, 1, 1), lite=(10, 1, 1), full=(15, 3, 2), gpu=(15, 5, 5)),  # head, last blocks, all
+    "seeds": choose(smoke=1, lite=2, full=5, gpu=5),
+}
+rates = (1e-3, 1e-4, 1e-5)  # of the three stages: Adam
+knobs
 
 # %% [markdown]
-# ## The data
-
-# %%
-if on_photographs:
-    data = load("cifar10", fallback="patches", download=device.downloads)
-    if knobs["per_class"]:
-        data = data.subset(knobs["per_class"], test_per_class=50)
-    pretrained_on = f"ImageNet ({found.source})"
-else:
-    digits = load("digits")
-
-
-def some_digits(wanted, name):
-    """Return a record of the digits that are wanted, labelled from 0."""
-    train, test = np.isin(digits.y_train, wanted), np.isin(digits.y_test, wanted)
-    return type(digits)(
-        digits.x_train[train],
-        digits.y_train[train] - wanted[0],
-        digits.x_test[test],
-        digits.y_test[test] - wanted[0],
-        tuple(map(str, wanted)),
-        name,
-        digits.source,
-    )
-
-
-if not on_photographs:
-    earlier = some_digits(range(5), "digits 0 to 4")
-    data = some_digits(range(5, 10), "digits 5 to 9").subset(knobs["per_class"])
-    pretrained_on = earlier.name
-num_classes = data.num_classes
-print(f"To learn: {data.name}, {len(data.x_train):,} training and {len(data.x_test):,} test images, {data.source}")
-print(f"Learned before: {pretrained_on}")
-
-plotting.plot_images(
-    data.examples()[0], titles=data.class_names, columns=num_classes, caption=f"Data: {data.name}"
-)
-
-# %% [markdown]
-# ## The model: preprocessing, backbone, head
+# ## What is at hand
 #
-# `TransferModel` puts in a row what the slides write by hand: resizing, the backbone's own `preprocess_input`,
-# the backbone without its classifier (`include_top=False`), the mean of each map (`pooling="avg"`), dropout and
-# a new dense layer. It takes raw images, so that nobody can forget the preprocessing, and `save` writes an
-# ordinary Keras model.
-#
-# The head turns $D$ features into $C$ classes with $D \cdot C + C$ weights: next to the backbone that is nothing.
+# The ImageNet weights of MobileNetV2 are taken where they are at hand: in `KERASCV_COURSE_DATA`, or in Keras'
+# cache. The profiles `full` and `gpu` download them otherwise. Without weights and without network the transfer is
+# a small one, and just as real: a small network learns the digits 0 to 4 here and now, and its knowledge is used
+# on the digits 5 to 9. Only this cell differs; all that follows is the same code.
 
 
 # %%
-def small_cnn():
-    """Return a backbone for digits: three blocks, batch normalization, no classifier."""
-    x = inputs = keras.Input((32, 32, 1))
+def small_cnn(input_shape=(32, 32, 3)):
+    """Build three blocks with batch normalization, without a classifier."""
+    x = inputs = keras.Input(input_shape)
     for block, filters in enumerate((16, 32, 64), start=1):
         x = layers.Conv2D(filters, 3, padding="same", use_bias=False, name=f"block{block}_conv")(x)
         x = layers.BatchNormalization(momentum=0.9, name=f"block{block}_bn")(x)
@@ -121,220 +75,416 @@ def scale(images):
     return images / 255
 
 
-def build(pretrained=True):
-    """Return a model whose backbone has learned before, or one with random weights."""
-    if on_photographs:
-        weights = found.path if pretrained else None
-        return TransferModel("MobileNetV2", num_classes, image_size=knobs["side"], weights=weights)
-    backbone = small_cnn()
-    if pretrained:
-        transfer.pretrain(
-            backbone, earlier, epochs=1 if device.profile == "smoke" else 10, preprocess_input=scale, verbose=0
-        )
-    return TransferModel(backbone, num_classes, pooling=knobs["pooling"], preprocess_input=scale)
+def some_classes(data, wanted):
+    """Return a record of some classes alone, labelled from 0."""
+    parts = []
+    for images, labels in data:
+        chosen = np.isin(labels, wanted)
+        parts += [images[chosen], np.searchsorted(wanted, labels[chosen])]
+    names = tuple(data.class_names[label] for label in wanted)
+    return ImageDataset(*parts, names, f"{data.name} ({names[0]} to {names[-1]})", data.source)
 
 
-runtime.seed_everything(0)
-model = build()
-print(f"{model.name}: {model.count_params():,} weights, {model.backbone.count_params():,} of them in the backbone")
-for block in transfer.blocks(model.backbone):
-    print(f"  {block.name:14s} {len(block.layers):3d} layers {block.params:9,} weights")
+found = None
+if device.profile != "smoke":
+    found = find_backbone_weights("MobileNetV2", (96, 96), download=device.downloads)
+if found is not None:
+    data = load("cifar10", fallback="patches", download=device.downloads)
+    side, learned, pooling, first_trained = 96, f"ImageNet ({found.source})", "avg", "block_14_expand"
+    preprocess_input = keras.applications.mobilenet_v2.preprocess_input
 
-# %% [markdown]
-# ## Does it matter what the backbone has learned?
-#
-# The same network with the weights it has learned before, and with random ones; all of it is frozen but the head.
-# (`weights=None` gives random weights. The slides leave `weights` out for that, which loads ImageNet's.)
-#
-# While the backbone is frozen, the features of an image never change. `fit_stages` computes them once, keeps them
-# in the cache folder, and trains the head on them.
+    def build_base(weights=found.path):
+        """Build MobileNetV2 without its last layer."""
+        return keras.applications.MobileNetV2(include_top=False, weights=weights, input_shape=(side, side, 3))
+else:
+    digits = load("digits")
+    data, earlier = some_classes(digits, range(5, 10)), some_classes(digits, range(5))
+    side, learned, pooling, first_trained = 32, earlier.name, "max", "block3_conv"
+    preprocess_input = scale
+    teacher = small_cnn((32, 32, 1))
+    transfer.pretrain(teacher, earlier, epochs=knobs["epochs"][0], preprocess_input=scale, verbose=0)
 
-# %%
-head, last_blocks, everything = (
-    Stage(name, unfreeze_from=start, epochs=epochs, learning_rate=rate)
-    for name, start, epochs, rate in zip(
-        ("head", "last blocks", "all"), (None, knobs["block"], None), knobs["epochs"], knobs["rates"], strict=True
-    )
+    def build_base(weights="learned"):
+        """Build the small network, with what it has learned or with random weights."""
+        base = small_cnn((32, 32, 1))
+        if weights:
+            base.set_weights(teacher.get_weights())
+        return base
+
+
+data = data.subset(knobs["per_class"], test_per_class=knobs["test_per_class"])
+(x_train, y_train), (x_test, y_test) = data
+num_classes = data.num_classes
+print(f"To learn: {data.name}, {len(x_train):,} training and {len(x_test):,} test images, {data.source}")
+print(f"Learned before: {learned}")
+
+examples, their_labels = data.examples(2)
+plotting.plot_images(
+    examples, titles=[data.class_names[label] for label in their_labels], columns=num_classes, caption=data.name
 )
-options = {"batch_size": knobs["batch_size"], "validation_split": 0.2, "verbose": 0}
 
-test_accuracies = {"pretrained": [], "random": []}
-head_only = {}
+# %% [markdown]
+# ## A new head on an old network
+#
+# We keep what the network *sees*, and replace what it *says*:
+#
+# 1. load the network without its last layer (`include_top=False`);
+# 2. freeze it: its weights do not change;
+# 3. put a new layer on top, with an output for each class, and train only that one.
+#
+# This is the recipe of the slides, complete. `base` ends in feature maps; the pooling makes one number of each
+# map.
+
+
+# %%
+def recipe():
+    """Build base, pooling, dropout and the new head; the base is frozen."""
+    base = build_base()
+    base.trainable = False  # freeze: before compile
+    inputs = keras.Input(data.input_shape)  # raw images, 0 to 255
+    x = layers.Resizing(side, side)(inputs)
+    x = preprocess_input(x)  # as in the base's own training
+    x = base(x)
+    x = layers.GlobalAveragePooling2D()(x) if pooling == "avg" else layers.GlobalMaxPooling2D()(x)
+    x = layers.Dropout(0.5, seed=0)(x)
+    outputs = layers.Dense(num_classes, activation="softmax")(x)  # the new head
+    return keras.Model(inputs, outputs), base
+
+
+keras.utils.set_random_seed(0)
+model, base = recipe()
+model.compile(keras.optimizers.Adam(rates[0]), "sparse_categorical_crossentropy", metrics=["accuracy"])
+trained = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+print(f"{base.name}: {base.count_params():,} weights, frozen; the head: {trained:,} weights, trained")
+
+few = data.subset(knobs["recipe_per_class"], test_per_class=knobs["test_per_class"])
+history = model.fit(few.x_train, few.y_train, epochs=knobs["epochs"][0], validation_split=0.0, verbose=0)
+print(f"{len(few.x_train):,} training images: test accuracy {model.evaluate(x_test, y_test, verbose=0)[1]:.1%}")
+
+# %% [markdown]
+# The second stage **unfreezes** the last layers of the base. Three things belong to it: a small learning rate,
+# **compile again** after each change of `trainable`, and **batch normalization stays frozen**.
+
+# %%
+base.trainable = True
+before = True
+for layer in base.layers:
+    before = before and layer.name != first_trained
+    layer.trainable = not before and not isinstance(layer, layers.BatchNormalization)
+model.compile(keras.optimizers.Adam(rates[1]), "sparse_categorical_crossentropy", metrics=["accuracy"])
+trained = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+model.fit(few.x_train, few.y_train, epochs=1, verbose=0)
+print(f"from {first_trained} on: {trained:,} weights trained, after one epoch", end=" ")
+print(f"test accuracy {model.evaluate(x_test, y_test, verbose=0)[1]:.1%}")
+
+# %% [markdown]
+# ## The same in one call
+#
+# `TransferModel` is these lines. `fit_stages` freezes, compiles and trains. While the base is frozen, the features
+# of an image never change: `fit_stages` computes them once and trains the head on them. Are the weights the same?
+# The next cell trains both with the same seed and the same batches in the same order.
+
+# %%
+runtime.seed_everything(1)
+by_hand, _ = recipe()
+by_hand.compile(keras.optimizers.Adam(rates[0]), "sparse_categorical_crossentropy", metrics=["accuracy"])
+training.fit(by_hand, (few.x_train, few.y_train), epochs=2, seed=1, verbose=0)  # `model.fit`, in a fixed order
+
+runtime.seed_everything(1)
+helper = TransferModel(build_base(), num_classes, pooling=pooling, preprocess_input=preprocess_input)
+helper.fit_stages([Stage("head", epochs=2)], (few.x_train, few.y_train), validation_split=0, seed=1, verbose=0)
+
+differences = [
+    float(np.abs(one - two).max())
+    for one, two in zip(by_hand.layers[-1].get_weights(), helper.layers[-1].get_weights(), strict=True)
+]
+print(f"largest difference between the weights of the two heads: {max(differences):.1e}")
+
+# %% [markdown]
+# ## Is it what the base has learned?
+#
+# Perhaps any features would do. Three opponents: the pixels themselves; the mean and standard deviation of each
+# colour; the same network with *random* weights (`weights=None`). Its features are tiny numbers that hardly differ
+# from image to image, so each feature is **standardised** first: mean 0, standard deviation 1. Then a logistic
+# regression learns the classes. All four get the same.
+
+
+# %%
+def feature_model(base):
+    """Return the model from raw images to features."""
+    inputs = keras.Input(data.input_shape)
+    x = base(preprocess_input(layers.Resizing(side, side)(inputs)))
+    outputs = layers.GlobalAveragePooling2D()(x) if pooling == "avg" else layers.GlobalMaxPooling2D()(x)
+    return keras.Model(inputs, outputs)
+
+
+def colours(images):
+    """Return mean and standard deviation of each channel."""
+    return np.concatenate([images.mean(axis=(1, 2)), images.std(axis=(1, 2))], axis=1)
+
+
+keras.utils.set_random_seed(0)
+both = (x_train, x_test)
+features = {
+    "learned base": [feature_model(build_base()).predict(x, batch_size=100, verbose=0) for x in both],
+    "random base": [feature_model(build_base(None)).predict(x, batch_size=100, verbose=0) for x in both],
+    "pixels": [x.reshape(len(x), -1) for x in both],
+    "colours": [colours(x) for x in both],
+}
+fair = {}
+for name, (train, test) in features.items():
+    classifier = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=300))
+    fair[name] = classifier.fit(train.astype("float64"), y_train).score(test.astype("float64"), y_test)
+    spread = train.std(axis=0).mean()
+    print(f"{name:13}{train.shape[1]:6,} features, deviation {spread:8.1e}: test accuracy {fair[name]:.1%}")
+error = np.sqrt(0.25 / len(x_test))
+print(f"{len(x_train):,} training and {len(x_test):,} test images; standard error at most {error:.1%}")
+
+# %% [markdown]
+# ## Where does transfer pay?
+#
+# A learning curve: 10, 20, 50 ... images of each class. Two ways with the same images:
+#
+# * **transfer**: the head on the features of the frozen base;
+# * **from scratch**: a network of three convolutions, all of it trained, with mirrored copies of the images.
+#
+# Both make the same number of steps for every size. They are not equal in cost: the base is far larger than the
+# small network, but it is not trained.
+
+
+# %%
+def draw(per_class, seed):
+    """Return the indices of training images, drawn from each class."""
+    rng = np.random.default_rng(seed)
+    by_class = [rng.permutation(np.flatnonzero(y_train == label))[:per_class] for label in range(num_classes)]
+    return rng.permutation(np.concatenate(by_class))
+
+
+def compiled(model):
+    """Compile with the rate of the first stage."""
+    model.compile(keras.optimizers.Adam(rates[0]), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def build_head():
+    """Build the new head for features."""
+    size = features["learned base"][0].shape[1]
+    return keras.Sequential(
+        [keras.Input((size,)), layers.Dropout(0.5), layers.Dense(num_classes, activation="softmax")]
+    )
+
+
+def build_scratch():
+    """Build the small network with a head, for raw images."""
+    flip = [layers.RandomFlip("horizontal")] if found is not None else []  # a mirrored digit is no digit
+    body = [layers.Rescaling(1 / 255), small_cnn(data.input_shape), layers.GlobalAveragePooling2D()]
+    return keras.Sequential(
+        [keras.Input(data.input_shape), *flip, *body, layers.Dense(num_classes, activation="softmax")]
+    )
+
+
+curve = {}
+for per_class in knobs["curve"]:
+    curve[per_class] = {"transfer": [], "from scratch": []}
+    epochs = max(1, round(knobs["steps"] * 32 / (per_class * num_classes)))
+    for seed in range(knobs["seeds"]):
+        rows = draw(per_class, seed)
+        ways = {
+            "transfer": (build_head, *features["learned base"]),
+            "from scratch": (build_scratch, x_train, x_test),
+        }
+        for name, (build, train, test) in ways.items():
+            keras.utils.set_random_seed(seed)
+            network = compiled(build())
+            network.fit(train[rows], y_train[rows], epochs=epochs, batch_size=32, verbose=0)
+            curve[per_class][name].append(network.evaluate(test, y_test, verbose=0)[1])
+
+judged = {per_class: verdict(pair, "transfer", "from scratch") for per_class, pair in curve.items()}
+print(f"{data.name}, {len(x_test):,} test images, {knobs['seeds']} seeds; the images are drawn anew for each seed")
+print("images of each class   transfer   from scratch   transfer minus from scratch, in points")
+for per_class, pair in curve.items():
+    one, two = (f"{np.mean(values):.1%}" for values in pair.values())
+    step = judged[per_class]
+    interval = "one seed" if step.low is None else f"{100 * step.low:+.1f} to {100 * step.high:+.1f}"
+    print(f"{per_class:>20}   {one:>8}   {two:>12}   {100 * step.difference:+.1f} ({interval}): {step.conclusion}")
+
+# %%
+pays = [per_class for per_class, found_out in judged.items() if found_out.conclusion == "holds"]
+not_any_more = [per_class for per_class in judged if pays and per_class > max(pays)]
+if not pays:
+    print("At no size is the gain of transfer sure.")
+elif not_any_more:
+    print(f"Transfer pays up to {max(pays)} images of each class; at {min(not_any_more)} it is not sure any more.")
+else:
+    print(f"Transfer pays at every size tried, up to {max(pays)} images of each class.")
+
+figure, axis = plt.subplots(figsize=(7, 3.6), layout="constrained")
+for name in ("transfer", "from scratch"):
+    values = 100 * np.array([pair[name] for pair in curve.values()])  # (sizes, seeds)
+    reach = None
+    if knobs["seeds"] > 1:  # 95 % interval of the mean
+        reach = stats.t.ppf(0.975, knobs["seeds"] - 1) * stats.sem(values, axis=1)
+    axis.errorbar(list(curve), values.mean(axis=1), yerr=reach, marker="o", capsize=3, label=name)
+axis.set_xscale("log")
+axis.set_xticks(list(curve), [str(size) for size in curve], minor=False)
+axis.minorticks_off()
+axis.set(xlabel="training images of each class", ylabel="test accuracy in %", title=data.name)
+axis.legend()
+axis.grid(alpha=0.3)
+
+# %% [markdown]
+# ## In stages: does fine-tuning help?
+#
+# 1. **head**: the new layer alone. Its first steps are large and blind; they must not reach the base.
+# 2. **last blocks**: at a tenth of the rate.
+# 3. **all**: at a rate so small that the old weights are adjusted and not forgotten.
+#
+# Each stage starts from the best weights so far, those with the least validation loss. A stage that does not lower
+# it leaves no trace. One row of the table is one stage of the first seed.
+
+# %%
+tuned = data.subset(knobs["tuned_per_class"], test_per_class=min(100, knobs["test_per_class"]))
+stages = [
+    Stage("head", epochs=knobs["epochs"][0], learning_rate=rates[0]),
+    Stage("last blocks", unfreeze_from=first_trained, epochs=knobs["epochs"][1], learning_rate=rates[1]),
+    Stage("all", epochs=knobs["epochs"][2], learning_rate=rates[2]),
+]
+options = {"batch_size": 32, "validation_split": 0.2, "verbose": 0}
+
+
+def build():
+    """Return a new `TransferModel`."""
+    return TransferModel(build_base(), num_classes, pooling=pooling, preprocess_input=preprocess_input)
+
+
+by_stage = {stage.name: [] for stage in stages}
 for seed in range(knobs["seeds"]):
-    for name, accuracies in test_accuracies.items():
-        runtime.seed_everything(seed)
-        head_only[name] = build(pretrained=name == "pretrained")
-        results = head_only[name].fit_stages([head], data, seed=seed, **options)
-        accuracies.append(results.rows[0].test_accuracy)
-for name, values in test_accuracies.items():
-    shown = ", ".join(f"{value:.1%}" for value in values)
-    print(f"{name:10s} backbone, frozen: test accuracy {np.mean(values):.1%} (seeds: {shown})")
-
-# %% [markdown]
-# ## Freezing by hand
-#
-# The slides freeze with a loop over the layers. Two rules belong to it: **compile again** after each change of
-# `trainable`, and **leave batch normalization alone**. `fit_stages` does just this, and it saves the passes
-# through the frozen backbone; the weights come out the same, bit for bit.
+    runtime.seed_everything(seed)
+    model = build()
+    results = model.fit_stages(stages, tuned, seed=seed, **options)
+    for row in results.rows:
+        by_stage[row.stage].append(row.test_accuracy)
+    if seed == 0:
+        first_results = results
+display(first_results)
+fine_tuning = [verdict(by_stage, name, "head", margin=0.01) for name in ("last blocks", "all")]
+print("\n".join(map(str, fine_tuning)))
+print(f"{len(tuned.x_train):,} training and {len(tuned.x_test):,} test images, margin 1 point")
 
 # %%
-few = data.head(100)
-
-runtime.seed_everything(1)
-by_hand = build()
-for layer in by_hand.backbone.layers:
-    layer.trainable = False
-by_hand.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy", metrics=["accuracy"])
-training.fit(by_hand, few, epochs=3, validation_split=0, seed=1, verbose=0)
-
-runtime.seed_everything(1)
-by_helper = build()
-by_helper.fit_stages([Stage("head", epochs=3)], few, validation_split=0, seed=1, verbose=0)
-
-pairs = zip(by_hand.get_weights(), by_helper.get_weights(), strict=True)
-print("loops by hand and fit_stages give the same weights:", all(np.array_equal(one, two) for one, two in pairs))
-
-# %% [markdown]
-# ## In stages
-#
-# 1. **head**: the new layer alone, at a usual rate. Its first steps are large and blind; they must not reach the
-#    backbone.
-# 2. **last blocks**: what is most particular to the old task, at a tenth of the rate.
-# 3. **all**, at a rate so small that the old weights are adjusted and not forgotten.
-#
-# Each stage starts from the best weights so far, those with the least validation loss.
-
-# %%
-seed = knobs["seeds"] - 1  # that of the last model with a trained head: its first stage is the same
-runtime.seed_everything(seed)
-model = build()
-results = model.fit_stages([head, last_blocks, everything], data, seed=seed, **options)
-results
-
-# %%
-plotting.plot_history(results.histories, caption=f"Stages on {data.name}; learned before: {pretrained_on}")
+plotting.plot_history(first_results.histories, caption=f"Stages on {data.name}, first seed")
 
 # %% [markdown]
 # ## Batch normalization while fine-tuning
 #
 # A batch normalization layer that is trained uses mean and variance of the *batch*, and mixes them into its stored
-# statistics. With batches of a few, similar images these are far from what the backbone was trained with.
+# statistics. With batches of a few images these are far from what the base was trained with. So it stays frozen.
 #
-# Many programs write `base(x, training=False)` against that. In Keras 3 it does not help: `fit` calls all
-# layers of a functional model with `training=True`, and that overrides what was written. `layer.trainable =
-# False` helps.
+# Many programs write `base(x, training=False)` for that. In Keras 3 it does not help: `fit` calls all layers of a
+# functional model with `training=True`, and that overrides what was written. `layer.trainable = False` helps.
 
 # %%
 x = inputs = keras.Input((4,))
-base = keras.Sequential([keras.Input((4,)), layers.BatchNormalization()])
-probe = keras.Model(inputs, base(x, training=False))
+probe_base = keras.Sequential([keras.Input((4,)), layers.BatchNormalization()])
+probe = keras.Model(inputs, probe_base(x, training=False))
 values = np.random.default_rng(0).normal(5, 2, (32, 4)).astype("float32")
 for trainable in (True, False):
-    base.layers[0].trainable = trainable
+    probe_base.layers[0].trainable = trainable
     as_in_fit = keras.ops.convert_to_numpy(probe(values, training=True))
     print(f"trainable={trainable!s:5}: in fit the outputs have mean {as_in_fit.mean():5.2f} (of values around 5)")
 
-# %%
-runtime.seed_everything(seed)
-other = build()
-with_batches = other.fit_stages([head, last_blocks], data, batch_norm="train", seed=seed, **options)
-for choice, each in {"inference": results, "train": with_batches}.items():
-    history = each.histories["2 last blocks"]
-    print(
-        f"last blocks with batch_norm={choice!r:11}: validation loss {min(history['val_loss']):.3f}, "
-        f"accuracy {max(history['val_accuracy']):.1%} at best"
-    )
+# %% [markdown]
+# How much does it matter? Our MobileNetV2 cannot tell, as the next cell shows: where its weights have batch
+# normalization folded into the convolutions, there are no statistics to spoil. So we take a small network of our
+# own that has them: it learns one half of the classes, and then, from few images in batches of four, the other
+# half.
 
-normalizations = [each for each in model.backbone.layers if isinstance(each, layers.BatchNormalization)]
-if not any(keras.ops.convert_to_numpy(each.moving_mean).any() for each in normalizations):
-    print("In these weights the statistics have been folded into the convolutions: stored are 0 and 1.")
-    print('With `batch_norm="train"` the batches replace them, and everything after them was made for others.')
+# %%
+normalizations = [layer for layer in base.layers if isinstance(layer, layers.BatchNormalization)]
+folded = not any(keras.ops.convert_to_numpy(layer.moving_mean).any() for layer in normalizations)
+print(f"{base.name}: {len(normalizations)} batch normalizations;", end=" ")
+print("all stored means are 0: folded into the convolutions" if folded else "with statistics of their own")
+
+half = num_classes // 2
+first_half, second_half = some_classes(data, range(half)), some_classes(data, range(half, num_classes))
+own = small_cnn(data.input_shape)
+keras.utils.set_random_seed(0)
+transfer.pretrain(own, first_half, epochs=knobs["epochs"][0], preprocess_input=scale, verbose=0)
+learned_weights = own.get_weights()
+small_set = second_half.subset(min(20, knobs["per_class"]))
+by_choice = {"inference": [], "train": []}
+for choice, accuracies in by_choice.items():
+    for seed in range(knobs["seeds"]):
+        runtime.seed_everything(seed)
+        own.set_weights(learned_weights)
+        network = TransferModel(own, small_set.num_classes, preprocess_input=scale)
+        plan = [Stage("head", epochs=knobs["epochs"][0]), Stage("all", epochs=3, learning_rate=1e-3)]
+        rows = network.fit_stages(
+            plan, small_set, batch_norm=choice, batch_size=4, validation_split=0, seed=seed, verbose=0
+        ).rows
+        accuracies.append(rows[-1].test_accuracy)
+    print(f'batch_norm="{choice}": test accuracy {np.mean(accuracies):.1%} ({len(accuracies)} seeds)')
+print(verdict(by_choice, "inference", "train"))
 
 # %% [markdown]
 # ## The rate of the last stage
 #
-# The same stage "all" after the same head, at its rate and at a hundred times as much.
+# The same stage "all" after the same head, at its rate and at a hundred times as much. One run each: a picture,
+# not a verdict.
 
 # %%
-rates = {}
-for rate in (knobs["rates"][2], 100 * knobs["rates"][2]):
-    runtime.seed_everything(seed)
-    other = build()
-    all_at_rate = Stage("all", epochs=everything.epochs, learning_rate=rate)
-    rows = other.fit_stages([head, all_at_rate], data, seed=seed, **options)
-    rates[f"rate {rate:g}"] = rows.histories["2 all"]
-plotting.plot_history(rates, caption=f"The stage `all`, from the same head; {data.name}")
+histories = {}
+for rate in (rates[2], 100 * rates[2]):
+    runtime.seed_everything(0)
+    network = build()
+    plan = [stages[0], Stage("all", epochs=knobs["epochs"][2], learning_rate=rate)]
+    rows = network.fit_stages(plan, tuned, seed=0, **options)
+    histories[f"rate {rate:g}"] = rows.histories["2 all"]
+plotting.plot_history(histories, caption=f"The stage `all`, from the same head; {data.name}")
 
 # %% [markdown]
-# ## Against training from scratch
-#
-# The same network with random weights, all of it trained on the same images.
+# ## What is confused
 
 # %%
-scratch_accuracy = None
-if knobs["scratch_epochs"]:
-    runtime.seed_everything(seed)
-    scratch = build(pretrained=False)
-    from_nothing = Stage("all", epochs=knobs["scratch_epochs"], learning_rate=1e-3)
-    rows = scratch.fit_stages([from_nothing], data, batch_norm="train", seed=seed, **options)
-    scratch_accuracy = f"{rows.rows[0].test_accuracy:.1%} after {rows.rows[0].epochs} epochs"
-print("from scratch:", scratch_accuracy or "left out in this profile, where it would take minutes")
+predicted = model.predict(tuned.x_test, verbose=0).argmax(axis=1)
+matrix = confusion_matrix(tuned.y_test, predicted, labels=range(num_classes))
+share = f"{1 - np.trace(matrix) / matrix.sum():.1%} of {matrix.sum()} test images wrong"
+plotting.plot_confusion_matrix(matrix, data.class_names, caption=f"After all stages: {share}; {data.name}")
 
 # %% [markdown]
-# ## Who is taken for whom, before and after fine-tuning
-
+# ## What it looks at
+#
+# **Grad-CAM** weighs the last feature maps $A_k$ of the base by how much each of them speaks for the class:
+#
+# $$heat = \max\left(0, \sum_k a_k A_k\right) \qquad
+# a_k = mean_{i,j}\ \frac{\partial y}{\partial A_k(i,j)}$$
+#
+# $y$ is the score of the class before the softmax. The maps of an image of 96 x 96 pixels are 3 x 3: the heat is
+# coarse. First a photograph that is large enough to see, then images of the set: the true class, and the answer.
 
 # %%
-def answers(network, images):
-    """Return the probabilities of images, in parts."""
-    parts = [network(images[start : start + 100], training=False) for start in range(0, len(images), 100)]
-    return np.concatenate([keras.ops.convert_to_numpy(part) for part in parts])
+if found is not None:
+    cat = photographs.chelsea()
+    explained = grad_cam(model, cat[None])
+    answer = data.class_names[int(explained.classes[0])]
+    display(plotting.plot_heatmaps(cat[None], explained.heatmaps, titles=[f"a cat; answer: {answer}"]))
 
-
-some_images, truth = data.head(1000, split="test")
-for title, network in {"Head alone": head_only["pretrained"], "After all stages": model}.items():
-    predicted = answers(network, some_images).argmax(axis=1)
-    matrix = confusion_matrix(truth, predicted, labels=range(num_classes))
-    share = f"{1 - np.trace(matrix) / matrix.sum():.1%} of {matrix.sum()} test images wrong"
-    display(plotting.plot_confusion_matrix(matrix, data.class_names, caption=f"{title}: {share}; {data.name}"))
-
-# %% [markdown]
-# ## What it looks at, before and after
-#
-# Grad-CAM weighs the last maps of the backbone by how much each of them speaks for the class:
-#
-# $$\mathrm{heat} = \max\left(0, \sum_k a_k A_k\right), \quad
-# a_k = \mathrm{mean}_{i,j} \frac{\partial y}{\partial A_k(i,j)}$$
-#
-# $y$ is the score of the class before the softmax. The layer is found inside the nested backbone.
-
-# %%
-shown = data.examples(split="test")[0][:5]
-heats, titles = [], []
-for title, network in {"head alone": head_only["pretrained"], "all stages": model}.items():
-    explained = grad_cam(network, shown)
-    heats.append(explained.heatmaps)
-    titles += [f"{title}: {data.class_names[label]}" for label in explained.classes]
+images, truth = data.examples(split="test")
+images, truth = images[:8], truth[:8]
+explained = grad_cam(model, images)
 print(f"maps of the layer {explained.layer}")
+names = np.array(data.class_names)
 plotting.plot_heatmaps(
-    np.concatenate([shown] * 2),
-    np.concatenate(heats),
-    titles=titles,
-    columns=len(shown),
+    images,
+    explained.heatmaps,
+    titles=[f"true: {names[a]}\nanswer: {names[b]}" for a, b in zip(truth, explained.classes, strict=True)],
+    columns=4,
     caption=f"Grad-CAM of the class that is answered; {data.name}",
 )
 
 # %% [markdown]
-# ## What we saw
-#
-# - With the backbone frozen, what it has learned before decides. The features of a *deep* network with random
-#   weights hardly differ from image to image: the head has nothing to tell classes by.
-# - The head has a few thousand weights and is trained in seconds, because the features are computed only once.
-# - More stages cost far more time. Whether they gave more is in the table; a stage that did not lower the
-#   validation loss left no trace.
-# - The digits are so easy that training from scratch keeps up with ten of each; photographs want far more.
-# - Batch normalization stays frozen, or a few batches undo what the backbone knew. In Keras 3 only
-#   `trainable = False` sees to that.
+# A heatmap says where the maps speak for the answer. It does not say that the answer is right, nor that the
+# network would need this place.
 #
 # ## Exercises
 #
@@ -416,9 +566,10 @@ ex.binary_head.check(activation, loss)
 # - `fit_stages(..., folder="my_run")` goes on where it was interrupted.
 
 # %% tags=["summary"]
-print(f"Data: {data.name}, {len(data.x_train):,} training images ({data.source}); learned before: {pretrained_on}")
-for name, accuracies in test_accuracies.items():
-    print(f"Head on a {name} backbone: {np.mean(accuracies):.1%} ({len(accuracies)} seeds)")
-print(f"After all stages: {results.rows[-1].test_accuracy:.1%}; from scratch: {scratch_accuracy or 'not run'}")
+print(f"Data: {data.name}, {len(x_train):,} training images ({data.source}); learned before: {learned}")
+print("Logistic regression on " + ", ".join(f"{name} {share:.1%}" for name, share in fair.items()))
+for per_class, found_out in judged.items():
+    print(f"{per_class} images of each class: {found_out}")
+print("\n".join(map(str, fine_tuning)))
 print(device)
 ex.summary()

@@ -17,7 +17,7 @@ def freeze_by_index(backbone, first_trained):
     for layer in backbone.layers[:place]:
         layer.trainable = False
     for layer in backbone.layers[place:]:
-        layer.trainable = "bn" not in layer.name
+        layer.trainable = not layer.name.endswith("bn")
     return backbone
 
 
@@ -53,11 +53,42 @@ def only_that_layer(backbone, first_trained):
     return backbone
 
 
+def by_text(backbone, first_trained):
+    for layer in backbone.layers:
+        layer.trainable = layer.name >= first_trained and not layer.name.endswith("bn")
+    return backbone
+
+
+def convolutions_alone(backbone, first_trained):
+    trained = False
+    for layer in backbone.layers:
+        trained = trained or layer.name == first_trained
+        layer.trainable = trained and type(layer) is layers.Conv2D
+    return backbone
+
+
+def five(backbone, first_trained):
+    freeze(backbone, first_trained)
+    return 5
+
+
+def whole_first(backbone, first_trained):
+    """Unfreeze all, then freeze what comes before, and the batch normalization."""
+    backbone.trainable = True
+    names = [layer.name for layer in backbone.layers]
+    for layer in backbone.layers[: names.index(first_trained)]:
+        layer.trainable = False
+    for layer in backbone.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.trainable = False
+    return backbone
+
+
 ARGUMENTS = {"input_shape": (96, 96, 3), "include_top": False, "weights": None, "pooling": "avg"}
 
 RIGHT = {
     "head_size": [lambda: (12_810, 1_281), lambda: (np.int64(12_810), 1281.0)],
-    "freezing": [lambda: (freeze,), lambda: (freeze_by_index,)],
+    "freezing": [lambda: (freeze,), lambda: (freeze_by_index,), lambda: (whole_first,)],
     "backbone_arguments": [lambda: (ARGUMENTS,), lambda: ({**ARGUMENTS, "alpha": 0.35},)],
     "binary_head": [lambda: ("sigmoid", "binary_crossentropy"), lambda: (" Sigmoid", "BINARY_CROSSENTROPY")],
 }
@@ -79,12 +110,15 @@ WRONG = {
         (lambda: (5, 1_281), "count weights and biases"),
     ],
     "freezing": [
-        (lambda: (batch_norm_trained,), "the batch normalization bn2, bn3 is trained"),
-        (lambda: (one_too_many,), "conv2 itself is frozen"),
+        (lambda: (batch_norm_trained,), "the batch normalization depthwise_bn, conv10_bn is trained"),
+        (lambda: (one_too_many,), "depthwise itself is frozen"),
         (lambda: (the_wrong_way_round,), "layers before it are trained"),
         (lambda: (all_frozen,), "nothing is trained any more"),
         (lambda: (lambda backbone, first_trained: backbone,), "All layers are trained still"),
-        (lambda: (only_that_layer,), "With `first_trained='conv2'`: conv3 should be trained and is not"),
+        (lambda: (only_that_layer,), "With `first_trained='depthwise'`: conv10, features should be trained"),
+        (lambda: (by_text,), "conv10 should be trained and is not"),
+        (lambda: (convolutions_alone,), "depthwise itself is frozen"),
+        (lambda: (five,), "return the backbone itself"),
     ],
     "backbone_arguments": [
         (lambda: ({**ARGUMENTS, "include_top": True},), "without the classifier it is False"),
