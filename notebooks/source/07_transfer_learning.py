@@ -42,7 +42,7 @@ knobs = {
         smoke=(5,), lite=(10, 40), full=(10, 20, 50, 100, 200, 500), gpu=(10, 50, 100, 500, 1_000, 5_000)
     ),
     "steps": choose(smoke=5, lite=150, full=1_200, gpu=5_000),  # of the optimizer, for every size
-    "tuned_per_class": choose(smoke=4, lite=20, full=100, gpu=500),  # for fine-tuning
+    "tuned_per_class": choose(smoke=10, lite=20, full=100, gpu=500),  # for fine-tuning
     "epochs": choose(smoke=(1, 1, 1), lite=(10, 1, 1), full=(15, 3, 2), gpu=(15, 5, 5)),  # head, last blocks, all
     "seeds": choose(smoke=1, lite=2, full=5, gpu=5),
 }
