@@ -198,9 +198,8 @@ def mean_and_interval(values):
 for start, by_step in sweeps.items():
     print(f"{network_name}, unfrozen from the {start}: accuracy in %, 95 % interval, {knobs['seeds']} seeds")
     for step, values in by_step.items():
-        print(
-            f"  {step:2} of {len(blocks)} blocks {trained[start][step]:10,} weights trained: {mean_and_interval(values)}"
-        )
+        weights, found_out = trained[start][step], mean_and_interval(values)
+        print(f"  {step:2} of {len(blocks)} blocks, {weights:10,} weights trained: {found_out}")
 
 # %%
 figure, axis = plt.subplots(figsize=(7.5, 3.6), layout="constrained")
