@@ -37,6 +37,35 @@ def nearest_by_hand(nearest: Any) -> str:
 
 
 @sheet.exercise(
+    "First the entropy: the sum of -p * log2(p). Then 2 to its power.",
+    "`np.log2(0)` is minus infinity, and 0 times that is NaN: leave zeros out.",
+    "`p = p[p > 0]`, and then `2 ** -np.sum(p * np.log2(p))`",
+)
+def perplexity(perplexity_of: Any) -> str:
+    """Write the perplexity of a distribution (van der Maaten and Hinton)."""
+    cases = [([0.25, 0.25, 0.25, 0.25],), ([0.5, 0.3, 0.2],), ([0.7, 0.0, 0.2, 0.1],), ([0.0, 1.0],)]
+
+    def solve(p: np.ndarray) -> tuple[float, list[tuple[Any, str]]]:
+        some = p[p > 0]
+        bits, nats = -np.sum(some * np.log2(some)), -np.sum(some * np.log(some))
+        return float(2**bits), [
+            (bits, "that is the entropy. The perplexity is 2 to its power."),
+            (
+                nats,
+                "that is the entropy in natural logarithms. The formula has log2, and 2 to its power.",
+            ),
+            (2**nats, "2 to the power goes with log2, and e with the natural logarithm."),
+            (2**-bits, "the sign of the entropy is wrong: it is a sum of -p * log2(p)."),
+            (2 ** (bits / len(p)), "that is with the mean. The entropy is a sum."),
+            (float(len(some)), "that is the number of probabilities above 0: right only where all are equal."),
+            (float(len(p)), "that is the number of probabilities: right only where all are equal."),
+        ]
+
+    answers.expect_results("perplexity_of", perplexity_of, cases, solve)
+    return "2 to the power of the entropy: the number of neighbours that count."
+
+
+@sheet.exercise(
     "The head is the layer that gives the classes.",
     "The latent vector is what the head takes.",
 )

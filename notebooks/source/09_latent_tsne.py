@@ -2,22 +2,24 @@
 # # 9. The latent space
 #
 # **The question.** A network turns an image into a vector, and only its last layer turns the vector into a class.
-# What lies near what in the space of these vectors? Is it ordered before any training? And how much of that order
-# survives in a map of two dimensions?
+# What lies near what in the space of these vectors? And what may a map of that space be read for?
 #
 # *Follows Boracchi (feature extraction network, t-SNE with the images at their places). On t-SNE: van der Maaten
 # and Hinton (2008); Wattenberg, Viégas and Johnson (2016) on how to misread it.*
 
 # %%
-import keras
-import numpy as np
-from IPython.display import display
+import math
 
-from kerascv_course import TransferModel, plotting, runtime, training
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+from keras import layers
+from sklearn.manifold import trustworthiness
+
+from kerascv_course import TransferModel, plotting, runtime
 from kerascv_course.datasets import colour_baseline, find_backbone_weights, load, missing
 from kerascv_course.exercises import latent_tsne as ex
 from kerascv_course.latent import ImageIndex, extract_features, feature_extractor, project
-from kerascv_course.models import build_tinynet
 
 device = runtime.setup(seed=0, missing=missing("cifar10", "mobilenet_v2_96"))
 print(device)
@@ -26,12 +28,17 @@ print(device)
 # ## Knobs
 
 # %%
-knobs = runtime.by_profile(
-    smoke={"per_class": 10, "test": 10, "epochs": 1, "mapped": 100, "perplexities": (5, 20)},
-    lite={"per_class": 200, "test": 50, "epochs": 15, "mapped": 500, "perplexities": (2, 30, 150)},
-    full={"per_class": None, "test": None, "epochs": 30, "mapped": 10_000, "perplexities": (5, 30, 300)},
-    gpu={"per_class": None, "test": None, "epochs": 30, "mapped": 10_000, "perplexities": (5, 30, 300)},
-)
+choose = runtime.by_profile
+knobs = {
+    "per_class": choose(smoke=10, lite=200, full=None, gpu=None),
+    "test_per_class": choose(smoke=10, lite=50, full=None, gpu=None),
+    "filters": choose(smoke=8, lite=16, full=32, gpu=64),
+    "epochs": choose(smoke=1, lite=10, full=10, gpu=30),
+    "transferred": choose(smoke=0, lite=300, full=5_000, gpu=50_000),  # images through MobileNetV2
+    "mapped": choose(smoke=100, lite=400, full=4_000, gpu=10_000),  # test images in a map
+    "perplexities": choose(smoke=(5, 20), lite=(2, 30, 100), full=(2, 30, 300), gpu=(2, 30, 300)),
+    "steps": choose(smoke=20, lite=400, full=1_000, gpu=1_000),  # of t-SNE by hand
+}
 knobs
 
 # %% [markdown]
@@ -44,103 +51,242 @@ knobs
 # %%
 data = load("cifar10", fallback="patches", download=device.downloads)
 if knobs["per_class"]:
-    data = data.subset(knobs["per_class"], test_per_class=knobs["test"])
+    data = data.subset(knobs["per_class"], test_per_class=knobs["test_per_class"])
 mean, deviation = data.x_train.mean(), data.x_train.std()
 x_train = ((data.x_train - mean) / deviation).astype("float32")
 x_test = ((data.x_test - mean) / deviation).astype("float32")
 print(f"{data.name}: {len(x_train):,} training and {len(x_test):,} test images, from {data.source}")
-print(f"colour alone names {colour_baseline(data):.0%} of the test images")
+print(f"colour alone: {colour_baseline(data):.0%} of the test images")
 
 plotting.plot_images(data.examples()[0], titles=data.class_names, columns=10, caption=f"Data: {data.name}")
 
 # %% [markdown]
-# ## A network, trained, and its copy that is not
+# ## A network worth a map
 #
-# TinyNet: four convolutions with stride 2, the mean of each of the 256 last maps, one dense layer.
+# Three blocks of convolution, batch normalization, ReLU and max pooling, and a dense layer. It is trained in one
+# cycle of the learning rate, with mirrored copies. Its map is worth no more than its accuracy, so that is printed
+# first.
+
 
 # %%
-runtime.seed_everything(0)
-model = build_tinynet("plain", input_shape=(32, 32, 3))
+def build():
+    """Build three convolutional blocks and a head."""
+    x = inputs = keras.Input((32, 32, 3))
+    x = layers.RandomFlip("horizontal")(x)
+    for factor in (1, 2, 4):
+        x = layers.Conv2D(factor * knobs["filters"], 3, padding="same", use_bias=False)(x)
+        x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
+        x = layers.MaxPooling2D(2)(x)
+    x = layers.Flatten()(x)
+    x = layers.Dense(128, activation="relu", name="latent")(x)
+    return keras.Model(inputs, layers.Dense(10, activation="softmax", name="predictions")(x))
+
+
+keras.utils.set_random_seed(0)
+model = build()
 untrained = keras.models.clone_model(model)
-untrained.set_weights(model.get_weights())
-model.compile(keras.optimizers.Adam(2e-3), "sparse_categorical_crossentropy", metrics=["accuracy"])
-training.fit(model, (x_train, data.y_train), epochs=knobs["epochs"], batch_size=64, validation_split=0, verbose=0)
-probabilities = extract_features(model, x_test, verbose=0)
-network_accuracy = float(np.mean(probabilities.argmax(axis=1) == data.y_test))
-print(f"the network's own test accuracy: {network_accuracy:.1%}")
+steps = knobs["epochs"] * math.ceil(len(x_train) / 128)
+rate = keras.optimizers.schedules.CosineDecay(
+    5e-4, max(1, steps - steps // 5), warmup_target=5e-3, warmup_steps=max(1, steps // 5)
+)
+model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
+model.fit(x_train, data.y_train, epochs=knobs["epochs"], batch_size=128, verbose=0)
+network_accuracy = model.evaluate(x_test, data.y_test, verbose=0)[1]
+error = (network_accuracy * (1 - network_accuracy) / len(x_test)) ** 0.5
+print(f"{model.count_params():,} parameters; test accuracy {network_accuracy:.1%}, standard error {error:.1%}")
 
 # %% [markdown]
 # ## The feature extraction network
 #
-# The model up to the layer *before* the head. Its output is the **latent vector** of an image.
+# The model up to the layer *before* the head. Its output is the **latent vector** of an image. In Keras that is
+# one line; `feature_extractor` finds the layer by itself.
+
+# %%
+by_hand = keras.Model(model.input, model.get_layer("latent").output)
+both = [network.predict(x_test[:100], verbose=0) for network in (by_hand, feature_extractor(model))]
+difference = np.abs(both[0] - both[1])
+print(f"latent vectors of {by_hand.output_shape[1]} numbers; difference of the two ways: {difference.max():.0e}")
+
+# %% [markdown]
+# Four spaces, for the same images: the pixels, a network with random weights, the trained network, and
+# MobileNetV2, which has learned ImageNet and none of these images.
 
 # %%
 spaces = {"pixels": (x_train.reshape(len(x_train), -1), x_test.reshape(len(x_test), -1))}
 for name, network in {"random network": untrained, "trained network": model}.items():
     extractor = feature_extractor(network)
-    spaces[name] = tuple(extract_features(extractor, images, verbose=0) for images in (x_train, x_test))
+    spaces[name] = tuple(extractor.predict(images, batch_size=500, verbose=0) for images in (x_train, x_test))
+labels_of = dict.fromkeys(spaces, data.y_train)
 found = None
-if device.profile != "smoke":
+if knobs["transferred"]:
     found = find_backbone_weights("MobileNetV2", (96, 96), download=device.downloads)
+few = np.random.default_rng(0).permutation(len(x_train))[: knobs["transferred"]]
+mapped = np.random.default_rng(1).permutation(len(x_test))[: knobs["mapped"]]
 if found is not None:
     transferred = feature_extractor(TransferModel("MobileNetV2", 10, image_size=96, weights=found.path))
-    spaces["MobileNetV2, ImageNet"] = tuple(
-        extract_features(transferred, images, verbose=0, cache=True) for images in (data.x_train, data.x_test)
-    )
+    name = "MobileNetV2, ImageNet"
+    parts = (data.x_train[few], data.x_test[mapped])
+    spaces[name] = tuple(extract_features(transferred, images, verbose=0, cache=True) for images in parts)
+    labels_of[name] = data.y_train[few]
 else:
     print("ImageNet weights of MobileNetV2 are not at hand: no transferred features.")
 for name, (vectors, _) in spaces.items():
-    print(f"{name:24s} {vectors.shape[1]:5d} numbers for an image")
+    print(f"{name:22} {vectors.shape[1]:5,} numbers for each of {len(vectors):,} training images")
 
 # %% [markdown]
 # ## Is a class a neighbourhood?
 #
-# A test image gets the class of its nearest training image (1-NN). If that works, images of a class lie together.
-# The distance is Euclidean:
+# A test image gets the class of its nearest training image (**1-NN**). If that works, images of a class lie
+# together. The distance is Euclidean:
 #
 # $$d(u, v) = \sqrt{\sum_i (u_i - v_i)^2}$$
+#
+# All spaces are asked with the same training images, as many as MobileNetV2 has seen, and the same test images.
 
 # %%
 neighbour_accuracy = {}
 for name, (vectors, queries) in spaces.items():
-    index = ImageIndex(vectors, labels=data.y_train, metric="l2")
-    neighbour_accuracy[name] = float(np.mean(index.classify(queries, k=1) == data.y_test))
-    print(f"1-NN on {name:24s} {neighbour_accuracy[name]:6.1%}")
-print(f"the network itself {'':13s} {network_accuracy:6.1%}   (one seed)")
-
-# %% [markdown]
-# ## Maps
-#
-# PCA draws the two directions of the largest variance. t-SNE moves points in the plane until near ones are near
-# again. Each map says how far it can be trusted: *trustworthiness* falls where points are neighbours in the map
-# that were none before.
-
-# %%
-chosen = np.random.default_rng(0).permutation(len(x_test))[: knobs["mapped"]]
-labels = data.y_test[chosen]
-print(project(spaces["trained network"][1][chosen], method="pca").caption)
-maps = {name: project(queries[chosen]) for name, (_, queries) in spaces.items()}
-for name, found_map in maps.items():
-    caption = f"{name}, {data.name}. {found_map.caption}"
-    display(plotting.plot_latent_map(found_map.points, labels, data.class_names, caption=caption))
-
-# %% [markdown]
-# ## The images at their places
-#
-# Every image on a grid, as near to its place in the map as is possible without hiding another.
-
-# %%
-shown = slice(0, 2000)
-points = maps["trained network"].points[shown]
-plotting.plot_image_mosaic(
-    data.x_test[chosen][shown], points, caption=f"Test images in the latent space, {data.name}"
+    if len(vectors) > len(few) > 0:
+        vectors, known = vectors[few], data.y_train[few]
+    else:
+        known = labels_of[name]
+    asked = queries if len(queries) == len(mapped) else queries[mapped]
+    index = ImageIndex(vectors, labels=known, metric="l2")
+    neighbour_accuracy[name] = float(np.mean(index.classify(asked, k=1) == data.y_test[mapped]))
+    print(f"1-NN on {name:22}{neighbour_accuracy[name]:6.1%}   ({len(vectors):,} training images)")
+error = 0.5 / len(mapped) ** 0.5
+print(
+    f"{len(mapped):,} test images, standard error at most {error:.1%}; the network's head: {network_accuracy:.1%}"
 )
 
 # %% [markdown]
-# The same map to explore: the mouse shows the image, the wheel zooms.
+# ## What t-SNE does
+#
+# A map has a point $y_i$ in the plane for each vector $x_i$. t-SNE writes down who is near whom, once for the
+# vectors and once for the points, and moves the points until both agree.
+#
+# * **P**, of the vectors: $p_{j|i}$ is large where $x_j$ is near $x_i$. A normal distribution around $x_i$; its
+#   width $\sigma_i$ is chosen so that about as many points count as the *perplexity* says. Then $p_{ij} = (p_{j|i}
+#   + p_{i|j}) / 2n$.
+# * **Q**, of the points: $q_{ij} \propto (1 + |y_i - y_j|^2)^{-1}$.
+# * The objective is the **Kullback-Leibler divergence**, and its gradient pulls where $p > q$ and pushes where $p
+#   < q$:
+#
+# $$KL(P \| Q) = \sum_{ij} p_{ij} \log \frac{p_{ij}}{q_{ij}} \qquad
+# \frac{\partial KL}{\partial y_i} = 4 \sum_j (p_{ij} - q_{ij}) \frac{y_i - y_j}{1 + |y_i - y_j|^2}$$
+
 
 # %%
-plotting.plot_interactive_map(points, data.x_test[chosen][shown], labels[shown], data.class_names)
+def squared_distances(vectors):
+    """Return the squared distance of each pair."""
+    squares = (vectors**2).sum(axis=1)
+    return np.maximum(squares[:, None] + squares - 2 * vectors @ vectors.T, 0)
+
+
+def joint_probabilities(vectors, perplexity):
+    """Return P: for each vector the width is found by halving intervals."""
+    distances = squared_distances(vectors)
+    p = np.zeros_like(distances)
+    for i, row in enumerate(distances):
+        others = np.delete(row, i)
+        low, high = 0.0, np.inf  # of the precision, 1 / (2 sigma^2)
+        precision = 1 / others.mean()
+        for _ in range(60):
+            near = np.exp(-precision * (others - others.min()))
+            near /= near.sum()
+            entropy = -(near * np.log2(np.maximum(near, 1e-300))).sum()
+            if entropy > np.log2(perplexity):
+                low, precision = precision, precision * 2 if high == np.inf else (precision + high) / 2
+            else:
+                high, precision = precision, (precision + low) / 2
+        p[i] = np.insert(near, i, 0)
+    return (p + p.T) / (2 * len(p))
+
+
+def tsne_by_hand(vectors, perplexity, steps, seed=0):
+    """Return the points, and the divergence after each step."""
+    p = joint_probabilities(vectors.astype("float64"), perplexity)
+    y = np.random.default_rng(seed).normal(scale=1e-2, size=(len(p), 2))
+    velocity, divergences = np.zeros_like(y), []
+    for step in range(steps):
+        weights = 1 / (1 + squared_distances(y))
+        np.fill_diagonal(weights, 0)
+        q = weights / weights.sum()
+        divergences.append((p * np.log(np.maximum(p, 1e-12) / np.maximum(q, 1e-12))).sum())
+        pull = ((12 if step < steps // 4 else 1) * p - q) * weights  # at first all pulls are twelvefold
+        gradient = 4 * (pull.sum(axis=1)[:, None] * y - pull @ y)
+        velocity = (0.5 if step < steps // 4 else 0.8) * velocity - len(p) / 12 * gradient
+        y = y + velocity
+    return y, divergences
+
+
+two_hundred = mapped[:200]
+vectors, classes = spaces["trained network"][1][two_hundred], data.y_test[two_hundred]
+perplexity = min(20, (len(vectors) - 1) // 3)
+points, divergences = tsne_by_hand(vectors, perplexity, knobs["steps"])
+library = project(vectors, perplexity=perplexity, pca_components=None)
+for name, found_points in {"by hand": points, "the library": library.points}.items():
+    print(f"{name:12} trustworthiness {trustworthiness(vectors, found_points, n_neighbors=10):.3f}")
+print(f"divergence by hand: {divergences[0]:.2f} at first, {divergences[-1]:.2f} after {len(divergences):,} steps")
+
+# %%
+figure, axes = plt.subplots(1, 3, figsize=(11, 3.6), layout="constrained")
+axes[0].plot(divergences)
+axes[0].set(xlabel="step", ylabel="KL divergence", title="the objective")
+both_maps = {"by hand": points, "the library": library.points}
+for axis, (name, found_points) in zip(axes[1:], both_maps.items(), strict=True):
+    axis.scatter(*found_points.T, c=classes, cmap="tab10", s=14)
+    axis.set(title=name, xticks=[], yticks=[])
+figure.suptitle(f"{len(vectors)} test images of {data.name}, colours: classes", fontsize=10)
+
+# %% [markdown]
+# The two maps look different: a map may be turned, mirrored, and its groups may change places. What agrees is who
+# is near whom. **Trustworthiness** measures it: it is 1 where no two points are neighbours in the map that were
+# none in the space.
+#
+# ## Four spaces, four maps
+
+# %%
+maps = {}
+for name, (_, queries) in spaces.items():
+    asked = queries if len(queries) == len(mapped) else queries[mapped]
+    maps[name] = project(asked, perplexity=min(30, (len(mapped) - 1) // 3))
+labels = data.y_test[mapped]
+figure, axes = plt.subplots(2, 2, figsize=(10, 9), layout="constrained")
+for axis, (name, found_map) in zip(axes.flat, maps.items(), strict=False):
+    for label, class_name in enumerate(data.class_names):
+        axis.scatter(*found_map.points[labels == label].T, s=5, color=f"C{label}", label=class_name)
+    kept = f"trustworthiness {found_map.trustworthiness:.3f}, 1-NN {neighbour_accuracy[name]:.0%}"
+    axis.set(title=f"{name}\n{kept}", xticks=[], yticks=[])
+for axis in axes.flat[len(maps) :]:
+    axis.axis("off")
+handles, class_names = axes.flat[0].get_legend_handles_labels()
+figure.legend(handles, class_names, loc="outside lower center", ncols=5, markerscale=3)
+
+# %%
+for name, found_map in maps.items():
+    print(
+        f"{name:22} {found_map.neighbours_kept:.0%} of {found_map.neighbours} nearest neighbours are kept in the map"
+    )
+print(project(spaces["trained network"][1][mapped], method="pca").caption)
+
+# %% [markdown]
+# Not all neighbours are kept. A neighbour in the map is a *hint* that must be checked in the space itself.
+#
+# ## The images at their places
+#
+# Every image on a grid, as near to its place in the map as is possible without hiding another. Then the same map
+# to explore: the mouse shows the image, the wheel zooms.
+
+# %%
+shown = slice(0, 1000)
+points = maps["trained network"].points[shown]
+plotting.plot_image_mosaic(
+    data.x_test[mapped][shown], points, caption=f"Test images in the space of the trained network, {data.name}"
+)
+
+# %%
+plotting.plot_interactive_map(points, data.x_test[mapped][shown], labels[shown], data.class_names)
 
 # %% [markdown]
 # ## What the perplexity does
@@ -148,19 +294,20 @@ plotting.plot_interactive_map(points, data.x_test[chosen][shown], labels[shown],
 # It says about how many neighbours each point attends to.
 
 # %%
-vectors = spaces["trained network"][1][chosen]
-for perplexity in knobs["perplexities"]:
+vectors = spaces["trained network"][1][mapped]
+figure, axes = plt.subplots(1, len(knobs["perplexities"]), figsize=(11, 4), layout="constrained")
+for axis, perplexity in zip(axes, knobs["perplexities"], strict=True):
     found_map = project(vectors, perplexity=perplexity)
-    print(found_map.caption)
-    if perplexity != 30:
-        caption = f"Trained network, {data.name}. {found_map.caption}"
-        display(plotting.plot_latent_map(found_map.points, labels, data.class_names, caption=caption))
+    axis.scatter(*found_map.points.T, c=labels, cmap="tab10", s=4)
+    title = f"perplexity {perplexity}\ntrustworthiness {found_map.trustworthiness:.3f}"
+    axis.set(title=title, xticks=[], yticks=[])
 
 # %% [markdown]
 # ## What a map may not be read for
 #
-# Three groups are planted: two of them near each other, one ten times as far; and one of them five times as wide
-# as the others. What is left of that in the map?
+# Three groups are planted: two of them near each other, one ten times as far; and that one five times as wide as
+# the others. What is left of that in the map? The first picture shows the two directions in which they were
+# planted.
 
 # %%
 rng = np.random.default_rng(0)
@@ -170,7 +317,9 @@ centres[1, 0], centres[2, 0] = 15, 150
 widths = np.array([1.0, 1.0, 5.0])
 group = np.repeat(np.arange(3), count)
 planted = centres[group] + rng.normal(size=(3 * count, 50)) * widths[group, None]
-planted_map = project(planted, perplexity=min(30, count / 2)).points
+planted_map = project(planted, perplexity=min(30, count // 2)).points
+noise = rng.normal(size=(3 * count, 50))
+noise_map = project(noise, perplexity=3).points
 
 
 def measures(vectors):
@@ -185,34 +334,45 @@ for name, vectors_of in {"planted": planted, "in the map": planted_map}.items():
     distance, width = measures(vectors_of)
     print(f"{name:10s}: the third group is {distance:4.1f} times as far and {width:3.1f} times as wide")
 
-# %%
-noise_map = project(rng.normal(size=(3 * count, 50)), perplexity=3)
-plotting.plot_latent_map(
-    noise_map.points, np.zeros(3 * count, int), ["noise"], centroids=False,
-    caption=f"Pure noise, without any group. {noise_map.caption}",
-)  # fmt: skip
+figure, axes = plt.subplots(1, 3, figsize=(11, 3.8), layout="constrained")
+for number in range(3):
+    axes[0].scatter(*planted[group == number, :2].T, s=8, label=f"group {number + 1}")
+    axes[1].scatter(*planted_map[group == number].T, s=8)
+axes[2].scatter(*noise_map.T, s=8, color="gray")
+axes[0].set_aspect("equal", adjustable="datalim")
+axes[0].legend(fontsize=8)
+for axis, title in zip(axes, ("as planted", "t-SNE of it", "t-SNE of pure noise, perplexity 3"), strict=True):
+    axis.set(title=title, xticks=[], yticks=[])
 
 # %% [markdown]
+# Neither the distance between groups nor their width can be read from the map. With a small perplexity even noise,
+# in which nothing was planted, falls into little groups.
+#
 # ## New images in an old map
 #
-# A teacher has drawn the map of the test images. Where do images belong that come later? `place` puts them there,
-# and nothing else moves.
+# A teacher has drawn the map of some test images. Where do *other* test images belong? `place` puts them there,
+# and nothing else moves. Neither the network nor the map has seen them.
 
 # %%
-later = slice(0, 200)
-placed = maps["trained network"].place(spaces["trained network"][0][later])
-map_index = ImageIndex(maps["trained network"].points, labels=labels, metric="l2")
-agreement = float(np.mean(map_index.classify(placed, k=5) == data.y_train[later]))
-print(f"of {len(placed)} training images {agreement:.0%} are placed among test images of their class (5 nearest)")
+half = len(mapped) // 2
+first, second = spaces["trained network"][1][mapped[:half]], spaces["trained network"][1][mapped[half:]]
+half_map = project(first, perplexity=min(30, (half - 1) // 3))
+placed = half_map.place(second)
+in_map = ImageIndex(half_map.points, labels=labels[:half], metric="l2").classify(placed, k=5)
+in_space = ImageIndex(first, labels=labels[:half], metric="l2").classify(second, k=5)
+print(f"of {len(placed):,} test images that the map does not have:")
+print(f"  {np.mean(in_map == labels[half:]):.1%} get their class from the 5 nearest points of the map,")
+print(f"  {np.mean(in_space == labels[half:]):.1%} from the 5 nearest vectors in the space")
+
+figure, axis = plt.subplots(figsize=(7, 5), layout="constrained")
+axis.scatter(*half_map.points.T, s=6, color="lightgray", label="in the map from the start")
+for label in (0, 3):
+    own = labels[half:] == label
+    axis.scatter(*placed[own].T, s=14, label=f"placed: {data.class_names[label]}")
+axis.set(xticks=[], yticks=[], title=f"Trained network, {data.name}")
+axis.legend()
 
 # %% [markdown]
-# ## What we saw
-#
-# - In the latent space of the trained network a class is a neighbourhood; in pixels or a random network hardly.
-# - A nearest neighbour in the latent space comes near to what the network's own last layer does.
-# - In a t-SNE map neighbours can be read. Distances between groups and their sizes cannot: both were planted, and
-#   the map levelled them. With a small perplexity even noise falls into groups.
-#
 # ## Exercises
 #
 # Fill in a cell, run it, then run the check below it: it says "Right", or what is wrong.
@@ -232,6 +392,23 @@ def nearest(vectors, query):
 
 
 ex.nearest_by_hand.check(nearest)
+
+# %% tags=["exercise"]
+# ### Perplexity
+#
+# The perplexity of a distribution is $2^H$ with the entropy $H = -\sum_j p_j \log_2 p_j$: with $k$ equal
+# probabilities it is $k$. Write it. A probability of 0 adds nothing.
+
+
+def perplexity_of(p):
+    # student: return None
+    # solution
+    p = p[p > 0]
+    return 2 ** -np.sum(p * np.log2(p))
+    # end solution
+
+
+ex.perplexity.check(perplexity_of)
 
 # %% tags=["exercise"]
 # ### Which layer?
