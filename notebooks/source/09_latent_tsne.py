@@ -265,9 +265,8 @@ figure.legend(handles, class_names, loc="outside lower center", ncols=5, markers
 
 # %%
 for name, found_map in maps.items():
-    print(
-        f"{name:22} {found_map.neighbours_kept:.0%} of {found_map.neighbours} nearest neighbours are kept in the map"
-    )
+    kept = found_map.neighbours_kept
+    print(f"{name:22} {kept:.0%} of the {found_map.neighbours} nearest neighbours are kept in the map")
 print(project(spaces["trained network"][1][mapped], method="pca").caption)
 
 # %% [markdown]
