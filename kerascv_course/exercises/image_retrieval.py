@@ -29,6 +29,41 @@ def precision(at_1: Any, at_3: Any, at_5: Any) -> str:
 
 
 @sheet.exercise(
+    "The precision at place i is the number of relevant images up to i, divided by i: `np.cumsum` counts them.",
+    "Take these precisions at the relevant places alone, and their mean.",
+    "`np.sum(precisions * relevant) / np.sum(relevant)`, and 0 where nothing is relevant.",
+)
+def average_precision(ranking_precision: Any) -> str:
+    """Write the average precision of a ranking."""
+    cases = [([1, 0, 1, 1, 0],), ([0, 0, 1],), ([1, 1, 0, 0],), ([0, 0, 0, 0],), ([0, 1, 0, 0, 1, 1, 0],)]
+
+    def solve(relevant: np.ndarray) -> tuple[float, list[tuple[Any, str]]]:
+        count, places = relevant.sum(), np.arange(1, len(relevant) + 1)
+        if not count:
+            return 0.0, []
+        precisions = np.cumsum(relevant) / places
+        right = float(precisions[relevant == 1].mean())
+        return right, [
+            (precisions.mean(), "that is the mean over all places: only those of relevant images count."),
+            (np.sum(precisions * relevant), "that is the sum: divide by the number of relevant images."),
+            (
+                np.sum(precisions * relevant) / len(relevant),
+                "divide by the number of relevant images, not of all.",
+            ),
+            (relevant.mean(), "that is the precision at the end of the ranking."),
+            (np.mean(1 / places[relevant == 1]), "count the relevant images up to each place, not only that one."),
+            (1 / places[relevant == 1][0], "that looks at the first relevant image alone."),
+            (
+                np.mean((np.cumsum(relevant) / np.maximum(places - 1, 1))[relevant == 1]),
+                "places are counted from 1.",
+            ),
+        ]
+
+    answers.expect_results("ranking_precision", ranking_precision, cases, solve)
+    return "the mean of the precisions at the relevant places."
+
+
+@sheet.exercise(
     "Count how often each class occurs.",
     "Of the classes with the most votes take the one that occurs first in `labels`.",
     "`np.argmax` returns the first of several equal ones.",
