@@ -42,7 +42,9 @@ def cut(name, value):
 def by_profile(**choices):
     assert runtime.profile() == "gpu"
     value = whole(**choices)
-    return {name: cut(name, each) for name, each in value.items()} if isinstance(value, dict) else value
+    if isinstance(value, dict):
+        return {name: cut(name, each) for name, each in value.items()}
+    return value if isinstance(value, (str, float)) else choices["smoke"]  # of a size without a name: the least
 
 
 runtime.by_profile = by_profile
