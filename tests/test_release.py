@@ -1,8 +1,10 @@
 """Where notebooks get the package from: the first cell in Colab and Kaggle, addresses, badges, handed-out sets."""
 
+import ast
 import base64
 import functools
 import http.server
+import importlib.metadata
 import importlib.util
 import io
 import json
@@ -14,6 +16,7 @@ import sys
 import threading
 import tomllib
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -603,3 +606,42 @@ def test_the_addresses_of_the_package_are_those_of_its_repository():
     pyproject = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8"))
     repository = pyproject["tool"]["kerascv_course"]["repository"]
     assert pyproject["project"].get("urls", {}).get("Repository", "") == repository
+
+
+# What a notebook needs
+
+CONSTRAINTS = Path(__file__).parent.parent / "constraints"
+DISTRIBUTIONS = {"sklearn": "scikit-learn", "skimage": "scikit-image", "PIL": "pillow", "IPython": "ipython"}
+ASKED_BEFORE = {"keras-cv", "cv2"}  # a notebook looks whether they are there, and goes on without
+NOT_ON_TPU = {"tensorflow"}  # the package and the notebooks import it where they use it
+
+
+def names(requirements: Iterable[str]) -> set[str]:
+    """Return the names of requirements as the index compares them, without those of extras."""
+    plain = (requirement for requirement in requirements if "extra ==" not in requirement)
+    return {re.split(r"[^\w.-]", requirement)[0].lower().replace("_", "-") for requirement in plain}
+
+
+def imported(path: Path) -> set[str]:
+    """Return the packages that a source imports, anywhere in it, by the names of the index."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    modules = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    modules |= {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+    tops = {module.split(".")[0] for module in modules} - sys.stdlib_module_names - {"kerascv_course"}
+    return names(DISTRIBUTIONS.get(top, top) for top in tops)
+
+
+@pytest.mark.parametrize("kind", ["cpu", "gpu", "tpu"])
+def test_a_first_cell_brings_all_that_colab_lacks_and_nothing_else(kind):
+    lines = (CONSTRAINTS / f"colab-{kind}.txt").read_text(encoding="utf-8").splitlines()
+    there = names(line for line in lines if not line.startswith("#"))
+    assert "numpy" in there
+    absent = NOT_ON_TPU if kind == "tpu" else set()
+    pyproject = tomllib.loads((CONSTRAINTS.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    assert names(pyproject["project"]["dependencies"]) - there == absent
+    for source in list_sources():
+        (line,) = re.findall(r"ALSO_NEEDED = (.*)", first_cells(make_notebook(source)))
+        brought = set(json.loads(line))
+        of_theirs = names(part for package in brought for part in importlib.metadata.requires(package) or ())
+        needed = imported(source.path) | of_theirs
+        assert needed - there - brought - ASKED_BEFORE <= absent, source.name

@@ -9,8 +9,8 @@ A source is a Python file in the percent format. Beside ordinary cells it has ce
 * `appendix`: a cell that `kerascv-course new-project` leaves out, as it does exercises, solutions and the summary;
 * `template`: a cell that it alone writes, in place of the summary.
 
-The header of its first cell may name packages that the notebook needs and Colab lacks, for the cell that installs
-them there: `# %% [markdown] needs=["keras-tuner>=1.4.8"]`.
+The header of a cell may name packages that the notebook needs and Colab lacks, for the cell that installs them
+there: `# %% [markdown] needs=["keras-tuner>=1.4.8"]`.
 """
 
 import re
@@ -118,7 +118,7 @@ def make_notebook(
     solved = kind == "solved"
     written = jupytext.reads(source.path.read_text(encoding="utf-8"), fmt="py:percent")
     path = f"solutions/{source.name}.ipynb" if solved else f"{source.name}.ipynb"
-    front = release.cells(path, written.cells[0].metadata.get("needs", []))
+    front = release.cells(path, [need for cell in written.cells for need in cell.metadata.get("needs", [])])
     cells: list[nbformat.NotebookNode] = []
     exercises = 0
     for number, cell in enumerate(written.cells, start=1):
