@@ -71,6 +71,7 @@ def _build(options: argparse.Namespace) -> int:
         print(advice if stale else "All generated notebooks are up to date.")
         return FAILED if stale else OK
     without_outputs = pages.write_files(options.folder, release)
+    print(f"Colab installs from {release.repository or 'no address: `--repository` names one'}.")
     if options.execute is None:
         for path in without_outputs:
             print(f"{path} has no outputs now: `kerascv-course build --execute` runs it.")
