@@ -125,7 +125,7 @@ def test_a_class_may_be_called_train(tmp_path):
     assert load_image_folder(tmp_path, image_size=4).class_names == ("bus", "train")
 
 
-def test_hidden_and_foreign_files_are_left_alone(tmp_path):
+def test_hidden_and_foreign_files_are_no_fault_and_are_listed(tmp_path):
     write_splits(tmp_path)
     (tmp_path / ".git").mkdir()
     (tmp_path / "__MACOSX" / "cat").mkdir(parents=True)
@@ -134,7 +134,88 @@ def test_hidden_and_foreign_files_are_left_alone(tmp_path):
     (tmp_path / "train" / "cat" / "Thumbs.db").write_bytes(b"Windows")
     (tmp_path / "train" / "cat" / ".ipynb_checkpoints").mkdir()
     data = load_image_folder(tmp_path, image_size=4)
-    assert (len(data.x_train), data.skipped) == (6, ())
+    assert len(data.x_train) == 6
+    hidden = (".git", "__MACOSX", "train/cat/._000.png", "train/cat/.ipynb_checkpoints")
+    expected = {"readme.md": "no image", "train/cat/Thumbs.db": "no image", **dict.fromkeys(hidden, "hidden")}
+    assert data.skipped == tuple(f"{file} ({reason})" for file, reason in sorted(expected.items()))
+
+
+LAYOUTS = {  # the folders of training, validation and test, as they are found in the wild
+    "plain": ("train", "val", "test"),
+    "capitals": ("TRAIN", "VALID", "TEST"),
+    "Kaggle": ("seg_train/seg_train", "", "seg_test/seg_test"),
+    "brain tumours": ("Training", "", "Testing"),
+    "archive": ("archive/archive/train", "archive/archive/validation", "archive/archive/test"),
+    "Keras": ("cats_and_dogs_filtered/train", "cats_and_dogs_filtered/validation", ""),
+    "camel": ("TrainImages", "ValidationImages", "TestImages"),
+    "sets": ("training_set/training_set", "", "test_set/test_set"),
+    "development": ("train", "dev", "eval"),
+    "evaluation": ("train", "eval", "test"),
+    "numbered": ("train2017", "val2017", ""),
+    "one folder": ("photographs/all of them", "", ""),
+}
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_parts_of_any_usual_name_are_found_and_validation_stays_apart(tmp_path, layout):
+    for first, where in enumerate(LAYOUTS[layout]):
+        for label, name in enumerate(("cat", "dog")):
+            for index in range(5 if where else 0):
+                value = 100 * first + 50 * label + index
+                save(tmp_path / "set" / where / name / f"{index}.png", (value,) * 3)
+    (tmp_path / "set" / "labels.csv").write_text("a,b")
+    data = load_image_folder(tmp_path / "set", image_size=4)
+    _, val, test = LAYOUTS[layout]
+    values = [np.sort(x[:, 0, 0, 0]) for x in (data.x_train, data.x_test)]
+    train_values = [0, 1, 2, 3, 4, 50, 51, 52, 53, 54]
+    if test:
+        assert values[0].tolist() == train_values
+        assert values[1].tolist() == [200 + value for value in train_values]
+    else:
+        assert sorted(np.concatenate(values).tolist()) == train_values
+        assert len(values[1]) == 2
+    if val:
+        assert data.x_val[:, 0, 0, 0].tolist() == [100 + value for value in train_values]
+        assert data.y_val.tolist() == [0] * 5 + [1] * 5
+    assert (data.validation is None) == (not val)
+    assert (data.class_names, data.skipped) == (("cat", "dog"), ("labels.csv (no image)",))
+
+
+def test_a_record_with_a_part_for_validation_says_so_and_gives_it_on(tmp_path):
+    for part in ("train", "val", "test"):
+        write_classes(tmp_path / "pets" / part)
+    data = load_image_folder(tmp_path / "pets", image_size=4).subset(2)
+    assert repr(data).startswith(
+        "<ImageDataset pets (2 per class): 4 training, 10 validation and 10 test images of"
+    )
+    assert [len(images) for images, _ in data] == [4, 10]
+    np.testing.assert_array_equal(data.examples(1, split="val")[0][:, 0, 0, 0], [0, 100])
+
+
+def test_classes_may_lie_one_folder_deeper(tmp_path):
+    for name in ("n01443537", "n01629819"):
+        write_classes(tmp_path / "train" / name, (3,), ("images",))
+        (tmp_path / "train" / name / f"{name}_boxes.txt").write_text("0 0 1 1")
+    data = load_image_folder(tmp_path, image_size=4, test_split=0.4)
+    assert data.class_names == ("n01443537", "n01629819")
+    assert [text.split(" (")[1] for text in data.skipped] == ["no image)"] * 2
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="its file names are bytes")
+def test_names_that_are_no_text_are_read_and_spelled_out(tmp_path):
+    write_classes(tmp_path, names=("dog", "caf\udce9"))
+    (tmp_path / "dog" / "\udcff.jpg").write_bytes(b"")
+    (tmp_path / "dog" / "two\nlines.txt").write_text("a")
+    data = load_image_folder(tmp_path, image_size=4, on_error="skip")
+    assert data.class_names == (r"caf\udce9", "dog")
+    assert data.skipped == (r"dog/\udcff.jpg (empty)", r"dog/two\nlines.txt (no image)")
+
+
+def test_a_class_may_be_composed_of_other_letters_in_another_part(tmp_path):
+    for part, name in (("train", "caf\u00e9"), ("test", "cafe\u0301")):  # as Linux and macOS write it
+        write_classes(tmp_path / part, names=(name, "dog"))
+    assert load_image_folder(tmp_path, image_size=4).class_names == ("caf\u00e9", "dog")
 
 
 # What becomes of an image
@@ -245,7 +326,7 @@ def test_images_are_told_by_their_content_whatever_their_names_are(tmp_path):
     (tmp_path / "train" / "cat" / "notes").write_text("hello")
     data = load_image_folder(tmp_path, image_size=4)
     assert data.x_train[data.y_train == 0, 0, 0, 0].tolist() == [0, *[40] * len(formats)]
-    assert data.skipped == ()
+    assert data.skipped == ("train/cat/notes (no image)",)
 
 
 @pytest.mark.parametrize("suffix", ["gif", "png", "webp", "tif"])
@@ -290,10 +371,14 @@ def large_file(file):
         opened.truncate(201 * 2**20)  # a hole: it takes no room on most disks
 
 
+def above(file):
+    """Return the folder that holds the whole set."""
+    return next(folder for folder in file.parents if folder.name in ("set", "flowers")).parent
+
+
 def linked(file):
-    outside = file.parents[3] / "outside.png"
-    save(outside, (9, 9, 9))
-    file.symlink_to(outside)
+    save(above(file) / "outside.png", (9, 9, 9))
+    file.symlink_to(above(file) / "outside.png")
 
 
 def linked_within(file):
@@ -305,8 +390,8 @@ def broken_link(file):
 
 
 def linked_folder(file):
-    save(file.parents[3] / "outside" / "1.png")
-    file.symlink_to(file.parents[3] / "outside", target_is_directory=True)
+    save(above(file) / "outside" / "1.png")
+    file.symlink_to(above(file) / "outside", target_is_directory=True)
 
 
 def loop(file):
@@ -324,7 +409,7 @@ def float_pixels(file):
 BOMB = png(10_000, 10_000, bytes(1000))
 HOSTILE = {
     "text": ("text.jpg", write_bytes(b"hello"), "unreadable: no JPEG, PNG, BMP, GIF, WEBP, TIFF or PPM"),
-    "nothing": ("nothing.png", write_bytes(b""), "unreadable: no JPEG"),
+    "nothing": ("nothing.png", write_bytes(b""), "empty"),
     "web page": ("page.jpg", write_bytes(b"<html>404 Not Found</html>"), "unreadable: no JPEG"),
     "PostScript": (
         "script.png",
@@ -368,6 +453,59 @@ def test_every_kind_of_file_at_fault_is_left_out_and_listed_with_its_reason(tmp_
     assert data.y_train.tolist() == [0, 0, 0, 1, 1, 1]
     assert repr(data).endswith(f", {len(expected)} skipped>")
     assert data.subset(1).skipped == data.skipped
+
+
+def test_a_tree_of_every_oddity_loads_and_says_what_was_left_out(tmp_path):
+    top = tmp_path / "flowers" / "archive" / "archive"
+    formats = {"jfif": "JPEG", "jpg": "PNG", "webp": "WEBP", "gif": "GIF", "tiff": "TIFF", "ppm": "PPM", "": "PNG"}
+    grey = Image.new("L", (9, 6), 90)
+    for part in ("Training", "Validation", "Testing"):
+        for name in ("rose", "tulip"):
+            (top / part / name).mkdir(parents=True)
+            for suffix, kind in formats.items():
+                grey.convert("RGB").save(top / part / name / f"a.{suffix}".rstrip("."), kind)
+            grey.convert("P").save(top / part / name / "palette.bmp")
+            grey.convert("RGBA").save(top / part / name / "clear.png")
+            Image.new("CMYK", (9, 6), (0, 0, 0, 165)).save(top / part / name / "print.jpeg", quality=95)
+            Image.fromarray(np.full((6, 9), 90 * 256 + 7, "uint16")).save(top / part / name / "deep.png")
+    rose = top / "Training" / "rose"
+    for name, prepare, _ in HOSTILE.values():
+        with contextlib.suppress(OSError, AttributeError):  # no links or pipes on this system
+            prepare(rose / name)
+    expected = {f"Training/rose/{name}": fault for name, _, fault in HOSTILE.values()}
+    expected = {name: fault for name, fault in expected.items() if os.path.lexists(top / name)}
+    for place, content in {
+        "Training/rose/.DS_Store": "hidden",
+        "Training/rose/Thumbs.db": "no image",
+        "Training/notes.txt": "no image",
+        "Testing/tulip/nothing": "no image",
+        "labels.csv": "no image",
+    }.items():
+        (top / place).write_bytes(b"" if place.endswith("nothing") else b"BM of no bitmap")
+        expected[place] = content
+    (top / "Training" / "daisy").mkdir()
+    (top / "Testing" / "daisy").mkdir()
+    (top / "Validation" / "daisy").mkdir()
+    expected["daisy"] = "a class without an image"
+    save(top / "Testing" / "loose.png")
+    expected["Testing/loose.png"] = "beside the class folders"
+    (top / "docs").mkdir()
+    (top / "docs" / "read me.pdf").write_bytes(b"%PDF")
+    expected |= {"docs": "a folder without images", "docs/read me.pdf": "no image"}
+    (top / "to predict").mkdir()
+    grey.save(top / "to predict" / "1.png")
+    expected["to predict"] = "a folder beside train and val and test"
+    (top.parent / "__MACOSX").mkdir()
+    data = load_image_folder(tmp_path / "flowers", image_size=8, on_error="skip")
+    listed = dict(text.removesuffix(")").split(" (", 1) for text in data.skipped)
+    assert listed.pop("archive/__MACOSX") == "hidden"
+    listed = {name.removeprefix("archive/archive/"): reason for name, reason in listed.items()}
+    assert listed.keys() == expected.keys()
+    assert [name for name in expected if not listed[name].startswith(expected[name])] == []
+    assert data.class_names == ("rose", "tulip")
+    assert [len(data.x_train), len(data.x_val), len(data.x_test)] == [22] * 3
+    for images in (data.x_train, data.x_val, data.x_test):
+        assert np.abs(images.astype(int) - 90).max() <= 2
 
 
 def test_linked_class_folder_is_not_followed(tmp_path):
@@ -489,8 +627,9 @@ def one_class(folder):
     write_classes(folder, (3,), ("cat",))
 
 
-def one_level_too_high(folder):
+def groups_of_classes(folder):
     write_classes(folder / "animals")
+    write_classes(folder / "plants", names=("oak", "rose"))
 
 
 def empty_class(folder):
@@ -517,14 +656,24 @@ def test_only(folder):
 test_only.__test__ = False
 
 
-def validation_instead_of_test(folder):
+def other_beside_train(folder):
     write_classes(folder / "train")
-    write_classes(folder / "val")
+    write_classes(folder / "held_out")
 
 
-def third_split(folder):
+def other_beside_both(folder):
     write_splits(folder)
-    write_classes(folder / "val")
+    save(folder / "seg_pred" / "1.png")
+
+
+def two_for_testing(folder):
+    write_splits(folder)
+    write_classes(folder / "Testing")
+
+
+def fewer_classes_to_validate(folder):
+    write_splits(folder)
+    write_classes(folder / "val", (2,), ("cat",))
 
 
 def one_image_of_a_class(folder):
@@ -549,14 +698,20 @@ def broken_class(folder):
         (side_by_side_in_splits, "raise", r"one sub-folder per class.*2 files at fault: train/1\.png \(beside"),
         (no_images, "raise", r"There is none\."),
         (one_class, "raise", r"two classes or more\..*It has one, cat\."),
-        (one_level_too_high, "raise", r"There is none.*animals/cat \(a folder within a class folder\)"),
-        (empty_class, "raise", r"an image in each class.*Empty: train/emu, test/emu\."),
+        (groups_of_classes, "raise", r"There is none.*animals/cat \(a folder within a class folder\)"),
+        (empty_class, "raise", r"can all be used.*1 file at fault: emu \(a class without an image\)"),
         (empty_in_test, "skip", r"an image in each class.*Empty: test/dog\."),
         (different_classes, "skip", r"the same classes.*Only in train: dog; in test: dogs\."),
         (test_only, "raise", r"train and test, with train alone, or with class folders.*It holds test\."),
-        (validation_instead_of_test, "raise", r"with train alone.*It holds train, val\."),
-        (third_split, "raise", r"1 file at fault: val \(a folder beside train and test\)"),
-        (one_image_of_a_class, "raise", r"`test_split` .*every class in both parts of 10 images"),
+        (other_beside_train, "raise", r"with train alone.*It holds held_out, train\."),
+        (other_beside_both, "raise", r"1 file at fault: seg_pred \(a folder beside train and test\)"),
+        (two_for_testing, "raise", r"1 file at fault: test \(a second folder for test\)"),
+        (
+            fewer_classes_to_validate,
+            "skip",
+            r"train and val hold the same classes.*Only in train: dog; in val: none",
+        ),
+        (one_image_of_a_class, "raise", r"`test_split` .*both parts of 10 images.*Class 'dog' has 1 image: give"),
         (broken_class, "skip", r"usable image in each class.*Class 'dog' has none left.*test/dog/000\.png"),
     ],
 )

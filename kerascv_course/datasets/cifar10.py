@@ -241,8 +241,8 @@ def _parse_batch(found: _Found, name: str, content: bytes) -> tuple[np.ndarray, 
 
 def _load_class_folders(found: _Found) -> ImageDataset:
     listing = list_class_folders("load_cifar10", found.path, found.argument)
-    if listing.train_count is None or listing.class_names != _CLASS_NAMES:
+    if "test" not in listing.counts or listing.class_names != _CLASS_NAMES:
         rule = f"a folder with train and test, each with the class folders {', '.join(_CLASS_NAMES)}"
-        raise listing.error(rule, differing_classes(listing.class_names, _CLASS_NAMES), listing.faults)
+        raise listing.error(rule, differing_classes(listing.class_names, _CLASS_NAMES))
     pixels = PixelRule(32, 32, 3, exact=True)
     return load_listing(listing, pixels, name="cifar10", source=f"the class folders {_shown(found)}")

@@ -191,6 +191,8 @@ def _source(path: str) -> str | io.BytesIO:
     file = os.open(path, _READ_BYTES)
     try:
         content = os.read(file, _SMALL_BYTES + 1)
+        if not content:
+            raise _FaultError("empty")
         if len(content) <= _SMALL_BYTES:
             return io.BytesIO(content)
         if os.fstat(file).st_size > _MAX_FILE_BYTES:

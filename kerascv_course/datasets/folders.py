@@ -9,7 +9,7 @@ import numpy as np
 from kerascv_course._validation import check_bool, check_choice, check_int, input_error
 from kerascv_course.datasets.cache import cached_arrays
 from kerascv_course.datasets.decode import PixelRule, decode_files
-from kerascv_course.datasets.listing import Listing, list_class_folders
+from kerascv_course.datasets.listing import Listing, faults_of, list_class_folders, readable
 from kerascv_course.datasets.record import ImageDataset
 from kerascv_course.datasets.split import split_indices
 
@@ -29,12 +29,15 @@ def load_image_folder(
 ) -> ImageDataset:
     """Load the images of class folders, all in one size.
 
-    The folder holds one sub-folder per class, or the folders `train` and `test`, each with the same class
-    sub-folders. Without `test`, a share of each class becomes the test set. Classes and images are ordered by
-    name, character by character (10.png before 2.png), the same on every file system.
+    The folder holds one sub-folder per class, or a folder each for training, testing and perhaps validation, with
+    the same class sub-folders in them. Usual names are known, in capitals or not: `train`, `Training`,
+    `seg_train`; `test`, `Testing`; `val`, `valid`, `validation`, `dev`, `eval`. A folder that holds one folder
+    alone, as archives leave them (archive/archive/train), is gone through. Images for validation stay apart, as
+    `x_val` and `y_val`. Without a test folder, a share of each class of the training images becomes the test set.
+    Classes and images are ordered by name, character by character (10.png before 2.png).
 
     JPEG, PNG, BMP, GIF, WebP, TIFF and PPM files are told by their content, whatever their names are. Other files
-    (notes.txt) and hidden ones are left alone. Of an image this is made:
+    (notes.txt, Thumbs.db) and hidden ones are left out. Of an image this is made:
 
     - Size: scaled bilinearly to cover `image_size`, smaller images enlarged; what juts out is cut off evenly on
       two sides, so that nothing is distorted. An image of the right size keeps its pixels.
@@ -43,8 +46,9 @@ def load_image_folder(
     - 16 bits a channel: the high byte. Transparency: laid over white.
 
     At fault are files that have an image's suffix and cannot be read (also .heic, .avif, .svg and the like); that
-    are truncated; huge (over 50 megapixels or 200 MB, refused before they are decoded); links, which are never
-    followed, wherever they lead; folders within class folders; images beside class folders.
+    are empty, truncated or huge (over 50 megapixels or 200 MB, refused before they are decoded); links, which are
+    never followed, wherever they lead; classes without an image; folders within class folders; images beside class
+    folders.
 
     Decoding uses worker processes where it takes noticeable time. The arrays are kept in the cache folder and read
     from there until a file is added, removed or changed.
@@ -55,12 +59,12 @@ def load_image_folder(
         color_mode: "rgb" or "grayscale".
         test_split: Share of the images for testing, above 0 and below 1; not used where there is `test`.
         seed: Decides which images these are, 0 to 2**32 - 1; not used where there is `test`.
-        on_error: "raise" lists the files at fault in one error; "skip" leaves them out and lists them in the
-            record's `skipped`.
+        on_error: "raise" lists the files at fault in one error; "skip" leaves them out.
         cache: Whether the decoded images are kept in the cache folder.
 
     Returns:
-        Images of shape `(height, width, 3)`, or `(height, width, 1)` in grey, named as the folder is.
+        Images of shape `(height, width, 3)`, or `(height, width, 1)` in grey, named as the folder is. `skipped`
+        lists all that was left out, with the reason: "cat/notes.txt (no image)".
 
     Raises:
         TypeError: If an argument has the wrong type.
@@ -109,7 +113,7 @@ def load_listing(
     Args:
         listing: The files.
         rule: What every image becomes.
-        test_split: Share of the test set, where the listing has no test folder.
+        test_split: Share of the training images for testing, where the listing has no test folder.
         seed: Decides which images these are.
         on_error: "raise" or "skip".
         cache: Whether the decoded images are kept in the cache folder.
@@ -123,9 +127,13 @@ def load_listing(
         ValueError: If files are at fault and may not be skipped, a class loses all its images, the split leaves a
             class out of one part, or the images need too much memory.
     """
-    count = listing.train_count
-    if count is None:  # before the long work: it may not be possible
-        split_indices(listing.function, "test_split", listing.labels, test_split, seed)
+    names, counts = listing.class_names, listing.counts
+
+    def split(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return split_indices(listing.function, "test_split", labels, test_split, seed, names)
+
+    if "test" not in counts:  # before the long work: it may not be possible
+        split(listing.labels[: counts["train"]])
     needed = len(listing.files) * rule.height * rule.width * rule.channels
     if needed > _MAX_ARRAY_BYTES:
         fits = f"so small that the images fit into {_MAX_ARRAY_BYTES // 2**30} GiB"
@@ -133,31 +141,30 @@ def load_listing(
         raise input_error(listing.function, "image_size", fits, (rule.height, rule.width), way_out)
     images, file_faults = _decoded(listing, rule, cache)
     files = list(listing.files)
-    faults = listing.faults | {files[index]: fault for index, fault in file_faults.items()}
-    if faults and on_error == "raise":
+    left_out = listing.left_out | {readable(files[index]): fault for index, fault in file_faults.items()}
+    if faults_of(left_out) and on_error == "raise":
         way_out = 'Remove or repair them, or pass on_error="skip".'
-        raise listing.error("a folder whose images can all be used", way_out, faults)
-    usable = np.setdiff1d(np.arange(len(images)), list(file_faults))
-    parts: list[Any] = [usable] if count is None else [usable[usable < count], usable[usable >= count]]
-    for part in parts:
-        if missing := set(range(len(listing.class_names))) - set(listing.labels[part].tolist()):
-            way_out = f"Class {listing.class_names[min(missing)]!r} has none left."
-            raise listing.error("a folder with a usable image in each class", way_out, faults)
-    if count is None:
-        places = split_indices(listing.function, "test_split", listing.labels[usable], test_split, seed)
-        parts = [usable[part] for part in places]
-    elif not file_faults:
-        parts = [slice(count), slice(count, None)]  # a view of the images, not a copy
-    train, test = parts
+        raise listing.error("a folder whose images can all be used", way_out, left_out)
+    parts: dict[str, Any] = {}
+    for part, stop in zip(counts, np.cumsum(list(counts.values())), strict=True):
+        places = np.arange(stop - counts[part], stop)
+        # Where all can be used, a view of the images, not a copy.
+        usable = np.setdiff1d(places, list(file_faults)) if file_faults else slice(places[0], stop)
+        if missing := set(range(len(names))) - set(listing.labels[usable].tolist()):
+            way_out = f"Class {names[min(missing)]!r} has none left."
+            raise listing.error("a folder with a usable image in each class", way_out, left_out)
+        parts[part] = usable
+    if "test" not in parts:
+        usable = np.arange(len(images))[parts["train"]]
+        parts["train"], parts["test"] = (usable[part] for part in split(listing.labels[usable]))
+    arrays = {f"x_{part}": images[places] for part, places in parts.items()}
     return ImageDataset(
-        x_train=images[train],
-        y_train=listing.labels[train],
-        x_test=images[test],
-        y_test=listing.labels[test],
-        class_names=listing.class_names,
-        name=name or os.path.basename(listing.root) or "images",
+        **arrays,
+        **{f"y_{part}": listing.labels[places] for part, places in parts.items()},
+        class_names=names,
+        name=name or readable(os.path.basename(listing.root)) or "images",
         source=source or f"the folder {listing.shown}",
-        skipped=tuple(f"{file} ({fault})" for file, fault in faults.items()),
+        skipped=tuple(f"{file} ({reason})" for file, reason in sorted(left_out.items())),
     )
 
 

@@ -28,7 +28,9 @@ class ImageDataset:
         class_names: One distinct name per label, in the order of the labels.
         name: The short name of the set, as in "cifar10".
         source: Where the data came from; completes the phrase "from ...".
-        skipped: One text for each file that could not be used and was left out.
+        skipped: One text for each file that was left out, with the reason.
+        x_val: Images for validation, where the set has such a part.
+        y_val: Their labels.
 
     Raises:
         TypeError: If an array is no NumPy array of the dtype above, or a string is no string.
@@ -49,6 +51,8 @@ class ImageDataset:
     name: str
     source: str
     skipped: tuple[str, ...] = ()
+    x_val: np.ndarray | None = None
+    y_val: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         """Check that the fields fit each other."""
@@ -61,8 +65,10 @@ class ImageDataset:
             raise input_error("ImageDataset", "class_names", "a tuple of strings", names, error=TypeError)
         if not names or len(set(names)) != len(names):
             raise input_error("ImageDataset", "class_names", "one or more distinct names", names)
-        for split in ("train", "test"):
+        for split in ("train", "test", "val"):
             x, y = f"x_{split}", f"y_{split}"
+            if split == "val" and self.x_val is None and self.y_val is None:
+                continue
             images = check_images("ImageDataset", x, getattr(self, x))
             if images.dtype != np.uint8:
                 way_out = "Values from 0 to 255; a model rescales them itself."
@@ -70,9 +76,9 @@ class ImageDataset:
             labels = check_labels("ImageDataset", y, getattr(self, y), count=len(images), num_classes=len(names))
             object.__setattr__(self, x, images)
             object.__setattr__(self, y, labels)
-        if self.x_test.shape[1:] != self.x_train.shape[1:]:
-            rule = f"images of shape {self.input_shape}, as those of `x_train`"
-            raise input_error("ImageDataset", "x_test", rule, self.x_test)
+            if images.shape[1:] != self.x_train.shape[1:]:
+                rule = f"images of shape {self.input_shape}, as those of `x_train`"
+                raise input_error("ImageDataset", x, rule, images)
 
     @property
     def num_classes(self) -> int:
@@ -86,13 +92,18 @@ class ImageDataset:
         return dict(zip(self.class_names, counts.tolist(), strict=True))
 
     @property
+    def validation(self) -> _Pair | None:
+        """The `validation_data` of training functions: `(x_val, y_val)`, or `None` where there is no such part."""
+        return None if self.x_val is None or self.y_val is None else (self.x_val, self.y_val)
+
+    @property
     def input_shape(self) -> tuple[int, int, int]:
         """Height, width and channels of one image: the `input_shape` of a model."""
         height, width, channels = self.x_train.shape[1:]
         return height, width, channels
 
     def __iter__(self) -> Iterator[_Pair]:
-        """Yield `(x_train, y_train)`, then `(x_test, y_test)`."""
+        """Yield `(x_train, y_train)`, then `(x_test, y_test)`; not what is for validation."""
         yield self.x_train, self.y_train
         yield self.x_test, self.y_test
 
@@ -101,7 +112,7 @@ class ImageDataset:
 
         Args:
             n: Images of each class, 1 or more.
-            split: "train" or "test": the images to choose from.
+            split: "train", "test" or "val": the images to choose from.
 
         Returns:
             Images, `(n * num_classes, height, width, channels)`, and labels, `(n * num_classes,)`.
@@ -127,7 +138,7 @@ class ImageDataset:
         Args:
             n: How many, 1 or more; all, where there are fewer.
             seed: Decides which images these are, and their order; 0 or more.
-            split: "train" or "test": the images to draw from.
+            split: "train", "test" or "val": the images to draw from.
 
         Returns:
             Images, `(n, height, width, channels)`, in mixed order, and labels, `(n,)`. The count of a class is at
@@ -157,7 +168,8 @@ class ImageDataset:
         Args:
             per_class: Training images of each class, 1 or more.
             seed: Seed of the choice and of the order, 0 or more.
-            test_per_class: Test images of each class, 1 or more; `None` keeps the test set whole, uncopied.
+            test_per_class: Test images of each class, 1 or more; `None` keeps the test set whole, uncopied. Images
+                for validation are kept whole.
 
         Returns:
             The record; its name says how many images of each class it holds.
@@ -183,15 +195,17 @@ class ImageDataset:
         return dataclasses.replace(self, name=f"{self.name} ({size})", **parts)
 
     def _pair(self, function: str, split: str) -> _Pair:
-        check_choice(function, "split", split, ("train", "test"))
-        return (self.x_train, self.y_train) if split == "train" else (self.x_test, self.y_test)
+        pairs = {"train": (self.x_train, self.y_train), "test": (self.x_test, self.y_test)}
+        if self.validation is not None:
+            pairs["val"] = self.validation
+        return pairs[check_choice(function, "split", split, tuple(pairs))]
 
     def _check_fewest(self, function: str, argument: str, count: int, split: str) -> None:
         """Raise unless each class has so many images."""
         counts = np.bincount(getattr(self, f"y_{split}"), minlength=self.num_classes)
         fewest = int(np.argmin(counts))
         if check_int(function, argument, count, minimum=1) > counts[fewest]:
-            kind = "training" if split == "train" else "test"
+            kind = {"train": "training", "val": "validation"}.get(split, split)
             rule = f"at most {counts[fewest]}, the number of {kind} images of class {self.class_names[fewest]!r}"
             raise input_error(function, argument, rule, count)
 
@@ -210,7 +224,9 @@ class ImageDataset:
         if self.num_classes > _NAMES_SHOWN:
             shown += ", ..."
         skipped = f", {len(self.skipped)} skipped" if self.skipped else ""
+        validation = "" if self.x_val is None else f", {len(self.x_val)} validation"
+        counts = f"{len(self.x_train)} training{validation} and {len(self.x_test)} test images"
         return (
-            f"<ImageDataset {self.name}: {len(self.x_train)} training and {len(self.x_test)} test images of "
+            f"<ImageDataset {self.name}: {counts} of "
             f"{self.input_shape}, {self.num_classes} classes ({shown}), from {self.source}{skipped}>"
         )

@@ -7,7 +7,14 @@ import numpy as np
 
 from kerascv_course._validation import check_choice
 from kerascv_course.datasets.folders import load_listing, pixel_rule
-from kerascv_course.datasets.listing import Listing, differing_classes, list_class_folders, look_into, open_folder
+from kerascv_course.datasets.listing import (
+    Listing,
+    differing_classes,
+    list_class_folders,
+    look_into,
+    open_folder,
+    readable,
+)
 from kerascv_course.datasets.record import ImageDataset
 
 _CLASS_NAMES = ("coast", "forest", "highway", "insidecity", "mountain", "opencountry", "street", "tallbuilding")
@@ -64,7 +71,7 @@ def load_scenes(
     listing = open_folder("load_scenes", path)
     listing = _from_folders(path) if look_into(listing.root, "", {})[0] else _from_names(listing)
     lists = "split by its folders train and test"
-    if listing.train_count is None:
+    if "test" not in listing.counts:
         lists = f"split by seed {_SEED}, not by the original lists"
     source = f"the folder {listing.shown}, {lists}"
     return load_listing(
@@ -86,20 +93,21 @@ def _from_folders(path: str | os.PathLike[str]) -> Listing:
 def _from_names(listing: Listing) -> Listing:
     """List files side by side, with the class in their names."""
     classes: dict[str, dict[str, str]] = {name: {} for name in _CLASS_NAMES}
-    for file, stamp in look_into(listing.root, "", listing.faults)[1].items():
+    for file, stamp in look_into(listing.root, "", listing.left_out)[1].items():
         match = _NAMED.match(file)
         if match:
             classes[_plain(match[1])][file] = stamp
         else:
-            listing.faults[file] = "no scene in its name"
+            listing.left_out[readable(file)] = "no scene in its name"
     missing = [name for name in _CLASS_NAMES if not classes[name]]
     if missing:
         rule = 'a folder of the eight scenes, in class folders or named like "coast_art1130.jpg"'
-        raise listing.error(rule, f"No image of: {', '.join(missing)}.", listing.faults)
+        raise listing.error(rule, f"No image of: {', '.join(missing)}.")
     return listing._replace(
         class_names=_CLASS_NAMES,
         files={file: stamp for files in classes.values() for file, stamp in files.items()},
         labels=np.repeat(np.arange(8), [len(files) for files in classes.values()]),
+        counts={"train": sum(map(len, classes.values()))},
     )
 
 

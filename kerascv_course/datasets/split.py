@@ -1,5 +1,8 @@
 """Validation sets, held out of a training set."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from kerascv_course._validation import as_array, check_int, check_number, classes_of, input_error
@@ -40,7 +43,12 @@ def split_validation(
 
 
 def split_indices(
-    function: str, argument: str, labels: np.ndarray, share: float, seed: int
+    function: str,
+    argument: str,
+    labels: np.ndarray,
+    share: float,
+    seed: int,
+    class_names: Sequence[str] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the shuffled indices of both parts, on behalf of a public function and its argument."""
     share = check_number(function, argument, share, 0, 1)
@@ -49,6 +57,20 @@ def split_indices(
 
     classes = classes_of(labels)
     rule = f"a share that leaves every class in both parts of {len(labels)} images"
+
+    def too_few(label: Any) -> Exception:
+        name = f"Label {label}" if class_names is None else f"Class {class_names[label]!r}"
+        count = np.sum(classes == label)
+        images = f"{count} image{'s' * int(count > 1)}"
+        way_out = (
+            f"{name} has {images}: give it more, {'or leave it out' if count < 2 else 'or change the share'}."
+        )
+        return input_error(function, argument, rule, share, way_out)
+
+    if classes is not None and len(classes) > 1:
+        found, counts = np.unique(classes, return_counts=True)
+        if counts.min() < 2:
+            raise too_few(found[counts.argmin()])
     try:
         train, held_out = train_test_split(
             np.arange(len(labels)), test_size=share, stratify=classes, random_state=seed
@@ -58,6 +80,5 @@ def split_indices(
     if classes is None:
         return train, held_out
     for label in [*np.setdiff1d(classes, classes[train]), *np.setdiff1d(classes, classes[held_out])][:1]:
-        way_out = f"Label {label} has {np.sum(classes == label)} images: give it more, or change the share."
-        raise input_error(function, argument, rule, share, way_out)
+        raise too_few(label)
     return train, held_out
