@@ -27,6 +27,10 @@ _NEAR = 0.1  # largest distance of a near duplicate
 _LUMA = (0.299, 0.587, 0.114)  # of red, green and blue: ITU-R BT.601, as in JPEG
 _CLIPPED = 250  # JPEG may save a 255 as a little less
 _LEAST_KEPT = 0.25  # of the edges: so that no pair is judged by a few
+# A pixel is detail where it differs from the mean of its four neighbours by this share of the deviation of all.
+_DETAIL = 0.08
+_LEAST_DETAIL = 0.4  # share of the pixels: outlines on a plain background, strokes and gradients have less
+_LEAST_SHARED = 0.22  # of the pixels, those whose detail agrees less those that contradict
 _TEST_BLOCK, _TRAIN_BLOCK, _PAIR_BLOCK = 1000, 2000, 1000
 
 
@@ -164,9 +168,10 @@ def _window(images: np.ndarray, down: int, right: int) -> np.ndarray:
 
 
 def _describe(images: np.ndarray, basis: np.ndarray, down: int = 0, right: int = 0) -> np.ndarray:
-    """Return one row of length 1 per image; zeros where the window has one colour."""
+    """Return one row of length 1 per image; zeros where too little of the window is detail."""
     grey = _grey(_window(images, down, right))
-    return _unit(grey.reshape(len(images), -1) @ basis)
+    is_full = (abs(_detail(grey)) == 1).mean(axis=(1, 2)) >= _LEAST_DETAIL
+    return _unit(grey.reshape(len(images), -1) @ basis) * is_full[:, None]
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:
@@ -178,6 +183,8 @@ def _distances(train: np.ndarray, test: np.ndarray, down: int, right: int) -> np
     """Return the distances of pairs of images, each at the best of five neighbouring shifts."""
     clipped, test_clipped = (np.logical_or.reduce(images >= _CLIPPED, axis=3) for images in (train, test))
     distances = _apart(_grey(train)[..., None], _grey(test)[..., None], clipped, test_clipped, down, right)
+    near = np.flatnonzero(distances <= _NEAR)
+    distances[near[~_share_detail(train[near], test[near], clipped[near], test_clipped[near], down, right)]] = 1
     # JPEG blurs fine colours, and paint of another colour is another picture: grey and colours count alike.
     near = np.flatnonzero(distances <= _NEAR)
     in_colour = _apart(train[near], test[near], clipped[near], test_clipped[near], down, right)
@@ -200,6 +207,27 @@ def _apart(
         kept = np.tile(kept, train.shape[3])
         best = np.maximum(best, (_unit(edges * kept) * _unit(moved * kept)).sum(axis=1))
     return np.clip(1 - best, 0, None)
+
+
+def _share_detail(
+    train: np.ndarray, test: np.ndarray, clipped: np.ndarray, test_clipped: np.ndarray, down: int, right: int
+) -> np.ndarray:
+    """Tell which pairs have the same detail in many places: under noise, discs of one size share their outline."""
+    detail, shared = _detail(_window(_grey(train), 0, 0)), np.zeros(len(train), bool)
+    for y, x in _NEIGHBOURS:
+        place = down + y, right + x
+        moved = _detail(_window(_grey(test), *place))
+        kept = ~(_window(clipped, 0, 0) ^ _window(test_clipped, *place))[:, 1:-1, 1:-1]
+        agree = (detail * moved * kept).mean(axis=(1, 2)) / np.maximum(kept.mean(axis=(1, 2)), _LEAST_KEPT)
+        shared |= agree >= _LEAST_SHARED
+    return shared
+
+
+def _detail(grey: np.ndarray) -> np.ndarray:
+    """Return where pixels stand out from their neighbours: 1 where they are clearly lighter, -1 where darker."""
+    around = grey[:, :-2, 1:-1] + grey[:, 2:, 1:-1] + grey[:, 1:-1, :-2] + grey[:, 1:-1, 2:]
+    least = np.maximum(_DETAIL * grey.std(axis=(1, 2), keepdims=True), 1)  # below 1 there is but rounding noise
+    return np.clip((grey[:, 1:-1, 1:-1] - around / 4) / least, -1, 1)
 
 
 def _edges(windows: np.ndarray) -> np.ndarray:
