@@ -43,14 +43,15 @@ print(device)
 # %% [markdown]
 # ## Knobs
 #
-# The first four are yours. Of depth maps in files the values are heights, and the belt is 0: with
+# The first five are yours. Of depth maps in files the values are heights, and the belt is 0: with
 # `color_mode = "grayscale"` the features of parcels apply to them.
 
 # %%
 authors = "Your name"
 title = "Which classifier tells them apart?"
-data_folder = Path("data")  # with a folder for each class, or with `train` and `test`
+data_folder = Path("data")  # with a folder for each class, or with `train`, `test` and perhaps `val`
 color_mode = "rgb"  # of your images; "grayscale" for depth maps
+same_in_both = []  # numbers of training images that you found to be in the test set as well, see below
 
 knobs = runtime.by_profile(
     smoke={"parcels": 80, "side": 64, "seeds": 1, "epochs": 2, "stages": (1, 1)},
@@ -63,8 +64,8 @@ knobs
 # %% [markdown]
 # ## The data
 #
-# Files that cannot be read are left out and named here; folders that are not as they should be stop the notebook
-# with what is wrong with them.
+# What cannot be read, or is no image, is left out and named here; folders that are not as they should be stop the
+# notebook with what is wrong with them.
 
 # %%
 own = data_folder.is_dir() and any(
@@ -77,6 +78,7 @@ else:
     title += " Synthetic depth maps of parcels"
 for file in data.skipped:
     print(f"left out: {file}")
+held_out = {"validation_data": data.validation, "validation_split": 0.2}  # the share, where there is no such part
 are_depth_maps = data.input_shape[-1] == 1
 names, num_classes = data.class_names, data.num_classes
 origin = f"images of {data.source}" if own else f"{data.name}, from {data.source}"
@@ -103,27 +105,29 @@ plotting.plot_image_table(
 # ## Do training and test set stay apart?
 #
 # An image that is in both makes the test accuracy too good: the classifier may have learned it by heart. Equal
-# images have equal bytes. Of photographs nearly equal ones are searched as well: shifted, mirrored, brighter. (Two
-# envelopes in the middle of an empty belt are nearly equal, too, without being the same: so not of depth maps.)
-# What is found is taken out of the *training* set.
+# images are taken out of the *training* set. Nearly equal ones (shifted, mirrored, brighter) are shown, nearest
+# first: only you can tell whether they are the same photograph, or two of one thing. Put the numbers of those that
+# are to be left out into `same_in_both`, and run the notebook again.
 
 # %%
-if are_depth_maps:
-    in_test = {image.tobytes() for image in data.x_test}
-    copies = [place for place, image in enumerate(data.x_train) if image.tobytes() in in_test]
-else:
-    pairs = duplicates_across(data.x_train, data.x_test)
-    copies = sorted({pair.train for pair in pairs})
-    for pair in pairs[:3]:
-        both = [data.x_train[pair.train], data.x_test[pair.test]]
-        display(plotting.plot_images(both, titles=["training", "test"], caption=f"The same? ({pair.kind})"))
+pairs = duplicates_across(data.x_train, data.x_test)
+near = sorted((pair for pair in pairs if pair.kind == "near"), key=lambda pair: pair.distance)
+copies = sorted({*(pair.train for pair in pairs if pair.kind == "exact"), *same_in_both})
+near = [pair for pair in near if pair.train not in copies]
+print(f"nearly equal: {len(near)} pairs" + (", of which 6 are shown" if len(near) > 6 else ""))
+for pair in near[:6]:
+    both = [view(data.x_train[pair.train]), view(data.x_test[pair.test])]
+    titles = [f"training image {pair.train}", f"test image {pair.test}"]
+    display(plotting.plot_images(both, titles=titles, caption=f"The same? Distance {pair.distance:.3f}"))
 keep = np.setdiff1d(np.arange(len(data.x_train)), copies)
 x_train, y_train = data.x_train[keep], data.y_train[keep]
 if np.bincount(y_train, minlength=num_classes).min() < 2:
-    raise ValueError(f"{len(copies)} training images are in the test set, too: a class has fewer than 2 left.")
-apart = "No training image is in the test set as well."
+    raise ValueError(f"{len(copies)} training images are in the test set: a class has fewer than 2 left.")
+apart = "No training image equals one of the test set."
 if copies:
-    apart = f"{len(copies)} training images were also in the test set, and were taken out."
+    apart = f"{len(copies)} of the training images were also in the test set, and were taken out."
+if near:
+    apart += f" Nearly equal to a test image, and kept: {len({pair.train for pair in near})} of them."
 print(apart)
 
 # %% [markdown]
@@ -159,7 +163,8 @@ if are_depth_maps:
 # ## 2a. A network of your own, without and with augmentation
 #
 # Four convolutions, batch normalization, the mean of each map, a dense layer. The rate falls along a cosine to 0.
-# A fifth of the training images is held out for validation; the test images decide nothing.
+# A fifth of the training images is held out for validation, where the folders bring no such part; the test images
+# decide nothing.
 #
 # **Augmentation must keep the label.** A parcel may lie either way round: mirrored on both axes it is the same
 # parcel. Its *values* are heights: brighter means higher, and that may be another class. Of photographs mirroring
@@ -184,7 +189,8 @@ def build_cnn(seed, augmented):
     x = layers.GlobalAveragePooling2D()(x)
     x = layers.Dropout(0.3, seed=seed)(x)
     model = keras.Model(inputs, layers.Dense(num_classes, activation="softmax")(x))
-    steps = knobs["epochs"] * -(-int(0.8 * len(x_train)) // 32)
+    trained_on = len(x_train) if data.validation else int(0.8 * len(x_train))
+    steps = knobs["epochs"] * -(-trained_on // 32)
     rate = keras.optimizers.schedules.CosineDecay(3e-3, steps)
     model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
@@ -201,9 +207,7 @@ for name, augmented in {"CNN": False, "CNN, augmented": True}.items():
     probabilities[name], validation[name], started = [], [], time.perf_counter()
     for seed in range(knobs["seeds"]):
         model = build_cnn(seed, augmented)
-        history = training.fit(
-            model, (x_train, y_train), epochs=knobs["epochs"], validation_split=0.2, seed=seed, verbose=0
-        )
+        history = training.fit(model, (x_train, y_train), epochs=knobs["epochs"], seed=seed, verbose=0, **held_out)
         probabilities[name].append(ask(model, data.x_test))
         validation[name].append(history.history["val_accuracy"][-1])
     seconds[name] = (time.perf_counter() - started) / knobs["seeds"]
@@ -264,7 +268,7 @@ probabilities[name], validation[name], started = [], [], time.perf_counter()
 for seed in range(knobs["seeds"]):
     model, stages, batch_norm = build_transfer(seed)
     stage_results = model.fit_stages(
-        stages, (x_train, y_train), validation_split=0.2, batch_norm=batch_norm, seed=seed, verbose=0
+        stages, (x_train, y_train), batch_norm=batch_norm, seed=seed, verbose=0, **held_out
     )
     probabilities[name].append(ask(model, data.x_test))
     validation[name].append(stage_results.rows[-1].val_accuracy)
@@ -351,7 +355,7 @@ summary = [
     "learned before. All learned from the same images and are tested on the same others.",
     f"Data: {origin}. {len(x_train):,} training and {len(data.x_test):,} test images of "
     f"{' x '.join(map(str, data.input_shape))}. {apart}"
-    + (f" {len(data.skipped)} files could not be read and were left out." if data.skipped else ""),
+    + (f" Left out: {len(data.skipped)} file{'s' * (len(data.skipped) > 1)}." if data.skipped else ""),
     (rows, "Accuracy on the test images: mean of the seeds, and each of them; time of one training."),
     f"By hand {test_of[hand_name]} are right; of the networks the best on the validation images ({best}) reaches "
     f"{test_of[best]}. Differences below about two standard errors may be chance.",
