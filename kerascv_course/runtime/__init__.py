@@ -123,6 +123,8 @@ def setup(
 def seed_everything(seed: int, *, deterministic: bool = False) -> None:
     """Seed Python, NumPy and the Keras backend.
 
+    Keras 3.10 leaves out one generator: that of the functions in `keras.random` which are called without a `seed`.
+
     Args:
         seed: From 0 to 2**32 - 1.
         deterministic: Whether TensorFlow must also choose operations that give the same bits in every run.
