@@ -1,5 +1,6 @@
 """The suite on Python 3.11, the smoke set on 3.12, and on 3.13 as Colab has it; models on other backends."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -40,8 +41,6 @@ def colab(session: nox.Session) -> None:
 
 def _install_wheels(session: nox.Session, pinned: list[str]) -> list[str]:
     """Install the pinned packages that have wheels here, without what they depend on; return the others."""
-    if not pinned:
-        return []
     pip = [
         f"{session.bin}/python",
         "-m",
@@ -52,12 +51,16 @@ def _install_wheels(session: nox.Session, pinned: list[str]) -> list[str]:
         "--no-compile",
         "-q",
     ]
-    if subprocess.run([*pip, *pinned], capture_output=True).returncode == 0:
-        return []
-    if len(pinned) == 1:
-        return pinned
-    middle = len(pinned) // 2
-    return [*_install_wheels(session, pinned[:middle]), *_install_wheels(session, pinned[middle:])]
+    left_out = []
+    for start in range(0, len(pinned), 50):
+        wanted = pinned[start : start + 50]
+        while (done := subprocess.run([*pip, *wanted], capture_output=True, text=True)).returncode:
+            missing = re.search(r"No matching distribution found for (\S+)", done.stderr)
+            if missing is None:
+                session.error(done.stderr)
+            wanted.remove(missing[1])
+            left_out.append(missing[1])
+    return left_out
 
 
 @nox.session(python="3.11")
