@@ -26,10 +26,11 @@ class Part(NamedTuple):
 
 
 class Call(NamedTuple):
-    """A part that ran, and the shape of the floats that it wrote; () where it wrote none."""
+    """A part that ran, the shape of the floats that it wrote, () where it wrote none, and what it wrote."""
 
     part: Part
     shape: tuple[int, ...]
+    output: Any = None
 
 
 # What goes in and out
@@ -247,16 +248,20 @@ def is_float(output: Any) -> bool:
     return hasattr(output, "shape") and "float" in keras.backend.standardize_dtype(output.dtype)
 
 
-def record(model: keras.Model, images: Any) -> tuple[list[Call], Any]:
-    """Return the calls of the model's parts in their order, and its answer."""
+def record(
+    model: keras.Model, images: Any, pick: Callable[[Any], Any] = lambda answer: answer
+) -> tuple[list[Call], Any]:
+    """Return the calls of the model's parts in their order, up to the one that wrote what is picked, and that."""
     calls: list[Call] = []
 
     def note(part: Part, output: Any) -> Any:
-        calls.append(Call(part, tuple(output.shape) if is_float(output) else ()))
+        calls.append(Call(part, tuple(output.shape) if is_float(output) else (), output))
         return output
 
     with listening(parts_of(model), note):
-        return calls, run(model, images)
+        answer = pick(run(model, images))
+    ends = [place for place, call in enumerate(calls, 1) if call.output is answer]
+    return calls[: ends[-1]] if ends else calls, answer
 
 
 # What squashes its end
@@ -285,7 +290,7 @@ def squashing(function: Callable[[Any], Any], units: int = 3) -> str:
 
 def ending(calls: list[Call]) -> tuple[str, Any]:
     """Return what squashes the last numbers of a model ("softmax", "log_softmax", "sigmoid" or ""), and where."""
-    for (_, operation), shape in reversed(calls):
+    for (_, operation), shape, _ in reversed(calls):
         activation = getattr(operation, "activation", None)
         weights = getattr(operation, "weights", ())
         if callable(activation):

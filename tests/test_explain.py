@@ -1,5 +1,7 @@
 """Grad-CAM against closed forms, finite differences, a planted patch, and the same network written differently."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -184,6 +186,79 @@ def test_the_heatmap_is_hottest_on_the_bright_patch_that_decides_the_class(place
     assert column <= hottest[1] < column + 4
     outside = np.delete(np.delete(found.heatmaps[0], range(row - 1, row + 5), 0), range(column - 1, column + 5), 1)
     assert outside.max() < 0.2
+
+
+def planted(count: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return noise with a red or green square of 8 pixels anywhere, which it is, and the corners."""
+    numbers = rng(seed)
+    images = numbers.uniform(0, 0.5, (count, 32, 32, 3)).astype("float32")
+    labels, corners = numbers.integers(0, 2, count), numbers.integers(0, 24, (count, 2))
+    for image, label, (row, column) in zip(images, labels, corners, strict=True):
+        image[row : row + 8, column : column + 8, label] = 1
+    return images, labels, corners
+
+
+def conv(filters: int, kernel: int = 3, **options) -> layers.Conv2D:
+    return layers.Conv2D(filters, kernel, padding="same", **options)
+
+
+def normed(x):
+    return layers.Activation("relu")(layers.BatchNormalization(momentum=0.9)(x))
+
+
+def resnet_v2(x):
+    for filters in (12, 16):
+        y = normed(x)
+        shortcut = conv(filters, 1, strides=2)(y)
+        x = shortcut + conv(filters)(normed(conv(filters, strides=2, use_bias=False)(y)))
+        x = x + conv(filters)(normed(x))
+    return x
+
+
+def densenet(x):
+    for _ in range(2):
+        for _ in range(3):
+            x = layers.Concatenate()([x, conv(8)(normed(x))])
+        x = layers.AveragePooling2D(2)(conv(12, 1)(normed(x)))
+    return layers.Concatenate()([x, conv(8)(normed(x))])
+
+
+def inception(x):
+    for filters in (8, 12):
+        parts = [
+            conv(filters, 1)(x),
+            conv(filters)(conv(6, 1)(x)),
+            conv(filters, 1)(layers.MaxPooling2D(3, 1, "same")(x)),
+        ]
+        x = normed(layers.Concatenate()(parts))
+        x = layers.Concatenate()([conv(filters, strides=2)(x), layers.MaxPooling2D()(x)])
+    parts = [conv(8, 8, strides=8)(conv(6, 1)(x)), layers.GlobalAveragePooling2D(keepdims=True)(x)]
+    return layers.Concatenate()(parts)  # a last block of one place
+
+
+def convnext(x):
+    x = layers.LayerNormalization()(conv(12, 2, strides=2)(x))
+    y = layers.LayerNormalization()(layers.DepthwiseConv2D(7, padding="same")(x))
+    return x + layers.Dense(12)(layers.Activation("gelu")(layers.Dense(24)(y)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("body", [resnet_v2, densenet, inception, convnext])
+def test_a_trained_network_of_any_kind_looks_at_the_planted_square(body):
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((32, 32, 3))
+    maps = body(conv(8)(inputs))
+    model = keras.Model(inputs, layers.Dense(2, activation="softmax")(layers.GlobalAveragePooling2D()(maps)))
+    model.compile(keras.optimizers.Adam(3e-3), "sparse_categorical_crossentropy")
+    model.fit(*planted(512, seed=1)[:2], epochs=12, batch_size=32, verbose=0)
+    images, labels, corners = planted(40, seed=2)
+    found = grad_cam(model, images)
+    assert (found.classes == labels).mean() > 0.9
+    hottest = np.stack(np.unravel_index(found.heatmaps.reshape(40, -1).argmax(axis=1), (32, 32)), axis=1)
+    distance = np.abs(hottest - corners - 3.5).max(axis=1)
+    assert (distance <= 8).mean() >= 0.9, (
+        distance
+    )  # pixels from its centre; its maps have 8 x 8 places of 4 pixels
 
 
 # One network, written in different ways
@@ -377,6 +452,184 @@ def test_in_vgg16_it_is_the_last_convolution():
     assert grad_cam(model, pictures(1, 64, 3)).layer == "block5_conv3"
 
 
+def maps_of(*, side: int = 12) -> tuple:
+    inputs = keras.Input((side, side, 1))
+    return inputs, layers.Conv2D(4, 3, strides=2, padding="same", activation="relu", name="stem")(inputs)
+
+
+def classifier(inputs, maps, activation: str = "softmax") -> keras.Model:
+    pooled = layers.GlobalAveragePooling2D()(maps)
+    return with_random_weights(keras.Model(inputs, layers.Dense(3, activation=activation)(pooled)))
+
+
+def ends_in_branches() -> keras.Model:
+    """Return an inception network whose last block, of branches, writes maps of one place."""
+    inputs, x = maps_of()
+    x = layers.Concatenate(name="mixed0")(
+        [layers.Conv2D(2, 1, name="a")(x), layers.Conv2D(3, 3, padding="same")(x)]
+    )
+    long = layers.Conv2D(3, 6, name="valid")(
+        layers.Conv2D(2, 3, padding="same", activation="relu", name="branch")(x)
+    )
+    return classifier(inputs, layers.Concatenate(name="mixed1")([long, layers.MaxPooling2D(6)(x)]))
+
+
+def ends_beside_a_shortcut() -> keras.Model:
+    """Return a residual network without an activation at its end; the sum is an operation, no layer."""
+    inputs, x = maps_of()
+    y = layers.Activation("relu", name="first")(layers.BatchNormalization()(x))
+    return classifier(inputs, x + layers.Conv2D(4, 3, padding="same", name="beside")(y))
+
+
+def ends_dense() -> keras.Model:
+    """Return a network whose every layer reads all maps before it, the last ones joined."""
+    inputs, x = maps_of()
+    for place in range(3):
+        y = layers.Conv2D(2, 3, padding="same", activation="relu", name=f"growth{place}")(x)
+        x = layers.Concatenate(name=f"joined{place}")([x, y])
+    return classifier(inputs, x)
+
+
+def gated() -> keras.Model:
+    """Return a block whose maps are multiplied with a gate that reads them."""
+    inputs, x = maps_of()
+    gate = layers.Conv2D(4, 1, activation="sigmoid", name="gate")(layers.GlobalAveragePooling2D(keepdims=True)(x))
+    return classifier(inputs, layers.Multiply(name="scaled")([x, gate]))
+
+
+class Residual(keras.Model):
+    """A network without a graph, whose shortcut is an addition inside of `call`."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.beside = (
+            layers.Conv2D(4, 3, name="stem"),
+            layers.Conv2D(4, 3, padding="same", name="beside"),
+        )
+        self.last = head()
+
+    def call(self, images, training=False):
+        x = self.stem(images)
+        x = x + self.beside(ops.relu(x))
+        for layer in self.last[:1] + self.last[2:]:
+            x = layer(x)
+        return x
+
+
+@pytest.mark.parametrize(
+    ("build", "layer"),
+    [
+        (ends_in_branches, "mixed0"),
+        (ends_beside_a_shortcut, "add"),
+        (ends_dense, "joined2"),
+        (gated, "scaled"),
+        (Residual, "stem"),
+    ],
+)
+def test_nothing_goes_around_the_layer_that_is_chosen(build, layer):
+    found = grad_cam(build(), pictures())
+    assert re.fullmatch(rf"{layer}(_\d+)?", found.layer)
+    assert found.maps.shape[1] > 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("family", "side", "layer"),
+    [
+        ("InceptionV3", 96, "mixed7"),
+        ("ResNet50V2", 32, "conv4_block5_out"),
+    ],
+)
+def test_in_a_family_of_keras_applications_it_is_the_end_of_a_block(family, side, layer):
+    build = getattr(keras.applications, family)
+    model = build(weights=None, input_shape=(side, side, 3), include_top=False, pooling="avg")
+    assert grad_cam(model, pictures(1, side, 3)).layer == layer
+
+
+def vision_transformer() -> keras.Model:
+    inputs = keras.Input((12, 12, 1))
+    tokens = layers.Reshape((16, 4))(layers.Conv2D(4, 3, strides=3, name="patches")(inputs))
+    tokens = layers.LayerNormalization()(tokens + layers.MultiHeadAttention(1, 4)(tokens, tokens))
+    return keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling1D()(tokens)))
+
+
+def twins() -> keras.Model:
+    """Return a model that compares an image with its mirror image, by one tower."""
+    tower = sequential(*backbone(), name="tower")
+    inputs = keras.Input((12, 12, 1))
+    both = [layers.GlobalAveragePooling2D()(tower(image)) for image in (inputs, inputs[:, :, ::-1])]
+    return keras.Model(inputs, layers.Dense(2)(layers.Concatenate()(both)))
+
+
+@pytest.mark.parametrize(
+    ("build", "rule", "fit"),
+    [(vision_transformer, "layers work on tokens", "patches"), (twins, "other paths go around", "tower/conv2")],
+)
+def test_where_no_layer_stands_for_the_whole_one_must_be_named(build, rule, fit):
+    model = build()
+    with pytest.raises(ValueError, match=rf"`layer` of `grad_cam` must be named, .*{rule}.*Fit layers: .*'{fit}'"):
+        grad_cam(model, pictures())
+    assert grad_cam(model, pictures(), layer=fit).layer == fit
+
+
+def test_a_sequence_of_rows_that_is_read_to_one_vector_is_no_work_on_tokens():
+    inputs, x = maps_of()
+    rows = layers.LSTM(4)(layers.Reshape((6, 24))(x))
+    assert grad_cam(keras.Model(inputs, layers.Dense(2)(rows)), pictures()).layer == "stem"
+
+
+# One of several outputs
+
+
+def two_tasks(kind: type) -> keras.Model:
+    """Return a model of two tasks, each with a convolution of its own; its outputs are a dictionary or a list."""
+    inputs, x = maps_of()
+    own = [layers.Conv2D(3, 3, activation="relu", name=f"maps_of_{name}")(x) for name in ("kind", "colour")]
+    pooled = [layers.GlobalAveragePooling2D()(maps) for maps in own]
+    answers = [
+        layers.Dense(2, activation="softmax", name="kind")(pooled[0]),
+        layers.Dense(1, name="colour")(pooled[1]),
+    ]
+    answers[1] = layers.Activation("sigmoid")(answers[1])
+    outputs = dict(zip(("kind", "colour"), answers, strict=True)) if kind is dict else answers
+    return with_random_weights(keras.Model(inputs, outputs))
+
+
+class TwoTasks(keras.Model):
+    """The same without a graph."""
+
+    def __init__(self, graph):
+        super().__init__()
+        self.graph = graph
+
+    def call(self, images):
+        answers = self.graph(images)
+        return {"kind": answers["kind"], "colour": answers["colour"]}
+
+
+@pytest.mark.parametrize(("name", "place", "units"), [("kind", 0, 2), ("colour", 1, 1)])
+def test_of_several_outputs_the_named_one_is_explained_as_if_it_were_alone(name, place, units):
+    model = two_tasks(list)
+    alone = keras.Model(model.inputs, model.outputs[place])
+    expected = grad_cam(alone, pictures(), class_index=1)
+    assert expected.layer == f"maps_of_{name}"
+    same(grad_cam(model, pictures(), output=place, class_index=1), expected)
+    named = two_tasks(dict)
+    for other in (named, TwoTasks(named)):
+        found = grad_cam(other, pictures(), output=name, class_index=1)
+        assert found.layer.split("/")[-1] == f"maps_of_{name}"
+        same(found, expected)
+
+
+@pytest.mark.parametrize("output", [None, "size", 2, -1, 0.0, ["kind"]])
+def test_an_output_that_is_not_there_is_refused_with_the_names_of_those_that_are(output):
+    for model in (two_tasks(dict), called(TwoTasks(two_tasks(dict)))):
+        with pytest.raises(ValueError, match=r"`output` of `grad_cam` must be one of .*'colour'"):
+            grad_cam(model, pictures(), output=output)
+    with pytest.raises(ValueError, match="None for a model of one output"):
+        grad_cam(small_net(), pictures(), output="kind")
+
+
 def test_maps_of_one_place_are_passed_over():
     model = sequential(layers.Conv2D(2, 3, name="maps"), layers.Conv2D(2, 10, name="place"), layers.Flatten())
     assert grad_cam(model, pictures()).layer == "maps"
@@ -509,9 +762,9 @@ IMAGES = pictures()
             IMAGES,
             {},
             ValueError,
-            ["a model with one output", "2 outputs", "`keras.Model(model.inputs, model.outputs[0])`"],
+            ["`output`", "one of ['flatten", "output=None"],
         ),
-        (lambda: called(PairOfAnswers()), IMAGES, {}, ValueError, ["a model with one output", "2 outputs"]),
+        (lambda: called(PairOfAnswers()), IMAGES, {}, ValueError, ["`output`", "one of [0, 1]", "output=None"]),
         (
             lambda: sequential(layers.Conv2D(2, 3)),
             IMAGES,

@@ -1,7 +1,10 @@
 """Grad-CAM: a heatmap of the places that raise the score of a class, for any Keras model of images."""
 
+import re
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import keras
@@ -12,10 +15,10 @@ from kerascv_course import runtime
 from kerascv_course._models import (
     Call,
     Part,
+    check_model,
     check_model_and_images,
     listed,
     listening,
-    one_output,
     parts_of,
     path_of,
     record,
@@ -23,11 +26,14 @@ from kerascv_course._models import (
     without_squashing,
 )
 from kerascv_course._validation import check_int, check_labels, input_error
+from kerascv_course.architecture import layer_table
 
 Change = Callable[[Any], Any]
 
 # Layers that find nothing in an image, by a part of the name of their class. They are used only when named.
-_FIND_NOTHING = ("Pooling", "Dropout", "Flatten", "Reshape", "Resizing", "Padding", "Crop", "Rescaling", "Random")
+_FIND_NOTHING = re.compile(
+    "Pool|Dropout|Flatten|Reshape|Resiz|Pad|Crop|Rescaling|Random|GetItem|Permute|Transpose|^Normalization$"
+)
 _WRITES_MAPS = "that writes maps (images, height, width, channels) of more than one place"
 
 
@@ -57,6 +63,7 @@ def grad_cam(
     *,
     class_index: int | Sequence[int] | np.ndarray | None = None,
     layer: str | None = None,
+    output: str | int | None = None,
     batch_size: int = 32,
 ) -> GradCam:
     """Show which places of each image raise the score of a class.
@@ -66,15 +73,18 @@ def grad_cam(
     after it the gradient vanishes where the model is sure. The model computes as in inference and stays as it was.
 
     Args:
-        model: A model of one image, channels last, with one output (images, classes): functional, `Sequential` or
+        model: A model of one image, channels last, whose output is (images, classes): functional, `Sequential` or
             subclassed, with or without nested models. One sigmoid unit counts as two classes: class 1 has its
             logit as score, class 0 the negated one. One unit without sigmoid is class 0, its value the score.
         images: Array (images, height, width, channels) in the range that the model was trained on.
         class_index: The class to explain: one for all images, or one per image; by default the predicted one.
         layer: Name of the layer whose maps are used ("block5_conv3"), or its path where nested models share a name
-            ("mobilenetv2/Conv_1"). By default the last one that writes maps of more than one place and is no
-            pooling, dropout, resizing, padding or augmentation. Of a layer that is called several times the last
-            call counts. A custom layer is not opened: only its own output can be used.
+            ("mobilenetv2/Conv_1"). By default the last one that writes maps of more than one place, that nothing
+            goes around (no branch of a block, no layer beside a shortcut), and that is no pooling, dropout,
+            resizing, padding or augmentation. Where tokens are worked at behind it, it must be named. Of a layer
+            that is called several times the last call counts. A custom layer is not opened: only its own output
+            can be used.
+        output: Name or number of the output to explain, for a model of several.
         batch_size: Images in a batch, 1 or more.
 
     Returns:
@@ -94,32 +104,35 @@ def grad_cam(
 
     Source: Selvaraju et al. (2017).
     """
+    check_model("grad_cam", model)
+    model, output = _with_one_output(model, output)
     images = check_model_and_images("grad_cam", model, images)
     batch_size = check_int("grad_cam", "batch_size", batch_size, 1)
     if layer is not None and not isinstance(layer, str):
         raise input_error("grad_cam", "layer", "the name of a layer", layer, error=TypeError)
     _check_images_last(model, images)
-    calls, answer = record(model, images[:1])
-    units = _units(one_output("grad_cam", model, answer))
-    target = _choose_layer(calls, parts_of(model), layer)
-    last = sum(call.part.operation is target.operation for call in calls)
+    pick = partial(_pick, output)
+    calls, answer = record(model, images[:1], pick)
+    units = _units(answer)
     with without_squashing(calls) as squashing:
         binary = units == 1 and squashing == "sigmoid"
         classes = _check_classes(class_index, len(images), 2 if binary else units)
 
-        def scores_of(batch: np.ndarray, change: Change) -> Any:
-            """Return the scores of all classes, where the maps of the layer go through `change`."""
-            count = 0
+        def scores_with(part: Part, batch: np.ndarray, change: Change) -> Any:
+            """Return the scores of all classes, where what the part writes at last goes through `change`."""
+            count, last = 0, sum(call.part.operation is part.operation for call in calls)
 
             def changed(_: Part, output: Any) -> Any:
                 nonlocal count
                 count += 1
                 return change(output) if count == last else output
 
-            with listening([target], changed):
-                scores = ops.cast(run(model, batch), "float32")
+            with listening([part], changed):
+                scores = ops.cast(pick(run(model, batch)), "float32")
             return ops.concatenate([-scores, scores], axis=1) if binary else scores
 
+        target = _choose_layer(model, calls, layer, images[:1], scores_with)
+        scores_of = partial(scores_with, target)
         batches = [slice(start, start + batch_size) for start in range(0, len(images), batch_size)]
         found = [_explain(scores_of, images[b], None if classes is None else classes[b]) for b in batches]
         maps, scores, explained, slopes = (np.concatenate(column) for column in zip(*found, strict=True))
@@ -182,29 +195,64 @@ def _to_size(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 # The layer
 
 
-def _choose_layer(calls: list[Call], parts: list[Part], wanted: str | None) -> Part:
-    """Return the named layer or the last suitable one, or raise where there is none."""
-    write_maps = [
-        part
-        for part, shape in calls
-        if len(shape) == 4 and shape[1] * shape[2] > 1 and isinstance(part.operation, keras.layers.Layer)
-    ]
-    if wanted is None:
-        suitable = [part for part in write_maps if not _finds_nothing(part.operation)]
-        if not suitable:
-            received = f"layers {listed([part.path for part in parts])}"
-            raise _unfit(f"a model with a layer {_WRITES_MAPS}", received)
-        return suitable[-1]
-    paths = list(dict.fromkeys(part.path for part in write_maps))
-    path = path_of("grad_cam", "layer", wanted, [part.path for part in parts], paths)
-    if path not in paths:
-        raise input_error("grad_cam", "layer", f"a layer {_WRITES_MAPS}", wanted, f"Fit layers: {listed(paths)}.")
-    return next(part for part in write_maps if part.path == path)
+def _choose_layer(
+    model: keras.Model, calls: list[Call], wanted: str | None, image: np.ndarray, scores_with: Callable[..., Any]
+) -> Part:
+    """Return the named layer, or the last one that finds something and that nothing goes around; or raise."""
+    parts = parts_of(model)
+    maps = [call for call in calls if len(call.shape) == 4 and call.shape[1] * call.shape[2] > 1]
+    paths = list(dict.fromkeys(call.part.path for call in maps))
+    fit = f"Fit layers: {listed(paths)}."
+    if wanted is not None:
+        path = path_of("grad_cam", "layer", wanted, [part.path for part in parts], paths)
+        if path not in paths:
+            raise input_error("grad_cam", "layer", f"a layer {_WRITES_MAPS}", wanted, fit)
+        return next(call.part for call in maps if call.part.path == path)
+    suitable, has_learned = [], False
+    for call in maps:
+        # An operation before all that learns is preprocessing.
+        has_learned = has_learned or bool(getattr(call.part.operation, "weights", ()))
+        if not _finds_nothing(call.part.operation) and (
+            has_learned or isinstance(call.part.operation, keras.Layer)
+        ):
+            suitable.append(call)
+    if not suitable:
+        raise _unfit(f"a model with a layer {_WRITES_MAPS}", f"layers {listed([part.path for part in parts])}")
+    noise = np.random.default_rng(0).uniform(image.min(), image.max() + 1e-3, image.shape).astype("float32")
+    usual, other = (scores_with(suitable[-1].part, batch, lambda maps: maps) for batch in (image, noise))
+    last_calls = {call.part.path: call for call in suitable}
+    trunk = None
+    for call in reversed(suitable):
+        if last_calls[call.part.path] is not call or (trunk is not None and call.part.path not in trunk):
+            continue
+        # Nothing goes around the maps if with them another image gets the scores of this one.
+        scores = scores_with(call.part, noise, lambda _, maps=call.output: maps)
+        if float(ops.max(ops.abs(scores - usual))) <= 1e-4 * float(ops.max(ops.abs(other - usual))):
+            break
+        trunk = trunk or _trunk(model, image)  # a look at the graph costs less than to try each of many layers
+    else:
+        raise input_error("grad_cam", "layer", "named, as other paths go around the maps of each", None, fit)
+    behind = calls[next(place for place, other in enumerate(calls) if other is call) :]
+    tokens = [later.part.operation for later in behind if len(later.shape) == 3 and later.shape[1] > 1]
+    if any(getattr(operation, "weights", ()) for operation in tokens):
+        rule = f"named, as behind {call.part.path!r}, the last maps, layers work on tokens"
+        raise input_error("grad_cam", "layer", rule, None, fit)
+    return call.part
 
 
-def _finds_nothing(layer: Any) -> bool:
-    kinds = [kind.__name__ for kind in type(layer).__mro__]
-    return "Normalization" in kinds or any(word in kind for word in _FIND_NOTHING for kind in kinds)
+def _finds_nothing(operation: Any) -> bool:
+    return any(_FIND_NOTHING.search(kind.__name__) for kind in type(operation).__mro__)
+
+
+def _trunk(model: keras.Model, image: np.ndarray) -> set[str] | None:
+    """Return the paths of what nothing in the graph of a model goes around, or None where it has no such graph."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # MACs that are not known
+            table = layer_table(model, input_shape=image.shape[1:])
+    except (TypeError, ValueError):
+        return None
+    return {table.rows[place].name for place in table.trunk}
 
 
 # The checks
@@ -212,6 +260,36 @@ def _finds_nothing(layer: Any) -> bool:
 
 def _unfit(rule: str, received: Any, way_out: str = "") -> Exception:
     return input_error("grad_cam", "model", rule, received, way_out)
+
+
+def _with_one_output(model: keras.Model, output: Any) -> tuple[keras.Model, Any]:
+    """Return a functional model with one output, and which output of a subclassed one is meant; or raise."""
+    tensors = getattr(model, "outputs", None) or ()
+    if len(tensors) < 2:
+        return model, output
+    answer = model.compute_output_spec(model.inputs if len(model.inputs) > 1 else model.inputs[0])
+    names = keras.tree.flatten({name: name for name in answer}) if isinstance(answer, dict) else model.output_names
+    chosen = _pick(
+        output, dict(zip(names, tensors, strict=True)) if len({*names}) == len(names) else list(tensors)
+    )
+    return keras.Model(model.inputs, chosen, name=model.name), None
+
+
+def _pick(output: Any, answer: Any) -> Any:
+    """Return one of several answers, by its name or number, or raise where it is none of them."""
+    if output is None and not isinstance(answer, dict | list | tuple):
+        return answer
+    named = dict(
+        answer if isinstance(answer, dict) else enumerate(answer if isinstance(answer, list | tuple) else ())
+    )
+    if output is None and len(named) == 1:
+        return next(iter(named.values()))
+    rule = f"one of {list(named)}, the outputs of the model" if named else "None for a model of one output"
+    if isinstance(output, int) and 0 <= output < len(named):
+        return list(named.values())[output]
+    if not isinstance(output, str) or output not in named:
+        raise input_error("grad_cam", "output", rule, output)
+    return named[output]
 
 
 def _check_images_last(model: keras.Model, images: np.ndarray) -> None:
