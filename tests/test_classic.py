@@ -605,3 +605,55 @@ def test_real_cifar10_is_told_apart_by_visual_words(monkeypatch):
     assert (
         model.score(data.x_test, data.y_test) > 0.42
     )  # 0.28 for the nearest training image, with 500 of each class
+
+
+# ---------------------------------------------------------------------------------------------- images of any size
+def of_several_sizes(images: np.ndarray) -> list[np.ndarray]:
+    """Return the images cut to sizes that alternate."""
+    sides = [(32, 32), (32, 32), (20, 28), (24, 18)]
+    return [image[: sides[place % 4][0], : sides[place % 4][1]] for place, image in enumerate(images)]
+
+
+@pytest.mark.parametrize("options", [{}, {"pyramid_levels": 2}, {"encoding": "vlad", "pca": 8}, {"n_jobs": 2}])
+def test_images_of_different_sizes_have_the_vectors_that_each_has_alone(photographs, options):
+    images = of_several_sizes(photographs[:12])
+    bag = BagOfVisualWords(vocabulary=8, **options).fit(images)
+    found = bag.transform(images)
+    alone = np.concatenate([bag.transform(image[None]) for image in images])
+    np.testing.assert_allclose(found, alone, atol=1e-6)
+    in_object_array = np.empty(len(images), object)
+    in_object_array[:] = images
+    np.testing.assert_array_equal(bag.transform(in_object_array), found)
+    described = bag.describe(images)
+    assert np.unique(described.images).tolist() == list(range(12))
+    for place, image in enumerate(images):
+        np.testing.assert_allclose(
+            described.descriptors[described.images == place], bag.describe(image[None]).descriptors
+        )
+
+
+def test_a_list_of_images_of_one_size_is_their_array(photographs):
+    bag = BagOfVisualWords(vocabulary=8)
+    np.testing.assert_array_equal(
+        bag.fit_transform(list(photographs[:8])), clone(bag).fit_transform(photographs[:8])
+    )
+
+
+def test_images_of_different_sizes_are_cross_validated(photographs):
+    images, labels = of_several_sizes(photographs[:8]), np.arange(8) % 2
+    model = make_pipeline(BagOfVisualWords(DenseSift(step=8), vocabulary=2), KNeighborsClassifier(1))
+    assert cross_val_score(model, images, labels, cv=2).shape == (2,)
+
+
+@pytest.mark.parametrize(
+    ("images", "text"),
+    [
+        ([np.zeros((20, 20)), np.zeros((20, 20, 3))], "all grey or all in colour"),
+        ([np.zeros((20, 20)), np.zeros(20)], "shape \\(n, height, width\\)"),
+        ([], "shape \\(n, height, width\\)"),
+        ([np.zeros((20, 20)), np.full((24, 20), 2.0)], "floats from 0 to 1"),
+    ],
+)
+def test_a_list_of_what_are_no_images_is_refused(images, text):
+    with pytest.raises((ValueError, TypeError), match=rf"`images` of `BagOfVisualWords` must be .*{text}"):
+        BagOfVisualWords().fit(images)

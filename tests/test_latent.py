@@ -313,6 +313,15 @@ def test_a_query_is_not_its_own_neighbour(metric):
     corners = np.array([[1.0, 0], [1, 0.1], [0, 1], [0.1, 1], [0.3, 1]])
     index = ImageIndex(corners, labels=["a", "a", "b", "b", "a"], metric=metric)
     assert index.precision_at_k(corners, ["a", "a", "b", "b", "a"], k=1) == pytest.approx(4 / 5)
+    rounded = corners * (1 + 1e-6 * np.array([[1], [-1], [1], [-1], [1]]))  # as from a batch of another size
+    assert index.precision_at_k(rounded, ["a", "a", "b", "b", "a"], k=1) == pytest.approx(4 / 5)
+
+
+def test_of_copies_with_other_labels_the_query_itself_is_left_out():
+    copies = ImageIndex(np.array([[1.0, 0], [1, 0], [1, 0], [0, 1]]), labels=["a", "b", "b", "b"])
+    assert copies.precision_at_k(copies.features, copies.labels, k=2) == pytest.approx(
+        (0 + 1 / 2 + 1 / 2 + 1 / 2) / 4
+    )
 
 
 @pytest.mark.smoke
@@ -476,6 +485,23 @@ def test_t_sne_starts_from_the_given_figure_drawn_together():
 
 def test_as_many_neighbours_as_are_fewer_than_half_are_looked_at():
     assert project(groups(21), method="pca", neighbours=10).neighbours == 10
+
+
+@pytest.mark.parametrize(
+    ("count", "perplexity", "neighbours"), [(4, 1, 1), (5, 4 / 3, 2), (22, 7, 10), (91, 30, 10), (92, 30, 10)]
+)
+def test_few_images_are_drawn_with_fewer_neighbours(count, perplexity, neighbours):
+    found = project(groups(count), engine="sklearn")
+    assert (found.points.shape, found.perplexity) == ((count, 2), pytest.approx(perplexity))
+    assert found.neighbours == neighbours == project(groups(count), method="pca").neighbours
+    assert 0 <= found.trustworthiness <= 1
+
+
+@pytest.mark.parametrize(("count", "method", "least"), [(3, "tsne", 4), (2, "pca", 3), (1, "pca", 3)])
+def test_too_few_images_for_a_map_are_refused(count, method, least):
+    features = np.arange(3 * count).reshape(count, 3)
+    with pytest.raises(ValueError, match=rf"`features` of `project` must be .*{least} images or more"):
+        project(features, method=method)
 
 
 def test_without_opentsne_scikit_learn_makes_the_map(monkeypatch):

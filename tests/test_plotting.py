@@ -331,6 +331,17 @@ def test_loss_and_every_accuracy_are_the_panels_or_the_chosen_metrics(metrics, e
     assert [axis.get_ylabel() for axis in figure.axes] == expected
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["acc", "sparse_top_k_categorical_accuracy", "top5_acc", "accuracy_1", "top5-acc", "Accuracy", "my accuracy"],
+)
+def test_an_accuracy_of_any_name_has_its_panel(name):
+    history = {"loss": [1.0], name: [0.5], f"val_{name}": [0.4], "backaccess": [0.1], "vacc": [0.2]}
+    axes = plotting.plot_history(history).axes
+    assert [axis.get_ylabel() for axis in axes] == ["loss", name.replace("_", " ")]
+    assert list(lines(axes[1])) == ["training", "validation"]
+
+
 # ------------------------------------------------------------------------------------------------ evaluation
 @pytest.mark.smoke
 def test_confusion_matrix_writes_each_count_into_its_cell():

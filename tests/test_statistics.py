@@ -182,6 +182,23 @@ def test_several_steps_per_call_are_counted_one_by_one():
     assert statistics.records.rows[0].steps.tolist() == [0, 3, 6, 9, 12]
 
 
+def test_where_gradients_of_several_batches_are_gathered_a_step_is_one_of_the_optimizer():
+    model = small()
+    optimizer = keras.optimizers.SGD(0.1, gradient_accumulation_steps=2)
+    model.compile(optimizer, "sparse_categorical_crossentropy")
+    statistics, weights = ActivationStatistics(PROBE, layers=["head"], every=2), Weights()
+    for _ in range(2):  # the second epoch begins in the middle of a step
+        model.fit(X[:40], Y[:40], batch_size=8, epochs=1, verbose=0, callbacks=[statistics, weights])
+    (row,) = statistics.records.rows
+    assert row.steps.tolist() == [0, 2, 4]
+    assert int(optimizer.iterations) == 5
+    for at, batches in enumerate([0, 4, 8]):
+        model.set_weights(weights.kept[batches])
+        answer = np.asarray(model.predict(PROBE, verbose=0), "float64")
+        assert row.means[at] == pytest.approx(answer.mean(), abs=1e-3)
+        assert row.standard_deviations[at] == pytest.approx(answer.std(), abs=1e-3)
+
+
 # ------------------------------------------------------------------------------------------------ the histogram
 def writing(*batches):
     """Return the records of a layer that writes these numbers, one array for each step."""

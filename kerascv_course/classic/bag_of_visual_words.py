@@ -92,7 +92,7 @@ class BagOfVisualWords(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 
         Args:
             images: Array (n, h, w) or (n, h, w, c) of `uint8`, or of floats, from 0 to 1 unless `descriptor` is a
-                callable.
+                callable. Or a list of images of different sizes, (h, w) or (h, w, c).
             y: Not used: a vocabulary knows no classes.
 
         Returns:
@@ -104,9 +104,9 @@ class BagOfVisualWords(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
                 descriptors than `vocabulary` or `pca` asks for.
         """
         self._check_options()
-        images = self._read_images(images)
+        groups = self._read_images(images)
         random = check_random_state(self.random_state)
-        sample = self._sample(images, random)
+        sample = self._sample(groups, random)
         components = mean = None
         if self.pca is not None:
             components, mean = self._fit_pca(sample)
@@ -139,8 +139,8 @@ class BagOfVisualWords(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             ValueError: If `images` is not as for `fit`, or a callable returns other dimensions than before.
         """
         check_is_fitted(self)
-        images = self._read_images(images)
-        return np.concatenate(list(self._each_block(self._encode, images)))
+        groups = self._read_images(images)
+        return np.concatenate(list(self._each_block(self._encode, groups)))
 
     def describe(self, images: np.ndarray) -> Descriptions:
         """Return the local descriptors of images, before PCA, with their places; needs no `fit`.
@@ -153,9 +153,9 @@ class BagOfVisualWords(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             ValueError: If `images` is not as for `fit`.
         """
         self._check_options()
-        images = self._read_images(images)
+        groups = self._read_images(images)
         found, start = [], 0
-        for part, count in self._each_block(self._describe, images):
+        for part, count in self._each_block(self._describe, groups):
             found.append((part.descriptors, part.positions, part.sizes, part.images + start))
             start += count
         return Descriptions(*(np.concatenate(column) for column in zip(*found, strict=True)))
@@ -217,9 +217,16 @@ class BagOfVisualWords(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             check_int(_FUNCTION, "pca", self.pca, 1)
         check_int(_FUNCTION, "max_descriptors", self.max_descriptors, 1)
 
-    def _read_images(self, images: Any) -> np.ndarray:
+    def _read_images(self, images: Any) -> list[np.ndarray]:
+        """Return the images in their order, as arrays of images of one size."""
         is_ours = isinstance(self.descriptor, str) or hasattr(self.descriptor, "describe")
-        return read_images(_FUNCTION, images, channels=(1, 3) if is_ours else None)
+        groups = [images]
+        if isinstance(images, list | tuple) or getattr(images, "dtype", "") == np.dtype(object):
+            groups = [list(group) for _, group in itertools.groupby(images, np.shape)] or groups
+        read = [read_images(_FUNCTION, group, channels=(1, 3) if is_ours else None) for group in groups]
+        if len({group.shape[3] for group in read}) > 1:
+            raise input_error(_FUNCTION, "images", "all grey or all in colour", [group.shape for group in read])
+        return read
 
     def _descriptor(self) -> Any:
         return DESCRIPTORS[self.descriptor]() if isinstance(self.descriptor, str) else self.descriptor
@@ -230,11 +237,15 @@ class BagOfVisualWords(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             return descriptor.describe(images), len(images)
         return describe_with(_FUNCTION, descriptor, images), len(images)
 
-    def _each_block(self, work: Callable[[np.ndarray], Any], images: np.ndarray) -> Iterator[Any]:
+    def _each_block(self, work: Callable[[np.ndarray], Any], groups: list[np.ndarray]) -> Iterator[Any]:
         """Yield what `work` makes of each block of images, in their order."""
         # The descriptors of all training images of CIFAR-10 at once would take seven gigabytes.
-        size = max(1, _BLOCK_PIXELS // (images.shape[1] * images.shape[2]))
-        blocks = [images[start : start + size] for start in range(0, len(images), size)]
+        sizes = [max(1, _BLOCK_PIXELS // (group.shape[1] * group.shape[2])) for group in groups]
+        blocks = [
+            group[start : start + size]
+            for group, size in zip(groups, sizes, strict=True)
+            for start in range(0, len(group), size)
+        ]
         prefer = getattr(self._descriptor(), "_prefer", "threads")
         # Threads of the linear algebra beside ours would get in their way; alone, on products as small as these,
         # they were measured to double the processor time.
@@ -244,12 +255,17 @@ class BagOfVisualWords(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             else:
                 yield from Parallel(n_jobs=self.n_jobs, prefer=prefer)(delayed(work)(block) for block in blocks)
 
-    def _sample(self, images: np.ndarray, random: np.random.RandomState) -> np.ndarray:
+    def _sample(self, groups: list[np.ndarray], random: np.random.RandomState) -> np.ndarray:
         """Return at most `max_descriptors` descriptors of images drawn at random."""
-        drawn = random.permutation(len(images))[:_VOCABULARY_IMAGES]
+        drawn = random.permutation(sum(map(len, groups)))[:_VOCABULARY_IMAGES]
+        if len(groups) == 1:
+            chosen = [groups[0][drawn]]
+        else:
+            each = [image[None] for group in groups for image in group]
+            chosen = [each[place] for place in drawn]
         share = -(-self.max_descriptors // len(drawn))
         kept = []
-        for found, count in self._each_block(self._describe, images[drawn]):
+        for found, count in self._each_block(self._describe, chosen):
             ends = np.searchsorted(found.images, np.arange(count + 1))
             for begin, end in itertools.pairwise(ends):
                 kept.append(found.descriptors[begin + random.permutation(end - begin)[:share]])
@@ -257,7 +273,7 @@ class BagOfVisualWords(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         if not len(sample):
             rule = "images of which at least one has a keypoint"
             way_out = "Flat images have none, and small ones few: descriptor='dense_sift' takes a grid instead."
-            raise input_error(_FUNCTION, "images", rule, images, way_out)
+            raise input_error(_FUNCTION, "images", rule, [group.shape for group in groups], way_out)
         return random.permutation(sample)[: self.max_descriptors]
 
     def _fit_pca(self, sample: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -99,9 +99,9 @@ class ActivationStatistics(keras.callbacks.Callback):
     On a CPU a record of 32 images takes less than half as long as a training step on 32 (TinyNet): by default some
     3 % of an epoch, and less where the batches are larger. For more images, or on a fast GPU, raise `every`.
 
-    The steps are those of the optimizer. Where `fit` goes on with an interrupted run, so does the counting, and
-    records of steps that are made again are replaced. After a new `compile` the steps start at 0: take a new
-    callback to keep what this one has.
+    The steps are those of the optimizer, which may gather the gradients of several batches for one. Where `fit`
+    goes on with an interrupted run, so does the counting, and records of steps that are made again are replaced.
+    After a new `compile` the steps start at 0: take a new callback to keep what this one has.
 
     Args:
         images: Some tens of images in the range that the model trains on, (images, height, width, channels).
@@ -153,6 +153,7 @@ class ActivationStatistics(keras.callbacks.Callback):
         self._probe: _Probe | None = None
         self._parts: list[Part] = []
         self._epoch_start = self._last = 0
+        self._per_step = 1
 
     @property
     def records(self) -> ActivationRecords:
@@ -184,25 +185,30 @@ class ActivationStatistics(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         """Record the untrained model, and forget the steps that are made again."""
-        now = self._steps_made()
+        now, self._per_step = self._batches_made()
+        now //= self._per_step
         self._found = {step: moment for step, moment in self._found.items() if step < now}
         if now % self.every == 0:
             self.record(self.model, now)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Note the step at which the epoch starts."""
-        self._epoch_start = self._last = self._steps_made()
+        """Note the batch at which the epoch starts."""
+        self._epoch_start, _ = self._batches_made()
+        self._last = self._epoch_start // self._per_step
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Record, where it is time."""
         # `self.model` is touched only then: with JAX it copies the weights out of the training loop.
-        now = self._epoch_start + batch + 1
+        now = (self._epoch_start + batch + 1) // self._per_step
         if now // self.every > self._last // self.every:
             self.record(self.model, now)
         self._last = now
 
-    def _steps_made(self) -> int:
-        return int(ops.convert_to_numpy(self.model.optimizer.iterations))
+    def _batches_made(self) -> tuple[int, int]:
+        """Return on how many batches the optimizer has worked, and how many of them make one of its steps."""
+        optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)  # of mixed precision
+        batches = next(variable for variable in optimizer.variables if variable.name == "iteration")
+        return int(ops.convert_to_numpy(batches)), optimizer.gradient_accumulation_steps or 1
 
     def _outputs(self, model: keras.Model) -> dict[str, np.ndarray]:
         """Return what the chosen layers write for the images, by their paths, in the order of the model."""

@@ -75,9 +75,9 @@ def project(
     features: np.ndarray,
     *,
     method: str = "tsne",
-    perplexity: float = 30.0,
+    perplexity: float | None = None,
     pca_components: int | None = 50,
-    neighbours: int = 10,
+    neighbours: int | None = None,
     seed: int = 0,
     engine: str | None = None,
 ) -> Projection:
@@ -88,9 +88,10 @@ def project(
         method: "tsne", which keeps neighbours together and does not keep distances between groups, sizes of groups
             or directions; or "pca", the two directions of the largest variance.
         perplexity: About how many neighbours each point of t-SNE attends to: from 1 to a third of the other
-            images.
+            images; by default 30, or that third where there are few.
         pca_components: Features are first reduced to so many by PCA, which t-SNE gets faster by; None leaves them.
-        neighbours: How many nearest neighbours the measures of quality look at: fewer than half of the images.
+        neighbours: How many nearest neighbours the measures of quality look at: fewer than half of the images; by
+            default 10, or as many as there can be.
         seed: Of what is random: the points whose neighbourhoods are compared. Both engines start from PCA; the
             same features give the same map on the same machine.
         engine: "opentsne" (extra `latent`), by Barnes-Hut below 3,000 images and by FFT from there; "sklearn"; or
@@ -125,10 +126,15 @@ def project(
     seed = check_int(_FUNCTION, "seed", seed, 0, 2**32 - 1)
     points = check_features(_FUNCTION, "features", features)
     count, dimension = points.shape
+    least = 4 if method == "tsne" else 3
+    if count < least:
+        raise input_error(_FUNCTION, "features", f"those of {least} images or more", features)
     if np.ptp(points, axis=0).max() == 0:
         raise input_error(_FUNCTION, "features", "features that differ between images", describe(features))
     way_out = f"There are {count} images."
-    neighbours = check_int(_FUNCTION, "neighbours", neighbours, 1)
+    neighbours = check_int(
+        _FUNCTION, "neighbours", min(10, (count - 1) // 2) if neighbours is None else neighbours, 1
+    )
     if 2 * neighbours >= count:
         raise input_error(_FUNCTION, "neighbours", "fewer than half of the images", neighbours, way_out)
     reduce: Place = np.asarray
@@ -136,9 +142,10 @@ def project(
         reduce = _principal_components(points, 2, seed)
         place, placed, name, divergence = reduce, reduce(points), "scikit-learn", None
     else:
-        perplexity = check_number(_FUNCTION, "perplexity", perplexity, 1)
-        if 3 * perplexity > count - 1:
-            rule = f"at most {(count - 1) / 3:.4g}, a third of the other images"
+        most = (count - 1) / 3
+        perplexity = check_number(_FUNCTION, "perplexity", min(30, most) if perplexity is None else perplexity, 1)
+        if perplexity > most:
+            rule = f"at most {most:.4g}, a third of the other images"
             raise input_error(_FUNCTION, "perplexity", rule, perplexity, way_out)
         start = _principal_components(points, 2, seed)(points)
         if pca_components is not None and pca_components < min(count, dimension):

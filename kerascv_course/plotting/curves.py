@@ -1,5 +1,6 @@
 """What training gives: its history, the search for a learning rate, and schedules."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from kerascv_course._validation import check_int, input_error
 from kerascv_course.plotting import style
 from kerascv_course.plotting.style import integer_ticks, look, panels, styled, with_caption
 
+_ACCURACY = re.compile("(?<![a-z])acc(uracy)?(?![a-z])", re.IGNORECASE)
 _HISTORY = "what `model.fit` returned, its `.history` dictionary, or a mapping from names to these"
 
 
@@ -169,7 +171,7 @@ def _check_runs(history: Any) -> dict[str, Mapping[str, Any]]:
 def _check_metrics(runs: Mapping[str, Mapping[str, Any]], metrics: Sequence[str] | None) -> list[str]:
     known = list(dict.fromkeys(key for run in runs.values() for key in run))
     if metrics is None:
-        metrics = [key for key in known if key in ("loss", "acc") or key.endswith("accuracy")]
+        metrics = [key for key in known if key == "loss" or _ACCURACY.search(key)]
         metrics = sorted((key for key in metrics if not key.startswith("val_")), key=lambda key: key != "loss")
         if not metrics:
             way_out = "Or name the panels in `metrics`."
