@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "evaluation": BASE,
     "classic": BASE,
     "training": BASE | CORE,
-    "explain": BASE,
+    "explain": BASE | {"architecture"},
     "latent": BASE | CORE,
     "transfer": BASE | CORE | {"training", "latent", "explain"},
     "experiment": BASE | CORE | {"training"},
