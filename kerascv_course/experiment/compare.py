@@ -19,7 +19,7 @@ from kerascv_course.runtime import seed_everything
 from kerascv_course.training.batches import for_backend
 from kerascv_course.training.fit import Arrays, Callbacks, check_callbacks, fit_batches
 from kerascv_course.training.inputs import come_in_batches, read_arrays, read_training
-from kerascv_course.training.trial import accuracy_name, check_compiled, try_out
+from kerascv_course.training.trial import accuracy_name, check_compiled
 
 Build = Callable[[], keras.Model]
 Plans = dict[str, tuple[Build, dict[str, Any]]]
@@ -106,7 +106,9 @@ def compare(
         way_out = "Or pass `validation_data`: the accuracy is measured on images that were held out."
         raise input_error(_FUNCTION, "validation_split", "above 0", validation_split, way_out)
     parts = {"data": data} if validation_data is None else {"data": data, "validation_data": validation_data}
-    parts = {name: _read(name, part) for name, part in parts.items()}
+    for name, part in parts.items():
+        if not come_in_batches(part):
+            parts[name] = tuple(array for array in read_arrays(_FUNCTION, name, part) if array is not None)
     check_choice(_FUNCTION, "verbose", verbose, (0, 1))
     if folder is not None:
         _keep(folder, {})  # a folder that cannot be written to is known before any training
@@ -130,23 +132,12 @@ def compare(
     return ExperimentResults(rows, tuple(runs), tuple(notes))
 
 
-def _read(argument: str, data: Any) -> Any:
-    """Return arrays, or batches that each run can read, or raise."""
-    if not come_in_batches(data):
-        return tuple(part for part in read_arrays(_FUNCTION, argument, data) if part is not None)
-    if hasattr(data, "__next__"):
-        way_out = "A generator is empty after the first run: write a `keras.utils.PyDataset`."
-        raise input_error(_FUNCTION, argument, "batches that can be read again and again", data, way_out)
-    return data
-
-
 def _digest(parts: Mapping[str, Any]) -> str | None:
     """Return the fingerprint of the data; None where they are batches, whose content nobody knows."""
-    if any(come_in_batches(part) for part in parts.values()):
-        what = Unknowable("the content of batches")
-        warn_unknowable(_FUNCTION, what, "The runs are trained, and not kept.")
-        return None
-    return fingerprint(*parts.items())
+    if not any(map(come_in_batches, parts.values())):
+        return fingerprint(*parts.items())
+    warn_unknowable(_FUNCTION, Unknowable("the content of batches"), "The runs are trained, and not kept.")
+    return None
 
 
 def _keep(folder: str | os.PathLike[str], new: Mapping[str, Any]) -> dict[str, Any]:
@@ -190,18 +181,16 @@ def _train(
             key = _key(model, seed, digest, size, settings)
             if key and (found := _keep(folder, {}).get(key)):
                 return ExperimentRun(**{**found, "variant": name})
-        batches, held_out = read_training(_FUNCTION, model, options={}, batch_size=size, seed=seed, **parts)
-        figures = try_out(_FUNCTION, model, batches)
-        if figures is not None and accuracy_name(model, figures) is None:
-            raise input_error(_FUNCTION, "variants", 'compiled with metrics=["accuracy"]', name)
+        options = {"options": {}, "batch_size": size, "seed": seed}
+        batches, held_out, figures = read_training(_FUNCTION, model, **options, **parts)
+        if figures is not None:
+            _accuracy(name, model, figures)
         started = time.perf_counter()
         history = fit_batches(_FUNCTION, model, batches, held_out, seed=seed, verbose=0, **settings).history
         seconds = time.perf_counter() - started
         # The weights may not be those of the last epoch: early stopping, averages.
         figures = model.evaluate(for_backend(held_out, {}), return_dict=True, verbose=0)
-        figure = accuracy_name(model, figures)
-        if figure is None:
-            raise input_error(_FUNCTION, "variants", 'compiled with metrics=["accuracy"]', name)
+        figure = _accuracy(name, model, figures)
         accuracy = float(figures[figure])
         if not np.isfinite([figures["loss"], accuracy]).all():
             raise FloatingPointError(f"the validation loss became {figures['loss']}, with accuracy {accuracy}")
@@ -212,6 +201,14 @@ def _train(
     if folder is not None and key:
         _keep(folder, {key: asdict(run)})
     return run
+
+
+def _accuracy(name: str, model: keras.Model, figures: Mapping[str, Any]) -> str:
+    """Return which figure of a variant is its accuracy, or raise."""
+    found = accuracy_name(model, figures)
+    if found is None:
+        raise input_error(_FUNCTION, "variants", 'compiled with metrics=["accuracy"]', name)
+    return found
 
 
 def _new(callbacks: Any) -> list[keras.callbacks.Callback]:

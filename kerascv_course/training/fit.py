@@ -21,8 +21,8 @@ from kerascv_course._validation import check_bool, check_choice, check_int, inpu
 from kerascv_course.datasets import ImageDataset
 from kerascv_course.training.batches import Batches, for_backend
 from kerascv_course.training.checkpoint import Checkpoint, Watch
-from kerascv_course.training.inputs import check_class_weight, describe, first_batch, read_training
-from kerascv_course.training.trial import call_once, check_compiled, try_out
+from kerascv_course.training.inputs import check_class_weight, first_batch, read_training
+from kerascv_course.training.trial import call_once, check_compiled
 
 Arrays = tuple[np.ndarray, np.ndarray]
 Callbacks: TypeAlias = "keras.callbacks.Callback | Iterable[keras.callbacks.Callback] | None"
@@ -122,10 +122,7 @@ def fit(
         raise input_error("fit", "initial_epoch", rule, options["initial_epoch"])
     if patience is not None:
         patience = check_int("fit", "patience", patience, 0)
-    if class_weight is not None and sample_weight is not None:
-        way_out = "Multiply the weights of the images by those of their classes."
-        raise input_error("fit", "class_weight", "None where `sample_weight` is given", class_weight, way_out)
-    batches, validation = read_training(
+    batches, validation, figures = read_training(
         "fit", model, data, options, batch_size=batch_size, seed=seed, validation_split=validation_split,
         validation_data=validation_data, sample_weight=sample_weight,
     )  # fmt: skip
@@ -141,8 +138,7 @@ def fit(
         if importlib.util.find_spec("tensorboard") is None:
             raise ImportError('`tensorboard` of `fit` needs a package: pip install "kerascv_course[tensorboard]".')
         callbacks.append(keras.callbacks.TensorBoard(log_dir=str(store.folder / "tensorboard")))
-    figures = try_out("fit", model, batches) or {}
-    if patience is not None and figures.get(monitor.removeprefix("val_")):
+    if patience is not None and (figures or {}).get(monitor.removeprefix("val_")):
         raise input_error("fit", "monitor", "a figure that is one number", monitor)
     return fit_batches(
         "fit", model, batches, validation, epochs=epochs, store=store, resume=resume, patience=patience,
@@ -186,8 +182,8 @@ def fit_batches(
             "patience": patience,
             "monitor": monitored,
             "batch_size": getattr(batches, "batch_size", None),
-            "training data": describe(batches),
-            "validation data": None if validation is None else describe(validation),
+            "training data": _describe(batches),
+            "validation data": _describe(validation),
             "class_weight": None if class_weight is None else fingerprint(class_weight),
         }
         settings |= options
@@ -235,10 +231,8 @@ def build(function: str, model: keras.Model, batches: Any) -> tuple[Any, Any]:
     """
     answer = getattr(model, "outputs", None)
     if not (model.built and getattr(model, "inputs", None)):  # a subclassed one may have layers that are not
-        if isinstance(batches, Batches):
-            x = batches.take(batches.indices[:1])[0]
-        else:
-            x, batches = first_batch(batches)
+        is_ours = isinstance(batches, Batches)
+        x, batches = (batches.take(batches.indices[:1])[0], batches) if is_ours else first_batch(batches)
         answer = call_once(function, model, "data", tree.map_structure(lambda part: part[:1], x))
     if model.optimizer is not None and not model.optimizer.built and model.built:
         model.optimizer.build(model.trainable_variables)
@@ -248,8 +242,11 @@ def build(function: str, model: keras.Model, batches: Any) -> tuple[Any, Any]:
 def check_callbacks(function: str, callbacks: Any) -> list[keras.callbacks.Callback]:
     """Return a list of callbacks, or raise."""
     found = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else list(callbacks or ())
-    for callback in found:
-        if not isinstance(callback, keras.callbacks.Callback):
-            way_out = "Call it." if isinstance(callback, type) else ""
-            raise input_error(function, "callbacks", "Keras callbacks", callback, way_out, TypeError)
+    if not all(isinstance(callback, keras.callbacks.Callback) for callback in found):
+        raise input_error(function, "callbacks", "a Keras callback or a list of some", callbacks, error=TypeError)
     return found
+
+
+def _describe(data: Any) -> str:
+    """Return what identifies the data of a run: their content where it is known, else their form."""
+    return data.digest() if hasattr(data, "digest") else str(getattr(data, "element_spec", type(data).__name__))

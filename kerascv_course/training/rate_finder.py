@@ -14,7 +14,7 @@ from kerascv_course._validation import check_above, check_int, input_error
 from kerascv_course.datasets import ImageDataset
 from kerascv_course.training.fit import Arrays, build
 from kerascv_course.training.inputs import read_training
-from kerascv_course.training.trial import check_compiled, try_out
+from kerascv_course.training.trial import check_compiled
 
 SMOOTHING = 0.9  # weight of the losses before, in the moving average of the losses
 DIVERGED = 3.0  # times the first loss above the lowest: the sweep ends there
@@ -120,9 +120,8 @@ def find_learning_rate(
     steps = check_int(_FUNCTION, "steps", steps, 10)
     seed = check_int(_FUNCTION, "seed", seed, 0, 2**32 - 1)
     options = {"steps_per_epoch": steps}
-    batches, _ = read_training(_FUNCTION, model, data, options, batch_size=batch_size, seed=seed)
+    batches, _, _ = read_training(_FUNCTION, model, data, options, batch_size=batch_size, seed=seed)
     batches, _ = build(_FUNCTION, model, batches)
-    try_out(_FUNCTION, model, batches)
     optimizer = model.optimizer
     if not any(variable is optimizer.learning_rate for variable in optimizer.variables):
         way_out = "Compile it with a number, find the rate, then compile it with the schedule."
@@ -150,15 +149,13 @@ def find_learning_rate(
 
 def _again_and_again(data: Any) -> Iterator[Any]:
     """Give the batches of data, from the first one again after the last."""
+    is_listed = isinstance(data, keras.utils.PyDataset)
     while True:
-        number = -1
-        is_listed = isinstance(data, keras.utils.PyDataset)
-        for number, batch in enumerate((data[n] for n in range(len(data))) if is_listed else data):  # noqa: B007
+        batch = None
+        for batch in (data[n] for n in range(len(data))) if is_listed else data:
             yield tree.map_structure(np.asarray, tuple(batch))
-        if number < 0:
-            raise input_error(
-                _FUNCTION, "data", "batches for all steps", data, "Pass a smaller number of `steps`."
-            )
+        if batch is None:
+            raise input_error(_FUNCTION, "data", "batches for all steps", data, "Take fewer `steps`.")
 
 
 def _sweep(model: keras.Model, batches: Any, rates: np.ndarray, verbose: int) -> list[float]:
