@@ -1,6 +1,5 @@
 """The exercises of the notebook 11_design_a_cnn."""
 
-import math
 from typing import Any
 
 import numpy as np
@@ -12,48 +11,33 @@ sheet, summary, withhold_solutions = new_sheet("11_design_a_cnn")
 
 
 @sheet.exercise(
-    "A filter has a weight for each place of the kernel and each input map, and one bias.",
-    "5 * 5 * 64 weights and a bias, for each of 64 filters; and the same for 3x3, twice.",
+    "Follow the side: it is halved, and rounded down, once for each block.",
+    "The last block has filters * 2 ** (depth - 1) filters.",
+    "Flatten gives side * side * maps values. Each of the 10 units has a weight for each, and a bias.",
 )
-def two_for_one(one_5x5: Any, two_3x3: Any) -> str:
-    """Count the parameters of one large kernel and of two small ones."""
-    one_mistakes = {
-        102_400: "each of the 64 filters has a bias.",
-        1_664: "each filter has a 5x5 kernel for each of the 64 input maps.",
-        102_401: "there is one bias for each filter, not one for all.",
-    }
-    two_mistakes = {
-        36_928: "that is one 3x3 convolution.",
-        73_728: "each filter has a bias, in both convolutions.",
-        73_792: "the second convolution has biases, too.",
-        1_280: "each filter has a 3x3 kernel for each of the 64 input maps.",
-    }
-    otherwise = "places times input maps, plus one bias, for each filter."
-    answers.expect("one_5x5", one_5x5, 102_464, one_mistakes, otherwise)
-    answers.expect("two_3x3", two_3x3, 73_856, two_mistakes, otherwise)
-    return "102,464 against 73,856, and one more activation in between."
+def dense_parameters(dense_parameters: Any) -> str:
+    """Count the parameters of the dense layer behind some blocks."""
 
-
-@sheet.exercise(
-    "The variance is 2 divided by the number of products that an output adds up.",
-    "Those are kernel_size * kernel_size * channels.",
-    "The deviation is the square root of the variance.",
-)
-def he_deviation(he_deviation: Any) -> str:
-    """Compute the standard deviation of He's initialisation."""
-
-    def solve(kernel_size: int, channels: int) -> tuple[float, dict[float, str]]:
-        products = kernel_size**2 * channels
-        return math.sqrt(2 / products), {
-            2 / products: "that is the variance; its square root was asked for.",
-            math.sqrt(1 / products): "a ReLU leaves half of the squares: it takes 2, not 1.",
-            math.sqrt(2 / channels): "an output adds up over the places of the kernel as well as over the maps.",
-            math.sqrt(2 / (kernel_size * channels)): "the kernel has kernel_size * kernel_size places.",
-            math.sqrt(2 / kernel_size**2): "an output adds up over the input maps, too.",
+    def solve(side: int, depth: int, filters: int) -> tuple[int, dict[int, str], str]:
+        small, maps = side // 2**depth, filters * 2 ** (depth - 1)
+        right = small**2 * maps * 10 + 10
+        halved = side / 2**depth
+        mistakes = {
+            side**2 * maps * 10 + 10: "each block halves the side.",
+            small * maps * 10 + 10: "the maps have two sides.",
+            small**2 * filters * 10 + 10: "each block has twice the filters of the one before.",
+            small**2 * 2 * maps * 10 + 10: "that is the number of maps after one more block.",
+            (side // 2 ** (depth - 1)) ** 2 * maps * 10 + 10: "the last block has a pooling, too.",
+            int(halved**2 * maps * 10 + 10): "half a pixel is no pixel: a pooling rounds down.",
+            small**2 * maps + 10: "there are 10 units.",
+            right - 10: "these are the weights. Each unit has a bias, too.",
+            right - 9: "each of the 10 units has a bias of its own.",
         }
+        mistakes.pop(right, None)
+        return right, mistakes, "count the values after Flatten, then the weights and biases of 10 units."
 
-    answers.expect_results("he_deviation", he_deviation, [(3, 64), (5, 3), (1, 200)], solve, tolerance=1e-4)
-    return "the square root of 2 over the number of products in a sum."
+    answers.expect_results("dense_parameters", dense_parameters, [(32, 2, 16), (32, 1, 8), (30, 3, 4)], solve)
+    return "each pooling divides the values by four, each block doubles the maps."
 
 
 @sheet.exercise(

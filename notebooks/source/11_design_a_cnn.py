@@ -13,6 +13,7 @@
 from functools import partial
 
 import keras
+import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import display
 from keras import layers
@@ -28,22 +29,24 @@ print(device)
 # %% [markdown]
 # ## Knobs
 #
-# `changes` lists what is tried: "all" is every change below. Two seeds are the least for an interval, three are
-# few: with three, only large differences can be decided.
+# `changes` lists what is tried: "all" is every change below. Two seeds are the least for an interval, and few:
+# only large differences can be decided. The solved page has five, and every change.
 
 # %%
+choose = runtime.by_profile
 few = ["5x5", "twice the filters", "tanh", "He", "one block", "SGD with momentum", "half the side"]
-smallest = ["5x5", "tanh", "zero", "SGD with momentum"]
-knobs = runtime.by_profile(
-    smoke={"per_class": 20, "test": 10, "held_out": 0.5, "filters": 4, "side": 16, "epochs": 1, "seeds": 1,
-           "batch": 64, "sweep": 20, "changes": smallest},
-    lite={"per_class": 150, "test": 50, "held_out": 1 / 3, "filters": 8, "side": 16, "epochs": 5, "seeds": 3,
-          "batch": 100, "sweep": 100, "changes": few},
-    full={"per_class": None, "test": None, "held_out": 0.1, "filters": 32, "side": 32, "epochs": 15, "seeds": 5,
-          "batch": 128, "sweep": 300, "changes": "all"},
-    gpu={"per_class": None, "test": None, "held_out": 0.1, "filters": 32, "side": 32, "epochs": 15, "seeds": 5,
-          "batch": 128, "sweep": 300, "changes": "all"},
-)  # fmt: skip
+knobs = {
+    "per_class": choose(smoke=30, lite=150, full=1_200, gpu=None),
+    "test_per_class": choose(smoke=10, lite=50, full=500, gpu=None),
+    "held_out": choose(smoke=0.5, lite=1 / 3, full=1 / 6, gpu=0.1),  # of the training images
+    "filters": choose(smoke=4, lite=8, full=16, gpu=32),  # of the first block
+    "side": choose(smoke=16, lite=16, full=32, gpu=32),
+    "epochs": choose(smoke=1, lite=5, full=8, gpu=20),
+    "batch": choose(smoke=64, lite=100, full=128, gpu=128),
+    "seeds": choose(smoke=1, lite=2, full=5, gpu=5),
+    "sweep": choose(smoke=20, lite=100, full=200, gpu=300),  # steps, to find a learning rate
+    "changes": choose(smoke=["5x5", "tanh", "zero", "SGD with momentum"], lite=few, full="all", gpu="all"),
+}
 knobs
 
 # %% [markdown]
@@ -57,7 +60,7 @@ knobs
 # %%
 data = load("cifar10", fallback="patches", download=device.downloads)
 if knobs["per_class"]:
-    data = data.subset(knobs["per_class"], test_per_class=knobs["test"])
+    data = data.subset(knobs["per_class"], test_per_class=knobs["test_per_class"])
 train, held_out = split_validation(data.x_train, data.y_train, knobs["held_out"])
 where = f"{data.name}, {len(train[0]):,} training and {len(held_out[0]):,} held-out images"
 print(f"{where}, from {data.source}")
@@ -123,7 +126,7 @@ design().summary()
 # a rate to start from.
 
 # %%
-runtime.seed_everything(0)
+keras.utils.set_random_seed(0)
 curve = training.find_learning_rate(design(), train, steps=knobs["sweep"], batch_size=knobs["batch"], verbose=0)
 print(curve)
 rate = curve.suggestion or 0.001
@@ -152,11 +155,22 @@ def compared(changes):
     """Train the baseline and each change of it."""
     chosen = changes if knobs["changes"] == "all" else knobs["changes"]
     wanted = {name: change for name, change in changes.items() if name in chosen}
+    left_out = ", ".join(name for name in changes if name not in wanted)
+    if left_out:
+        print(f"Not tried in the profile {device.profile}, see the solved page: {left_out}")
     tried.update(wanted)
     variants = {"baseline": partial(design, rate=rate)}
     variants |= {name: partial(design, **{"rate": rate, **change}) for name, change in wanted.items()}
-    found = compare(variants, train, validation_data=held_out, epochs=knobs["epochs"], batch_size=knobs["batch"],
-                    seeds=range(knobs["seeds"]), folder=folder, verbose=0)  # fmt: skip
+    found = compare(
+        variants,
+        train,
+        validation_data=held_out,
+        epochs=knobs["epochs"],
+        batch_size=knobs["batch"],
+        seeds=range(knobs["seeds"]),
+        folder=folder,
+        verbose=0,
+    )
     display(found)
     display(plotting.plot_experiment(found, caption=f"{where}; epochs: {knobs['epochs']}"))
     return found
@@ -234,23 +248,27 @@ claim("ReLU is better than sigmoid", activation, "baseline", "sigmoid")
 claim("leaky ReLU is better than ReLU", activation, "leaky ReLU", "baseline")
 
 # %% [markdown]
-# How many maps are dead? We look at the last block, after a short training at ten times the rate: a map counts
-# that is positive nowhere in any held-out image.
+# How many maps are dead? We train for two epochs at ten times the rate, and look at the last block. A map is dead
+# if it is 0 everywhere in every held-out image. And does it get a gradient? One step of plain gradient descent
+# with a rate of 1 subtracts the gradient itself: a map whose kernel does not move got none.
 
 # %%
 for name in ("relu", "leaky_relu"):
-    runtime.seed_everything(0)
+    keras.utils.set_random_seed(0)
     model = design(activation=name, rate=10 * rate)
     last = [layer for layer in model.layers if isinstance(layer, layers.Conv2D)][-1]
     probe = keras.Model(model.inputs[0], last.output)
-    counts = []
-    for epochs in (0, 2):
-        if epochs:
-            model.fit(*train, epochs=epochs, batch_size=knobs["batch"], verbose=0)
-        answers = keras.ops.convert_to_numpy(probe(held_out[0][:500].astype("float32"), training=False))
-        counts.append(int(np.sum(answers.max(axis=(0, 1, 2)) <= 0)))
-    back = {"relu": "none, for ever", "leaky_relu": "a fifth of the others'"}[name]
-    print(f"{name:10s}  maps never positive: {counts[0]} of {last.filters}, later {counts[1]}; gradient: {back}")
+    model.fit(*train, epochs=min(2, knobs["epochs"]), batch_size=knobs["batch"], verbose=0)
+    answers = probe.predict(held_out[0][:500].astype("float32"), verbose=0)
+    dead = answers.max(axis=(0, 1, 2)) <= 0
+    before = keras.ops.convert_to_numpy(last.kernel)
+    model.compile(keras.optimizers.SGD(1.0), "sparse_categorical_crossentropy")
+    model.train_on_batch(held_out[0][:500], held_out[1][:500])
+    moved = np.abs(keras.ops.convert_to_numpy(last.kernel) - before).max(axis=(0, 1, 2)) > 0
+    print(f"{name:10s} {dead.sum()} of {last.filters} maps are positive nowhere;", end=" ")
+    print(
+        f"of these {np.sum(dead & moved)} get a gradient, of the others {np.sum(~dead & moved)} of {np.sum(~dead)}"
+    )
 
 # %% [markdown]
 # ## Initialisation
@@ -264,7 +282,7 @@ for name in ("relu", "leaky_relu"):
 INITIALIZERS = {"Glorot": "glorot_uniform", "He": "he_normal", "random normal": "random_normal", "zero": "zeros"}
 signal = np.random.default_rng(0).normal(size=(8, 12, 12, 32)).astype("float32")
 for name, initializer in INITIALIZERS.items():
-    runtime.seed_everything(0)
+    keras.utils.set_random_seed(0)
     x, deviations = signal, []
     for _ in range(10):
         x = layers.Conv2D(32, 3, activation="relu", padding="same", kernel_initializer=initializer)(x)
@@ -314,16 +332,23 @@ claim("three blocks are better than two", depth, "baseline", "two blocks")
 claim("four blocks are better than three", depth, "four blocks", "baseline")
 
 # %% [markdown]
-# Look at the parameters: a shallow network is not a small one. Fewer poolings leave larger maps, and the dense
-# layer pays for them.
-#
+# What does depth do to the parameters? Each pooling divides the values that are flattened by four, each block
+# doubles the maps. So the dense layer of a shallow network is large.
+
+# %%
+for blocks in (1, 2, 3, 4):
+    model = design(depth=blocks)
+    dense, total = model.get_layer("dense").count_params(), model.count_params()
+    print(f"{blocks} block{'s' * (blocks > 1)}: {total:8,} parameters, {dense / total:.0%} in the dense layer")
+
+# %% [markdown]
 # ## Optimizer and rate
 #
 # Lorente's search ended at SGD with momentum 0.9. To be fair each optimizer gets a rate of its own, found in the
 # same way.
 
 # %%
-runtime.seed_everything(0)
+keras.utils.set_random_seed(0)
 sgd_curve = training.find_learning_rate(
     design(optimizer="sgd with momentum"), train, steps=knobs["sweep"], batch_size=knobs["batch"], verbose=0
 )
@@ -353,10 +378,12 @@ claim("momentum helps SGD", optimizer, "SGD with momentum", "SGD")
 # %%
 sides = {f"{side} pixels": side for side in (8, 16, 32)}
 shown = {
-    name: [photo.reshape(side, 32 // side, side, 32 // side, -1).mean(axis=(1, 3)).astype("uint8")
-           for photo in examples[:8]]
+    name: [
+        photo.reshape(side, 32 // side, side, 32 // side, -1).mean(axis=(1, 3)).astype("uint8")
+        for photo in examples[:8]
+    ]
     for name, side in sides.items()
-}  # fmt: skip
+}
 names = [data.class_names[label] for label in range(8)]
 display(plotting.plot_image_table(shown, names, caption=f"What the network sees. Data: {data.name}"))
 
@@ -386,6 +413,8 @@ claim("clipping is better than none", regular, "clipping", "baseline")
 
 # %% [markdown]
 # ## All verdicts
+#
+# This is what to take home: each sentence of the courses, and what was found here.
 
 
 # %%
@@ -398,10 +427,29 @@ print(f"{'claim':48s}{'verdict':15s}points   95% interval")
 for text, found in verdicts:
     interval = "-" if found.low is None else f"{points(found.low)} to {points(found.high)}"
     print(f"{text:48s}{found.conclusion:15s}{points(found.difference):>6s}   {interval}")
-tally = {word: sum(found.conclusion == word for _, found in verdicts) for word in
-         ("holds", "does not hold", "undecided")}  # fmt: skip
+tally = {
+    word: sum(found.conclusion == word for _, found in verdicts)
+    for word in ("holds", "does not hold", "undecided")
+}
 print(f"\n{where}; seeds: {knobs['seeds']}, epochs: {knobs['epochs']}. {device}")
 print("; ".join(f"{word}: {count}" for word, count in tally.items()))
+
+# %%
+judged = [(text, found) for text, found in verdicts if found.low is not None]
+if judged:
+    figure, axis = plt.subplots(figsize=(8, 0.8 + 0.32 * len(judged)), layout="constrained")
+    colors = {"holds": "C0", "does not hold": "C1", "undecided": "gray"}
+    for place, (_, found) in enumerate(judged):
+        look = {"color": colors[found.conclusion], "capsize": 3, "fmt": "o", "markersize": 4}
+        axis.errorbar(100 * found.difference, place, xerr=50 * (found.high - found.low), **look)
+    axis.axvline(0, color="gray", linewidth=0.8)
+    axis.set_yticks(range(len(judged)), [text for text, _ in judged], fontsize=8)
+    axis.set_xscale("symlog", linthresh=5)
+    marks = [-50, -20, -5, -2, 0, 2, 5, 20, 50]
+    axis.set_xticks(marks, [str(mark) for mark in marks])
+    axis.invert_yaxis()
+    axis.set_xlabel("points of accuracy, 95 % interval (beyond 5 points the axis is shortened)")
+    axis.grid(axis="x", alpha=0.3)
 
 # %% [markdown]
 # Read it with care. Of twenty claims without any truth about one is decided by chance. The intervals tell of first
@@ -430,66 +478,48 @@ for name in reversed(helped):  # the one that gained most has the last word
 final = {"baseline": partial(design, rate=rate)}
 if together:
     final["all that helped"] = partial(design, **{"rate": rate, **together})
-result = compare(final, train, validation_data=(data.x_test, data.y_test), epochs=knobs["epochs"],
-                 batch_size=knobs["batch"], seeds=range(knobs["seeds"]), verbose=0)  # fmt: skip
+result = compare(
+    final,
+    train,
+    validation_data=(data.x_test, data.y_test),
+    epochs=knobs["epochs"],
+    batch_size=knobs["batch"],
+    seeds=range(knobs["seeds"]),
+    verbose=0,
+)
 display(result)
 claim("all that helped alone helps together", result, "all that helped", "baseline")
 plotting.plot_experiment(result, caption=f"On {len(data.x_test):,} test images, {data.name}")
 
 # %% [markdown]
-# ## What we saw
-#
-# - A claim without a spread is an anecdote. The table above says which of the courses' sentences this data and
-#   these seeds bear out, and which they leave open: an open one needs more seeds, not more belief.
-# - A rate can be found in a hundred steps or so. It is the first thing to look for, and to look for again after a
-#   change of the optimizer.
-# - Weights that start at zero stay there: a gradient is a product, and one factor is zero.
-# - Parameters follow from the design in ways that are easily overlooked: the dense layer of a shallow network.
-#
 # ## Exercises
 #
 # Fill in a cell, run it, then run the check below it: it says "Right", or what is wrong.
 
 # %% tags=["exercise"]
-# ### Two for one
+# ### The dense layer pays
 #
-# From 64 maps to 64 maps, biases included: how many parameters has one 5x5 convolution, and how many have two 3x3
-# convolutions in a row?
-
-# student: one_5x5 = None
-# student: two_3x3 = None
-# solution
-one_5x5 = 5 * 5 * 64 * 64 + 64
-two_3x3 = 2 * (3 * 3 * 64 * 64 + 64)
-# end solution
-
-ex.two_for_one.check(one_5x5, two_3x3)
-
-# %% [markdown] tags=["solution"]
-# Each filter has a weight for each place of the kernel and each input map, and one bias: 102,464 parameters
-# against 73,856. Both see 5x5 pixels: the second 3x3 reaches one pixel further than the first, on each side.
-
-# %% tags=["exercise"]
-# ### He's deviation
-#
-# Return the standard deviation with which He draws the weights of a convolution of `kernel_size` x `kernel_size`
-# on `channels` maps, for a ReLU behind it.
+# The design of this notebook has `depth` blocks. The first has `filters` filters, each next one twice as many;
+# each block ends with a pooling that halves the side (rounded down). Then come `Flatten` and a dense layer of 10
+# units. Return the number of parameters of that dense layer, biases included, for images of `side` x `side`
+# pixels.
 
 
-def he_deviation(kernel_size, channels):
+def dense_parameters(side, depth, filters):
     # student: return None
     # solution
-    products = kernel_size * kernel_size * channels
-    return np.sqrt(2 / products)
+    for _ in range(depth):
+        side = side // 2
+    maps = filters * 2 ** (depth - 1)
+    return side * side * maps * 10 + 10
     # end solution
 
 
-ex.he_deviation.check(he_deviation)
+ex.dense_parameters.check(dense_parameters)
 
 # %% [markdown] tags=["solution"]
-# Each output adds up as many products as the kernel has weights for it: places times input maps. The number of
-# filters does not enter; Glorot's rule takes the mean of both numbers. The variance is 2 divided by that number,
-# and the deviation its square root.
+# For 32 pixels and 16 filters: one block leaves 16 x 16 x 16 values, 40,970 parameters; three blocks leave
+# 4 x 4 x 64 values, 10,250 parameters.
 
 # %% tags=["exercise"]
 # ### What moves?

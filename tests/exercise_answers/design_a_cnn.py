@@ -1,5 +1,6 @@
 """Answers to the exercises of 11_design_a_cnn."""
 
+import keras
 import numpy as np
 
 
@@ -16,11 +17,26 @@ def clip(gradient, longest):
     return gradient if length <= longest else longest * gradient / length
 
 
+def dense_parameters(side, depth, filters):
+    return (side // 2**depth) ** 2 * filters * 2 ** (depth - 1) * 10 + 10
+
+
+def by_keras(side, depth, filters):
+    x = keras.KerasTensor((None, side, side, filters * 2 ** (depth - 1)))
+    for _ in range(depth):
+        x = keras.layers.MaxPooling2D()(x)
+    dense = keras.layers.Dense(10)
+    dense(keras.layers.Flatten()(x))
+    return dense.count_params()
+
+
 RIGHT = {
-    "two_for_one": [lambda: (102_464, 73_856), lambda: (np.int64(102_464), 73_856.0)],
-    "he_deviation": [
-        lambda: (lambda kernel_size, channels: np.sqrt(2 / (kernel_size**2 * channels)),),
-        lambda: (lambda k, c: 1.00005 * (2 / k / k / c) ** 0.5,),
+    "dense_parameters": [
+        lambda: (dense_parameters,),
+        lambda: (lambda s, d, f: dense_parameters(s, d, f) * 1.0,),
+        lambda: (lambda s, d, f: 10 * (np.floor(s / 2**d) ** 2 * f * 2**d / 2 + 1),),
+        lambda: (lambda s, d, f: np.int64((s >> d) ** 2 * (f << d - 1) * 10 + 10),),
+        lambda: (by_keras,),
     ],
     "what_moves": [lambda: ({"dense bias"},), lambda: (["Dense bias"],), lambda: ("dense bias",)],
     "conclude": [
@@ -34,35 +50,27 @@ RIGHT = {
 }
 
 UNTOUCHED = {
-    "two_for_one": (lambda: (None, None), "Put your answer in place of None"),
-    "he_deviation": (lambda: (lambda kernel_size, channels: None,), "Put your own line in place of `return None`"),
+    "dense_parameters": (lambda: (lambda side, depth, filters: None,), "Put your own line in place"),
     "what_moves": (lambda: (None,), "Put a set such as"),
     "conclude": (lambda: (lambda differences, t: None,), "Put your own line in place of `return None`"),
     "clip_gradient": (lambda: (lambda gradient, longest: None,), "Put your own line in place of `return None`"),
 }
 
 WRONG = {
-    "two_for_one": [
-        (lambda: (102_400, 73_856), "each of the 64 filters has a bias"),
-        (lambda: (1_664, 73_856), "a 5x5 kernel for each of the 64 input maps"),
-        (lambda: (102_401, 73_856), "not one for all"),
-        (lambda: (102_464, 36_928), "that is one 3x3 convolution"),
-        (lambda: (102_464, 73_728), "in both convolutions"),
-        (lambda: (102_464, 73_792), "second convolution has biases"),
-        (lambda: (102_464, 1_280), "a 3x3 kernel for each"),
-        (lambda: (5, 5), "places times input maps"),
-        (lambda: ("102464", 73_856), "without quotes"),
-        (lambda: (102_464, 5), "places times input maps"),
-    ],
-    "he_deviation": [
-        (lambda: (lambda k, c: 2 / (k * k * c),), "that is the variance"),
-        (lambda: (lambda k, c: np.sqrt(1 / (k * k * c)),), "it takes 2, not 1"),
-        (lambda: (lambda k, c: np.sqrt(2 / c),), "over the places of the kernel"),
-        (lambda: (lambda k, c: np.sqrt(2 / (k * c)),), "kernel_size * kernel_size places"),
-        (lambda: (lambda k, c: np.sqrt(2 / (k * k)),), "over the input maps, too"),
-        (lambda: (lambda k, c: 0.05,), "it must be 0.05893"),
-        (lambda: (0.05,), "must be a function"),
-        (lambda: (lambda k, c: 1.0002 * np.sqrt(2 / (k * k * c)),), "it must be 0.05893"),
+    "dense_parameters": [
+        (lambda: (lambda s, d, f: s**2 * f * 2 ** (d - 1) * 10 + 10,), "each block halves the side"),
+        (lambda: (lambda s, d, f: s // 2**d * f * 2 ** (d - 1) * 10 + 10,), "the maps have two sides"),
+        (lambda: (lambda s, d, f: (s // 2**d) ** 2 * f * 10 + 10,), "twice the filters of the one before"),
+        (lambda: (lambda s, d, f: (s // 2**d) ** 2 * f * 2**d * 10 + 10,), "after one more block"),
+        (lambda: (lambda s, d, f: dense_parameters(s, d, f) - 10,), "these are the weights"),
+        (lambda: (lambda s, d, f: dense_parameters(s, d, f) - 9,), "a bias of its own"),
+        (lambda: (lambda s, d, f: (dense_parameters(s, d, f) - 10) // 10 + 10,), "there are 10 units"),
+        (lambda: (lambda s, d, f: int((s / 2**d) ** 2 * f * 2 ** (d - 1) * 10 + 10),), "a pooling rounds down"),
+        (
+            lambda: (lambda s, d, f: 2 * dense_parameters(s // 2 * 2, d, f) // 2 * 4,),
+            "count the values after Flatten",
+        ),
+        (lambda: (10_250,), "must be a function"),
     ],
     "what_moves": [
         (lambda: ({"first kernel", "dense bias"},), "images come in"),
