@@ -16,6 +16,7 @@ from keras import layers
 from kerascv_course import training
 from kerascv_course.datasets import ImageDataset
 from kerascv_course.datasets.split import split_validation
+from kerascv_course.experiment import compare
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(120, 6)).astype("float32")
@@ -480,9 +481,8 @@ def test_a_damaged_folder_is_named_and_the_model_left_as_it_was(tmp_path, half_a
 
 
 def test_the_folder_of_another_function_is_refused(tmp_path, finished):
-    images = RNG.integers(0, 256, (12, 20, 20, 3)).astype("uint8")
-    with pytest.raises(ValueError, match="whose run is one of `train_fast`, not of `fit`"):
-        training.train_fast((images, np.arange(12) % 2), epochs=1, batch_size=6, folder=finished, verbose=0)
+    with pytest.raises(ValueError, match="whose run is one of `compare`, not of `fit`"):
+        compare({"one": build_model}, (X, Y), epochs=1, seeds=(0,), folder=finished, verbose=0)
 
 
 def test_resume_false_overwrites_the_run_of_the_folder(tmp_path):

@@ -1,7 +1,6 @@
 """Architectures of the courses, one per file; each builder returns an uncompiled Keras model."""
 
 from kerascv_course.models.alexnet import build_alexnet
-from kerascv_course.models.fastnet import build_fastnet
 from kerascv_course.models.googlenet import build_googlenet
 from kerascv_course.models.lenet import build_lenet5
 from kerascv_course.models.mobilenet_v2 import build_mobilenet_v2
@@ -13,7 +12,6 @@ from kerascv_course.models.vgg import build_vgg
 __all__ = [
     "LocalResponseNormalization",
     "build_alexnet",
-    "build_fastnet",
     "build_googlenet",
     "build_lenet5",
     "build_mobilenet_v2",

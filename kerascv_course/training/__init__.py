@@ -3,6 +3,5 @@
 from kerascv_course.training.fit import fit
 from kerascv_course.training.one_cycle import OneCycle, OneCycleSGD
 from kerascv_course.training.rate_finder import LearningRateCurve, find_learning_rate
-from kerascv_course.training.recipe import train_fast
 
-__all__ = ["LearningRateCurve", "OneCycle", "OneCycleSGD", "find_learning_rate", "fit", "train_fast"]
+__all__ = ["LearningRateCurve", "OneCycle", "OneCycleSGD", "find_learning_rate", "fit"]
