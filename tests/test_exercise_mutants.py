@@ -11,7 +11,7 @@ import pytest
 from exercise_answers import sheets
 from keras import layers
 
-from kerascv_course.notebooks.marks import solution_of
+from kerascv_course.notebooks.marks import find_exercise
 
 OPERATORS = {
     ast.Add: ast.Sub,
@@ -62,7 +62,7 @@ def functions():
     """Return each exercise that asks for a function, beside the solution's."""
     for sheet, _ in sheets():
         for exercise in sheet.exercises.values():
-            tree = ast.parse(solution_of(sheet.notebook, exercise.name)[0])
+            tree = ast.parse(find_exercise(sheet.notebook, exercise.name)[0].solved)
             if exercise.name != "small_networks" and any(isinstance(node, ast.FunctionDef) for node in tree.body):
                 slow = [pytest.mark.slow] if exercise.name == "residual_block" else []
                 yield pytest.param(exercise, tree, id=exercise.name, marks=slow)

@@ -4,6 +4,7 @@ import ast
 import base64
 import copy
 import functools
+import io
 import os
 import re
 import signal
@@ -16,9 +17,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import nbformat
+import numpy as np
 import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
+from skimage import data
 
 from kerascv_course.notebooks import build
 from kerascv_course.notebooks.execute import execute_notebook
@@ -336,7 +340,7 @@ def test_every_formula_of_a_real_notebook_becomes_mathml(source):
     assert "$" not in text
     assert not re.search(r"formula\d", text)
     assert "<math" in text
-    assert "\\" not in re.sub(r"<[^>]*>", "", text)  # no TeX command is left as text
+    assert not re.search(r"\\|\[\d+e[mx]\]", re.sub(r"<[^>]*>", "", text))  # no TeX command is left as text
 
 
 # Colab
@@ -447,6 +451,39 @@ def test_every_real_notebook_can_withhold_its_solutions(source):
     text = text_of(make_notebook(source, solutions=False))
     assert "ex.withhold_solutions()" in text
     assert ".solution()" not in text
+
+
+def picture(pixels) -> str:
+    png = io.BytesIO()
+    Image.fromarray(pixels).save(png, "PNG")
+    return base64.b64encode(png.getvalue()).decode()
+
+
+def test_a_photograph_becomes_a_jpeg_that_looks_the_same_and_a_chart_stays_as_it_is():
+    photograph, chart = data.astronaut(), np.full((200, 300, 4), 255, "uint8")
+    chart[50:60, 20:280] = (0, 114, 178, 255)
+    outputs = [new_output("display_data", {"image/png": picture(pixels)}) for pixels in (photograph, chart)]
+    notebook = new_notebook(cells=[new_markdown_cell("# Two"), new_code_cell("", outputs=outputs)])
+    before = copy.deepcopy(notebook)
+    build.photographs_as_jpeg(notebook)
+    small, same = notebook.cells[1].outputs
+    assert same == before.cells[1].outputs[1]
+    assert list(small.data) == ["image/jpeg"]
+    assert len(small.data["image/jpeg"]) < 0.5 * len(before.cells[1].outputs[0].data["image/png"])
+    seen = np.asarray(Image.open(io.BytesIO(base64.b64decode(small.data["image/jpeg"]))), "float64")
+    assert np.abs(seen - photograph).mean() < 3  # of 255
+
+
+@pytest.mark.parametrize("comment", ["# fmt: skip", "# noqa", "# noqa: F821", "# noqa: E501, F821"])
+def test_a_comment_for_a_tool_is_not_shown_to_a_student_and_changes_no_output(folder, comment):
+    solved = folder / "solutions" / "01_lesson.ipynb"
+    before = outputs_of(solved)
+    edit(solved, lambda notebook: notebook.cells[2].update(source=f"start = 1  {comment}"))
+    write_source(folder / "source", LESSON.replace("start = 1", f"start = 1  {comment}"))
+    assert build.write_files(folder) == []
+    assert outputs_of(solved) == before
+    for path in (solved, folder / "01_lesson.ipynb"):
+        assert "start = 1" in text_of(nbformat.read(path, 4)).splitlines()
 
 
 def test_a_students_notebook_that_was_run_is_blank_again_after_a_build(folder):
@@ -612,6 +649,27 @@ def test_the_page_loads_nothing_from_outside(rich_notebook):
     assert "True, &lt;b&gt;$x$&lt;/b&gt;" in html
     assert "ValueError" in html
     assert "<title>Cats &amp; &lt;dogs&gt;</title>" in html
+
+
+def luminance(colour: str) -> float:
+    light = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    linear = [value / 12.92 if value <= 0.04 else ((value + 0.055) / 1.055) ** 2.4 for value in light]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_text_and_code_are_readable_by_day_and_in_the_dark(rich_notebook, dark):
+    by_day, in_the_dark = page(rich_notebook).split("prefers-color-scheme: dark", 1)
+    rules = dict(re.findall(r"--(\w+): (#\w{6})", in_the_dark if dark else by_day))
+    code = page(rich_notebook).split("prefers-color-scheme: dark")[2 if dark else 1].split("</style>")[0]
+    # Keywords, names that Python brings, operators, numbers, strings, comments
+    kinds = "k|kn|kc|nb|ow|o|mi|mf|s1|s2|si|c1"
+    of_code = re.findall(rf"^\.highlight \.(?:{kinds}) \{{ color: (#\w{{6}})", code, flags=re.MULTILINE)
+    assert len(of_code) >= 8
+    pairs = [(rules[name], rules["ground"]) for name in ("text", "soft", "output", "link")]
+    for colour, ground in pairs + [(colour, rules["code"]) for colour in of_code]:
+        lighter, darker = sorted((luminance(colour), luminance(ground)), reverse=True)
+        assert (lighter + 0.05) / (darker + 0.05) >= 4.5, (colour, ground)
 
 
 def test_formulas_become_mathml_and_dollars_in_code_stay(rich_notebook):
@@ -989,6 +1047,6 @@ def test_the_lenet_notebook_runs_on_real_cifar10_where_it_is_at_hand(tmp_path, w
 def test_no_notebook_names_a_folder_of_the_machine_that_ran_it():
     repository = Path(__file__).parent.parent
     for path in [*repository.glob("notebooks/*.ipynb"), *repository.glob("notebooks/solutions/*.ipynb")]:
-        text = re.sub(r'"image/png": "[^"]*"', "", path.read_text(encoding="utf-8"))
+        text = re.sub(r'"image/(png|jpeg)": "[^"]*"', "", path.read_text(encoding="utf-8"))
         found = re.findall(r"(?<![\w.$])/(?:tmp|home|root|Users|work|mnt|var)/[\w./-]+", text)
         assert found == [], path.name

@@ -83,5 +83,6 @@ def _build(options: argparse.Namespace) -> int:
             if done.error:
                 print(done.error, file=sys.stderr)
                 return FAILED
+            pages.photographs_as_jpeg(notebook)
             pages.write_notebook(notebook, path)
     return OK

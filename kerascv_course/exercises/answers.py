@@ -36,6 +36,8 @@ def number(name: str, answer: Any) -> float:
     if isinstance(answer, str):
         raise WrongAnswerError(f"`{name}` is the string {answer!r}: write the number without quotes.")
     if isinstance(answer, tuple) and len(answer) > 1 and all(isinstance(part, int) for part in answer):
+        if not all(part == 0 or 100 <= part <= 999 for part in answer[1:]):
+            raise WrongAnswerError(f"`{name}` must be one number; it is {answer}.")
         plain = "".join([str(answer[0]), *(f"{part:03d}" for part in answer[1:])])
         reads = f"Python reads a comma between digits as a tuple, `{answer}`"
         raise WrongAnswerError(f"{reads}: write {plain} without it.")
@@ -57,21 +59,20 @@ def whole_number(name: str, answer: Any) -> int:
         19
     """
     value = number(name, answer)
-    if value != int(value):
+    if abs(value - round(value)) > 1e-9:  # 900 that was calculated may be 899.9999999999999
         raise WrongAnswerError(f"`{name}` is {value:g}; it must be an integer.")
-    return int(value)
+    return round(value)
 
 
 def choice(name: str, answer: Any, options: Sequence[str]) -> str:
-    """Return one of several texts, whatever its capitals and spaces around it.
+    """Return one of several texts, whatever its capitals, spaces, hyphens and signs for times and square.
 
     Example:
-        >>> choice("padding", "Same ", ["same", "valid"])
-        'same'
+        >>> choice("design", "Two 3×3", ["two 3 x 3", "one 5 x 5"])
+        'two 3 x 3'
     """
-    wanted = answer.strip().lower() if isinstance(answer, str) else None
     for option in options:
-        if wanted == option.lower():
+        if isinstance(answer, str) and _plain(answer) == _plain(option):
             return option
     listed = " or ".join(f'`"{option}"`' for option in options)
     received = f"it is {_short(answer)}" if isinstance(answer, str | int | float) else f"it is {kind(answer)}"
@@ -198,7 +199,7 @@ def expect(
         mistakes: The usual wrong values with a sentence for each: a dictionary, or pairs. They may have another
             shape than the right one.
         otherwise: The sentence for every other value.
-        tolerance: By how much an answer may differ, as a share of the largest right value; 0 where an integer
+        tolerance: By how much an answer may differ, as a share of the largest right value; 1e-12 where an integer
             is right and 1e-6 elsewhere. The mistakes are found with the same tolerance.
 
     Example:
@@ -208,7 +209,7 @@ def expect(
         kerascv_course.exercises.sheet.WrongAnswerError: `weights` is 3: that is one row.
     """
     if tolerance is None:
-        tolerance = 0 if isinstance(right, int) else 1e-6
+        tolerance = 1e-12 if isinstance(right, int) else 1e-6
     value, shape = _floats(answer), np.shape(right)
     if not isinstance(right, np.ndarray) and (value is None or value.size == 1):
         value = np.array(number(name, answer))
@@ -306,6 +307,13 @@ def kind(answer: Any) -> str:
     return f"of the type {type(answer).__name__}"
 
 
+def _plain(text: str) -> str:
+    """Return a text without what people write in several ways."""
+    for written, meant in (("×", "x"), ("**", "^"), ("²", "^2"), (" ", ""), ("-", ""), ("_", "")):
+        text = text.replace(written, meant)
+    return text.lower()
+
+
 def _floats(answer: Any, kinds: str = "iufbO") -> np.ndarray | None:
     """Return numbers of any shape as an array, or `None` where it is something else than these kinds of dtype."""
     try:
@@ -320,7 +328,7 @@ def _close(value: np.ndarray, other: Any, tolerance: float) -> bool:
     if value.shape != other.shape:
         return False
     largest = np.abs(other).max(initial=0, where=np.isfinite(other))
-    close = np.abs(value - other) <= tolerance * largest + (1e-9 if tolerance else 0)
+    close = np.abs(value - other) <= tolerance * largest + 1e-9
     return bool((close | (np.isnan(value) & np.isnan(other))).all())
 
 

@@ -1,13 +1,16 @@
 """Write the generated notebooks, or say which of them are stale."""
 
+import base64
+import io
 from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
 from nbformat.reader import NotJSONError
+from PIL import Image
 
 from kerascv_course.notebooks.release import NO_RELEASE, Release
-from kerascv_course.notebooks.source import Source, list_sources, make_notebook
+from kerascv_course.notebooks.source import Source, list_sources, make_notebook, without_tool_comments
 
 
 def generated_files(folder: Path, release: Release = NO_RELEASE) -> dict[Path, tuple[Source, NotebookNode]]:
@@ -97,6 +100,20 @@ def write_notebook(notebook: NotebookNode, path: Path) -> None:
     path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8", newline="\n")
 
 
+def photographs_as_jpeg(notebook: NotebookNode) -> None:
+    """Turn those figures of a notebook into JPEG that become less than half as large by it: photographs."""
+    outputs = (output for cell in notebook.cells for output in cell.get("outputs", []))
+    for data in (output.data for output in outputs if "image/png" in output.get("data", {})):
+        png = base64.b64decode(data["image/png"])
+        picture = Image.open(io.BytesIO(png)).convert("RGBA")
+        paper = Image.new("RGBA", picture.size, "white")
+        jpeg = io.BytesIO()
+        Image.alpha_composite(paper, picture).convert("RGB").save(jpeg, "JPEG", quality=88, subsampling=0)
+        if 2 * len(jpeg.getvalue()) < len(png):
+            data["image/jpeg"] = base64.b64encode(jpeg.getvalue()).decode()
+            del data["image/png"]
+
+
 def _is_current(path: Path, expected: NotebookNode) -> bool:
     present = _read(path)
     if present is None:
@@ -124,7 +141,10 @@ def _lesson(notebook: NotebookNode) -> list[tuple[str, str, list[str]]]:
 
 def _copy_outputs(executed: NotebookNode, notebook: NotebookNode) -> None:
     """Take over the outputs where the code of the lesson is the same."""
-    old, new = ([source for kind, source, _ in _lesson(one) if kind == "code"] for one in (executed, notebook))
+    old, new = (
+        [without_tool_comments(source) for kind, source, _ in _lesson(one) if kind == "code"]
+        for one in (executed, notebook)
+    )
     if old == new:
         ran, blank = ([cell for cell in one.cells if cell.cell_type == "code"] for one in (executed, notebook))
         for cell, other in zip(blank, ran, strict=True):

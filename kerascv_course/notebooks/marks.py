@@ -107,15 +107,15 @@ def read_exercise(text: str, where: str) -> Exercise:
     )
 
 
-def solution_of(notebook: str, name: str) -> tuple[str, str]:
-    """Return the solution of an exercise.
+def find_exercise(notebook: str, name: str) -> tuple[Exercise, str]:
+    """Return an exercise of a notebook and the remarks on its solution.
 
     Args:
         notebook: Name of the notebook, for example "02_lenet_cifar10".
         name: Name of the exercise.
 
     Returns:
-        The code, and the text that follows it in the solved notebook, which may be empty.
+        Its parts, and the text that follows them in the solved notebook, which may be empty.
 
     Raises:
         LookupError: If the notebook has no such exercise.
@@ -129,5 +129,5 @@ def solution_of(notebook: str, name: str) -> tuple[str, str]:
         exercise = read_exercise(text, path.name)
         if exercise.name == name:
             lines = remarks.strip().splitlines() if '"solution"' in following else []
-            return exercise.solved, "\n".join(line.removeprefix("#").removeprefix(" ") for line in lines)
+            return exercise, "\n".join(line.removeprefix("#").removeprefix(" ") for line in lines)
     raise LookupError(f"{path.name} has no exercise {name!r}.")

@@ -12,6 +12,7 @@ from kerascv_course._pages import html_page
 FORMULA = re.compile(
     r"(?P<code>```.*?```|`[^`\n]*`)|\$\$(?P<block>.+?)\$\$|\$(?P<inline>(?:[^$\n]|\n(?!\s*\n))+?)\$", re.DOTALL
 )
+LINE_GAP = re.compile(r"\\\\\[[^]]*\]")  # of `\\[2ex]` the converter would show the brackets
 PLACEHOLDER = re.compile(r"formula\d+formula")
 
 
@@ -34,7 +35,8 @@ def page(notebook: nbformat.NotebookNode) -> str:
     body = re.sub(r"<[^<>]+>", lambda tag: PLACEHOLDER.sub("", tag[0]), body)  # in the address of a heading
     for number, formula in enumerate(formulas):
         body = body.replace(_placeholder(number), formula)
-    colours = HtmlFormatter(style="default").get_style_defs(".highlight")
+    light, dark = (HtmlFormatter(style=name).get_style_defs(".highlight") for name in ("default", "github-dark"))
+    colours = f"{light}\n@media screen and (prefers-color-scheme: dark) {{\n{dark}\n}}"
     title = str(notebook.metadata.get("title", "Notebook"))
     return html_page(title, body, "notebook", f"{colours}\ndiv.highlight {{ background: none; }}")
 
@@ -49,7 +51,7 @@ def _take_formulas(markdown: str, formulas: list[str]) -> str:
         if match["code"]:
             return match["code"]
         display = "block" if match["block"] else "inline"
-        formula = (match["block"] or match["inline"]).strip()
+        formula = LINE_GAP.sub(r"\\\\", (match["block"] or match["inline"]).strip())
         formulas.append(latex2mathml.converter.convert(formula, display=display))
         return _placeholder(len(formulas) - 1)
 

@@ -25,6 +25,7 @@ from kerascv_course.notebooks.marks import SOLUTION_BEGIN, STUDENT_MARK, is_mark
 from kerascv_course.notebooks.release import NO_RELEASE, Release
 
 TAGS = frozenset({"exercise", "solution", "summary", "appendix", "template"})
+_TOOL_COMMENT = re.compile(r"  # (?:fmt: skip|noqa\b.*)$", flags=re.MULTILINE)
 _EXERCISES = re.compile(r"^from kerascv_course\.exercises import \w+ as ex$", flags=re.MULTILINE)
 
 
@@ -116,7 +117,7 @@ def make_notebook(
         ValueError: If the source breaks a rule of the format.
     """
     solved = kind == "solved"
-    written = jupytext.reads(source.path.read_text(encoding="utf-8"), fmt="py:percent")
+    written = jupytext.reads(without_tool_comments(source.path.read_text(encoding="utf-8")), fmt="py:percent")
     path = f"solutions/{source.name}.ipynb" if solved else f"{source.name}.ipynb"
     front = release.cells(path, [need for cell in written.cells for need in cell.metadata.get("needs", [])])
     cells: list[nbformat.NotebookNode] = []
@@ -151,6 +152,16 @@ def make_notebook(
         "title": source.title,
     }
     return nbformat.v4.new_notebook(cells=[*front, *cells], metadata=metadata)
+
+
+def without_tool_comments(code: str) -> str:
+    """Return code without what speaks to a formatter or linter, not to a student.
+
+    Example:
+        >>> without_tool_comments("x = [1,2]  # fmt: skip")
+        'x = [1,2]'
+    """
+    return _TOOL_COMMENT.sub("", code)
 
 
 def _exercise(text: str, where: str, number: int, *, solved: bool, solutions: bool) -> list[nbformat.NotebookNode]:
