@@ -20,7 +20,6 @@ from nbclient import NotebookClient
 from PIL import Image
 
 from kerascv_course import build_lenet5, layer_table, plotting
-from kerascv_course.architecture import ModelRecord, compare_models
 from kerascv_course.evaluation import RocCurve, calibration, roc_curves
 from kerascv_course.explain import LayerStatistics
 from kerascv_course.plotting import style
@@ -77,7 +76,6 @@ FIGURES = {
     ),
     "plot_retrieval": lambda: retrieval(distances=np.ones((2, 3)), caption="two queries"),
     "plot_architecture": lambda: plotting.plot_architecture(layer_table(build_lenet5()), caption="LeNet-5"),
-    "plot_model_costs": lambda: plotting.plot_model_costs(compare_models([build_lenet5()]), caption="one"),
     "plot_roc_curves": lambda: plotting.plot_roc_curves(
         [RocCurve(name, ENDS, ENDS, np.array([np.inf, 0]), 0.5) for name in LONG], caption="many long names"
     ),
@@ -588,17 +586,6 @@ def test_the_layers_of_a_deep_network_are_one_box_for_each_size():
     assert len(labels) == 11
 
 
-def test_each_model_is_a_point_of_its_own_look_and_the_legend_names_it():
-    records = [ModelRecord(f"net{n}", 10**n, 3 * 10**n, 6 * 10**n, *[1] * 6, None) for n in range(3, 9)]
-    figure = plotting.plot_model_costs(records)
-    found = lines(figure.axes[0])
-    for record in records:
-        point = [found[record.name].get_xdata()[0], found[record.name].get_ydata()[0]]
-        assert point == [record.params / 1e6, record.macs / 1e9]
-    assert len({(line.get_color(), line.get_marker()) for line in found.values()}) == 6
-    assert legend_texts(figure.legends[0]) == ["net8", "net7", "net6", "net5", "net4", "net3"]
-
-
 # ----------------------------------------------------------------------------------------------- statistics
 @pytest.mark.smoke
 def test_each_layer_is_a_line_over_its_steps_in_all_three_panels():
@@ -770,9 +757,6 @@ BAD = [
     ("feature_maps", [np.full((2, 2, 1), np.inf)], "`feature_maps` finite"),
     ("architecture", [FLAT], "TypeError `table` of `plot_architecture` layer_table"),
     ("architecture", [layer_table(FLAT)], "`table` writes maps flat"),
-    ("model_costs", [[]], "`records` of `plot_model_costs` 0 of them"),
-    ("model_costs", [[{"params": 1}]], "TypeError `records` architecture.compare_models"),
-    ("model_costs", [compare_models([FLAT])], "with parameters and MACs"),
     ("roc_curves", [TEN * 3], "`curves` of `plot_roc_curves` 1 to 24 30 of them rows[::2]"),
     ("roc_curves", [TEN[0]], "TypeError `curves` evaluation.roc_curves"),
     ("unfreeze_sweep", [[]], "`results` of `plot_unfreeze_sweep` one or more rows"),

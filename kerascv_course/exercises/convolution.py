@@ -45,30 +45,60 @@ def count_parameters(parameters_first: Any, parameters_second: Any) -> str:
 )
 def output_size(output_size: Any) -> str:
     """Repair the formula of the output size, which the slides round up (Manco CNN)."""
-    cases = [
-        (6, 3, {"stride": 2}),
-        (32, 5, {}),
-        (227, 11, {"stride": 4}),
-        (224, 7, {"stride": 2, "padding": 3}),
-        (10, 3, {"stride": 3, "padding": 1}),
-        (20, 3, {"stride": 2, "padding": 1, "dilation": 2}),
-    ]
-    for size, kernel, options in cases:
-        stride, padding, dilation = ({"stride": 1, "padding": 0, "dilation": 1} | options).values()
-        right = conv_output_size(size, kernel, **options)
+
+    def solve(size: int, kernel: int, stride: int, padding: int, dilation: int) -> tuple[int, Any, str]:
+        right = conv_output_size(size, kernel, stride=stride, padding=padding, dilation=dilation)
         free = size + 2 * padding - dilation * (kernel - 1) - 1
-        rounded_up, undilated = math.ceil(free / stride) + 1, (size + 2 * padding - kernel) // stride + 1
         mistakes = {
-            rounded_up: "it rounds up still, as the slides do: may the last step leave the image?",
+            math.ceil(free / stride) + 1: "it rounds up still: may the last step leave the image?",
             free / stride + 1: "it does not round.",
             free // stride: "one position is missing: the first one, before any step.",
             (free - padding) // stride + 1: "the padding is on both sides.",
-            undilated: "the kernel reaches over dilation * (kernel_size - 1) + 1 pixels.",
+            (size + 2 * padding - kernel) // stride + 1: "the kernel reaches over D(K - 1) + 1 pixels.",
         }
-        result = answers.outcome("output_size", output_size, size, kernel, **options)
-        otherwise = f"Keras gives {right}. Which positions can the kernel take?"
-        answers.expect(answers.called("output_size", size, kernel, **options), result, right, mistakes, otherwise)
+        return right, mistakes, f"Keras gives {right}. Which positions can the kernel take?"
+
+    # Size, kernel, stride, padding, dilation
+    cases = [
+        (6, 3, 2, 0, 1),
+        (32, 5, 1, 0, 1),
+        (227, 11, 4, 0, 1),
+        (224, 7, 2, 3, 1),
+        (10, 3, 3, 1, 1),
+        (20, 3, 2, 1, 2),
+    ]
+    answers.expect_results("output_size", output_size, cases, solve)
     return f"the function agrees with Keras in all {len(cases)} cases."
+
+
+@sheet.exercise(
+    "How many times does the kernel start, and where does its last start end?",
+    "There are (size - 1) // stride + 1 outputs; the last ends at (outputs - 1) * stride + kernel_size.",
+    "What that is more than `size` is added: half of it before, rounded down, and the rest behind.",
+    to_do="Put your own lines in place of `return None`.",
+)
+def same_padding(same_padding: Any) -> str:
+    """Compute the pixels that `same` adds on each side, with a stride."""
+
+    def solve(size: int, kernel: int, stride: int) -> tuple[np.ndarray, list[tuple[Any, str]]]:
+        missing = (size - 1) // stride * stride + kernel - size
+        added = max(missing, 0)
+        right = np.array([added // 2, added - added // 2])
+        of_stride_1 = "that is what stride 1 needs. Where does the last kernel end here?"
+        fits = "the last kernel fits: nothing is added, and nothing taken off."
+        return right, [
+            (right[::-1], "the pixel that is left over comes behind, not before."),
+            ([(kernel - 1) // 2, kernel // 2], of_stride_1),
+            ([kernel // 2] * 2, of_stride_1),
+            ([added, added], "that is all of it on each side."),
+            ([0, added], "as much as possible comes before: half of it, rounded down."),
+            ([missing // 2, missing - missing // 2], fits),
+            (added, "return two numbers: the pixels before and the pixels behind."),
+        ]
+
+    cases = [(224, 7, 2), (6, 3, 2), (7, 3, 2), (6, 1, 2), (32, 5, 1), (10, 4, 1), (9, 2, 4), (12, 5, 3)]
+    answers.expect_results("same_padding", same_padding, cases, solve)
+    return "an even side and a stride of 2 have the zeros on one side only."
 
 
 @sheet.exercise(

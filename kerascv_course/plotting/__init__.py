@@ -29,7 +29,7 @@ from kerascv_course.plotting.images import (
 )
 from kerascv_course.plotting.interactive_map import InteractiveMap, plot_interactive_map
 from kerascv_course.plotting.latent import plot_image_mosaic, plot_latent_map, plot_retrieval
-from kerascv_course.plotting.networks import plot_architecture, plot_model_costs
+from kerascv_course.plotting.networks import plot_architecture
 from kerascv_course.plotting.statistics import plot_activation_histograms, plot_activation_statistics
 
 __all__ = [
@@ -51,7 +51,6 @@ __all__ = [
     "plot_keypoints",
     "plot_latent_map",
     "plot_learning_rate_finder",
-    "plot_model_costs",
     "plot_retrieval",
     "plot_roc_curves",
     "plot_schedule",

@@ -1,4 +1,4 @@
-"""Networks as pictures: what they cost, and the volumes through which an image goes."""
+"""Networks as pictures: the volumes through which an image goes."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +9,7 @@ from matplotlib.patches import Polygon
 
 from kerascv_course._validation import input_error
 from kerascv_course.plotting import style
-from kerascv_course.plotting.style import check_records, look, panels, styled, with_caption
+from kerascv_course.plotting.style import check_records, panels, styled, with_caption
 
 if TYPE_CHECKING:
     from kerascv_course.architecture import LayerTable
@@ -19,44 +19,8 @@ _MAX_BOXES = 16  # of more, those of one size of maps are drawn as one
 
 
 @styled
-def plot_model_costs(records: Any, *, caption: str | None = None) -> Figure:
-    """Draw models by their parameters and multiply-accumulates, both on logarithmic axes.
-
-    Args:
-        records: What `architecture.compare_models` measured, or some of its `rows`.
-        caption: A sentence above the figure.
-
-    Returns:
-        The figure: one point for each model; the legend has their names from the most MACs to the least.
-
-    Raises:
-        TypeError: If `records` is no list of such records.
-        ValueError: If there is none, or a model has no parameters or MACs.
-
-    Example:
-        >>> from kerascv_course.architecture import ModelRecord
-        >>> record = ModelRecord("small", 20, 20, 648, 1296, 288, 20_000, 1, 1, 3, None)
-        >>> figure = plot_model_costs([record])
-        >>> [text.get_text() for text in figure.legends[0].get_texts()]
-        ['small']
-    """
-    function, rule = "plot_model_costs", "the rows of `architecture.compare_models`"
-    rows = check_records(function, "records", records, rule, "name", "params", "macs")
-    if any(row.params < 1 or row.macs < 1 for row in rows):
-        raise input_error(function, "records", f"{rule}, with parameters and MACs", records)
-    figure, (axis,) = panels(size=(style.WIDTH, 4.2))
-    for index, row in enumerate(sorted(rows, key=lambda row: -row.macs)):
-        axis.plot(row.params / 1e6, row.macs / 1e9, linestyle="", markersize=9, label=row.name, **look(index))
-    axis.set(xscale="log", xlabel="parameters, millions")
-    axis.set(yscale="log", ylabel="MACs for one image, billions (10⁹)")
-    axis.margins(0.08)
-    figure.legend(loc="outside right center", frameon=False)
-    return with_caption(figure, caption)
-
-
-@styled
 def plot_architecture(table: "LayerTable", *, caption: str | None = None) -> Figure:
-    """Draw the volumes through a network to scale, from the image to the classes.
+    """Draw the volumes through a network, from the image to the classes.
 
     A box is the output of a convolution or pooling: height and slanted depth are the sides of its maps, its width
     is the number of maps, on a scale of its own. Layers in a row that write the same shape are one box with their
@@ -110,7 +74,8 @@ def plot_architecture(table: "LayerTable", *, caption: str | None = None) -> Fig
         x += width + side * _SLANT * 0.75 + 0.09
     axis.set(xlim=(-0.08, x), ylim=(-1.15, 0.5 + _SLANT), aspect="equal")
     axis.axis("off")
-    figure.legend(seen.values(), list(seen), loc="outside lower center", ncols=len(seen), frameon=False)
+    legend = {"ncols": len(seen), "frameon": False, "title": "sides, maps and vectors: one scale each"}
+    figure.legend(seen.values(), list(seen), loc="outside lower center", **legend)
     return with_caption(figure, caption)
 
 

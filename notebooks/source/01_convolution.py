@@ -665,6 +665,30 @@ ex.output_size.check(output_size)
 # That makes two positions; the ceiling counts three.
 
 # %% tags=["exercise"]
+# ### The padding of `same`
+#
+# Write the function that returns how many pixels `"same"` adds **before** and **behind** a line of `size` pixels,
+# as two numbers. There are `(size - 1) // stride + 1` outputs, and the last kernel must end at the last pixel, or
+# behind it. A kernel that is smaller than the stride needs nothing.
+
+
+def same_padding(size, kernel_size, stride):
+    outputs = (size - 1) // stride + 1
+    # student: return None
+    # solution
+    added = max((outputs - 1) * stride + kernel_size - size, 0)
+    return added // 2, added - added // 2
+    # end solution
+
+
+ex.same_padding.check(same_padding)
+
+# %% [markdown] tags=["solution"]
+# The last of the outputs starts (outputs - 1) · stride pixels on and covers kernel_size pixels. What lies behind
+# the image is added, half of it before. An odd number cannot be halved: Keras puts the pixel that is left over
+# behind.
+
+# %% tags=["exercise"]
 # ### From correlation to convolution
 #
 # `correlate(image, kernel)` is given. Find the `flipped` kernel so that `correlate(image, flipped)` is the

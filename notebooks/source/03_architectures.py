@@ -299,32 +299,18 @@ plotting.plot_model_costs(comparison.rows, caption="Five networks: parameters ag
 # Fill in a cell, run it, then run the check below it: it says "Right", or what is wrong.
 
 # %% tags=["exercise"]
-# ### Where the parameters are
+# ### A row that lacks a convolution
 #
-# Before you look: how many parameters has the first fully connected layer of VGG16? It reads the 512 maps of 7 x 7
-# that the last pooling leaves, and has 4,096 units.
+# Write the row of VGG13, column B of the paper's table, so that `vgg_from(row_b)` has 133,047,848 parameters: a
+# list in which a number is a 3 x 3 convolution with so many filters and `"M"` a pooling. The slide's row has one
+# convolution less: `[64, 64, "M", 128, 128, "M", 256, 256, "M", 512, 512, "M", 512, "M"]`.
 
-# student: fc1_parameters = None
+# student: row_b = None
 # solution
-fc1_parameters = 7 * 7 * 512 * 4096 + 4096
+row_b = [64, 64, "M", 128, 128, "M", 256, 256, "M", 512, 512, "M", 512, 512, "M"]
 # end solution
 
-ex.first_dense_layer.check(fc1_parameters)
-
-# %% tags=["exercise"]
-# ### A wrong number on a slide
-#
-# A slide says that AlexNet reads images of 224 x 224 pixels, without padding. How large would the maps after
-# the first convolution (11 x 11, stride 4) and after the pooling that follows (3 x 3, stride 2) be then?
-
-# student: side_conv1 = None
-# student: side_pool1 = None
-# solution
-side_conv1 = (224 - 11) // 4 + 1
-side_pool1 = (side_conv1 - 3) // 2 + 1
-# end solution
-
-ex.alexnet_sides.check(side_conv1, side_pool1)
+ex.vgg_row.check(row_b)
 
 # %% tags=["exercise"]
 # ### The cheaper design

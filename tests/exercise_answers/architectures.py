@@ -1,46 +1,66 @@
 """Answers to the exercises of 03_architectures."""
 
+import keras
 import numpy as np
 from keras import layers, ops
 
 RIGHT = {
-    "first_dense_layer": [lambda: (25_088 * 4_096 + 4_096,), lambda: (np.int64(102_764_544),)],
-    "alexnet_sides": [lambda: (54, 26), lambda: (np.floor(213 / 4) + 1, 26.0)],
-    "reduction": [lambda: (48,), lambda: (np.int32(48),)],
-    "residual_block": [lambda: (repaired,), lambda: (written_otherwise,)],
-    "for_a_phone": [lambda: ("MobileNetV2", 14.155936), lambda: ("mobilenetv2", 14.28)],
+    "vgg_row": [
+        lambda: ([64, 64, "M", 128, 128, "M", 256, 256, "M", 512, 512, "M", 512, 512, "M"],),
+        lambda: ((64, 64, "m", 128, 128, "m", 256, 256, "m", 512, 512, "m", 512, 512, "m"),),
+        lambda: ("64 64 M 128 128 M 256 256 M 512 512 M 512 512 M",),
+        lambda: ("64, 64, max, 128, 128, max, 256, 256, max, 512, 512, max, 512, 512, max",),
+        lambda: (
+            [maps for block in (64, 128, 256, 512, 512) for maps in (float(block), np.int64(block), "pool")],
+        ),
+    ],
+    "reduction": [
+        lambda: (48,),
+        lambda: (np.int32(48),),
+        lambda: (48.0,),
+        lambda: (5e7 // 1_024_000,),
+        lambda: (np.floor(5e7 / 1_024_000),),
+    ],
+    "residual_block": [
+        lambda: (repaired,),
+        lambda: (written_otherwise,),
+        lambda: (with_nested_branch,),
+        lambda: (padded_by_a_layer,),
+        lambda: (by_shape,),
+        lambda: (with_other_names,),
+    ],
+    "for_a_phone": [
+        lambda: ("MobileNetV2", 14.155936),
+        lambda: ("mobilenetv2", 14.28),
+        lambda: ("MobileNet-V2", 14.2),
+        lambda: ("mobilenet_v2", 14),
+        lambda: ("MobileNet V2", np.float32(3_538_984 * 4 / 1e6)),
+    ],
 }
 
 UNTOUCHED = {
-    "first_dense_layer": (lambda: (None,), "Put your answer in place of None"),
-    "alexnet_sides": (lambda: (None, None), "Put your answer in place of None"),
+    "vgg_row": (lambda: (None,), "Put a list such as"),
     "reduction": (lambda: (None,), "Put your answer in place of None"),
     "residual_block": (lambda: (of_the_slide,), "The shortcut is larger than what it is added to"),
     "for_a_phone": (lambda: (None, None), "Set `choice` to the name of a network"),
 }
 
 WRONG = {
-    "first_dense_layer": [
-        (lambda: (102_760_448,), "these are the weights"),
-        (lambda: (2_101_248,), "that is with one value per map"),
-        (lambda: (14_684_160,), "the maps are 7 x 7: 49 values each"),
-        (lambda: (411_045_888,), "the last pooling halves 14 to 7"),
-        (lambda: (25_088,), "these are the values that it reads"),
-        (lambda: (138_357_544,), "that is the whole network"),
-        (lambda: (123_642_856,), "that is all three dense layers"),
-        (lambda: (4_096,), "how many values are 512 maps"),
-        (lambda: (102_760_449,), "each unit has its own"),
-    ],
-    "alexnet_sides": [
-        (lambda: (55, 27), "that is with 227 pixels"),
-        (lambda: (56, 27), "that is with padding"),
-        (lambda: (53, 26), "one position is missing"),
-        (lambda: (54, 27), "that is rounded up, or the pooling of 55"),
-        (lambda: (54, 25), "one position is missing"),
-        (lambda: (54, 18), "the pooling moves by 2"),
-        (lambda: (54.25, 26), "`side_conv1` is 54.25; it must be an integer"),
-        (lambda: (60, 26), "use (I - K) / S"),
-        (lambda: (54, 30), "the same formula with 54"),
+    "vgg_row": [
+        (
+            lambda: ([64, 64, "M", 128, 128, "M", 256, 256, "M", 512, 512, "M", 512, "M"],),
+            "the slide's row",
+        ),
+        (lambda: ([64, 64, "M", 128, 128, "M", 256, 256, "M", 512, 512, "M", 512, 512],), "ends with a pooling"),
+        (lambda: ([64, 64, 128, 128, "M", 256, 256, "M", 512, 512, "M", 512, 512, "M"],), "there are 4 poolings"),
+        (lambda: ([64, "M", 128, "M", 256, 256, "M", 512, 512, "M", 512, 512, "M"],), "VGG11, not VGG13"),
+        (lambda: ("64 64 M 128 128 M 256 256 256 M 512 512 512 M 512 512 512 M",), "VGG16, not VGG13"),
+        (lambda: ("64 64 M 128 128 M 256 256 M 512 512 512 M 512 M",), "the blocks have [2, 2, 2, 3, 1]"),
+        (lambda: ("64 64 M 128 128 M 256 256 M 512 512 M 1024 1024 M",), "512 stay 512"),
+        (lambda: ("32 32 M 64 64 M 128 128 M 256 256 M 512 512 M",), "the blocks have [[32, 32]"),
+        (lambda: ("64 64 M 128 128 M 256 256 M 512 256 M 512 512 M",), "[512, 256]"),
+        (lambda: (13,), "`row_b` must be a list; it is of the type int"),
+        (lambda: ([64, "M"],), "there are 1 poolings"),
     ],
     "reduction": [
         (lambda: (16,), "that is the slide's reduction"),
@@ -55,13 +75,26 @@ WRONG = {
     ],
     "residual_block": [
         (lambda: (always_projected,), "nothing has to be projected"),
-        (lambda: (without_addition,), "is it added?"),
+        (lambda: (without_addition,), "the input is not added"),
         (lambda: (without_stride,), "it returns (6, 6, 16); it must be (3, 3, 16)"),
         (lambda: (pooled_shortcut,), "the shortcut is not projected by a 1 x 1 convolution"),
         (lambda: (lambda x, filters, stride: None,), "returns nothing: does it lack a `return`?"),
         (lambda: (lambda x: x,), "stops with `TypeError"),
         (lambda: (single_convolution,), "it has two convolutions of 3 x 3 beside the shortcut"),
         (lambda: (lambda x, filters, stride: 3,), "it returns no tensor made of its input"),
+        (lambda: (lambda x, filters, stride: layers.ReLU()(shortcut_of(x, filters, stride)),), "two convolutions"),
+        (lambda: (joined_by(layers.Maximum),), "of both the larger value is kept"),
+        (lambda: (joined_by(layers.Average),), "their mean is taken"),
+        (lambda: (joined_by(layers.Multiply),), "both are multiplied"),
+        (lambda: (joined_by(layers.Subtract),), "one is taken from the other"),
+        (lambda: (joined_by(layers.Add, last_relu=False),), "a ReLU follows the addition"),
+        (lambda: (without_one("norm_1"),), "2 convolutions, 1 batch normalizations"),
+        (lambda: (without_one("norm_2"),), "2 convolutions, 1 batch normalizations"),
+        (lambda: (without_one("projection_norm"),), "3 convolutions, 2 batch normalizations"),
+        (lambda: (without_one("relu"),), "a ReLU is missing between the two convolutions"),
+        (lambda: (relu_before_addition,), "comes after the addition, not before"),
+        (lambda: (joined_by(layers.Concatenate),), "it returns (6, 6, 16); it must be (6, 6, 8)"),
+        (lambda: (norm_before_convolution,), "it computes something else"),
     ],
     "for_a_phone": [
         (lambda: ("AlexNet", 250), "its 62 million parameters take 250 MB"),
@@ -71,6 +104,7 @@ WRONG = {
         (lambda: ("MobileNetV2", 3.5), "these are millions of parameters"),
         (lambda: ("MobileNetV2", 13.5), "that is in MiB"),
         (lambda: ("MobileNetV2", 28.3), "not 8"),
+        (lambda: ("MobileNet", 14.2), "`choice` must be"),
         (lambda: ("LeNet", 14.2), "`choice` must be"),
         (lambda: ("MobileNetV2", 7.08), "not 2"),
         (lambda: ("MobileNetV2", 9.03), "without the classifier"),
@@ -102,8 +136,75 @@ def repaired(x, filters, stride):
 def written_otherwise(x, filters, stride):
     y = branch(x, filters, stride)
     if y.shape != x.shape:
-        x = layers.Conv2D(filters, 1, stride)(x)
+        x = layers.BatchNormalization()(layers.Conv2D(filters, 1, stride)(x))
     return ops.relu(x + y)
+
+
+def with_nested_branch(x, filters, stride):
+    y = keras.Sequential([
+        layers.Conv2D(filters, 3, stride, padding="same"),
+        layers.BatchNormalization(epsilon=1e-5),
+        layers.Activation("relu"),
+        layers.Conv2D(filters, 3, padding="same"),
+        layers.BatchNormalization(epsilon=1e-5),
+    ])(x)  # fmt: skip
+    return layers.Activation("relu")(layers.add([y, shortcut_of(x, filters, stride)]))
+
+
+def padded_by_a_layer(x, filters, stride):
+    y = layers.Conv2D(filters, 3, stride, use_bias=False)(layers.ZeroPadding2D(1)(x))
+    y = layers.ReLU()(layers.BatchNormalization()(y))
+    y = layers.BatchNormalization()(layers.Conv2D(filters, 3, padding="same", use_bias=False)(y))
+    return layers.ReLU()(y + shortcut_of(x, filters, stride))
+
+
+def by_shape(x, filters, stride):
+    projected = projection(x, filters, stride)
+    return layers.ReLU()(branch(x, filters, stride) + (x if x.shape == projected.shape else projected))
+
+
+def with_other_names(inputs, kernels, strides):
+    needs_projection = strides > 1 or inputs.shape[3] != kernels
+    skip = projection(inputs, kernels, strides) if needs_projection else inputs
+    return keras.activations.relu(layers.Add()([branch(inputs, kernels, strides), skip]))
+
+
+def shortcut_of(x, filters, stride):
+    return projection(x, filters, stride) if x.shape[-1] != filters or stride != 1 else x
+
+
+def joined_by(layer, last_relu=True):
+    def block(x, filters, stride):
+        y = layer()([branch(x, filters, stride), shortcut_of(x, filters, stride)])
+        return layers.ReLU()(y) if last_relu else y
+
+    return block
+
+
+def without_one(forgotten):
+    def norm(y, name):
+        return y if forgotten == name else layers.BatchNormalization()(y)
+
+    def block(x, filters, stride):
+        y = norm(layers.Conv2D(filters, 3, strides=stride, padding="same", use_bias=False)(x), "norm_1")
+        y = y if forgotten == "relu" else layers.ReLU()(y)
+        y = norm(layers.Conv2D(filters, 3, padding="same", use_bias=False)(y), "norm_2")
+        if x.shape[-1] != filters or stride != 1:
+            x = norm(layers.Conv2D(filters, 1, strides=stride, use_bias=False)(x), "projection_norm")
+        return layers.ReLU()(layers.Add()([x, y]))
+
+    return block
+
+
+def relu_before_addition(x, filters, stride):
+    y = layers.ReLU()(branch(x, filters, stride))
+    return layers.ReLU()(layers.Add()([shortcut_of(x, filters, stride), y]))
+
+
+def norm_before_convolution(x, filters, stride):
+    y = layers.Conv2D(filters, 3, strides=stride, padding="same")(layers.BatchNormalization()(x))
+    y = layers.Conv2D(filters, 3, padding="same")(layers.BatchNormalization()(layers.ReLU()(y)))
+    return layers.ReLU()(layers.Add()([shortcut_of(x, filters, stride), y]))
 
 
 def always_projected(x, filters, stride):

@@ -5,6 +5,8 @@ import math
 import keras
 import numpy as np
 
+from kerascv_course.architecture import conv_output_size
+
 LOPSIDED = np.array([[1, 2, 0], [0, 3, 0], [0, 0, 4]], "float32")
 
 RIGHT = {
@@ -12,21 +14,50 @@ RIGHT = {
         lambda: (5 * 5 * 3 * 2 + 2, 3 * 3 * 8 * 16 + 16),
         lambda: (np.int64(152), 1168.0),
         lambda: (2 * (75 + 1), keras.ops.convert_to_tensor(1168)),
+        lambda: (152.0, np.array([1168])),
+        lambda: (two_layers()[0].count_params(), two_layers()[1].count_params()),
     ],
-    "output_size": [lambda: (floored,), lambda: (counted,), lambda: (floored_in_floats,)],
+    "output_size": [
+        lambda: (floored,),
+        lambda: (counted,),
+        lambda: (floored_in_floats,),
+        lambda: (asked_of_keras,),
+        lambda: (cut_off,),
+    ],
+    "same_padding": [
+        lambda: (padding_by_formula,),
+        lambda: (padding_by_remainder,),
+        lambda: (lambda size, kernel, step: list(padding_by_formula(size, kernel, step)),),
+        lambda: (lambda *numbers: np.array(padding_by_formula(*numbers), "float32"),),
+        lambda: (padding_step_by_step,),
+    ],
     "flipped_kernel": [
         lambda: (LOPSIDED[::-1, ::-1],),
         lambda: (np.rot90(LOPSIDED, 2),),
         lambda: ([[4, 0, 0], [0, 3, 0], [0, 2, 1]],),
         lambda: (keras.ops.flip(LOPSIDED),),
+        lambda: (LOPSIDED.ravel()[::-1].reshape(3, 3),),
     ],
-    "cheaper_design": [lambda: ("two 3 x 3", 28_608), lambda: ("Two 3 x 3 ", 102_464 - 73_856.0)],
-    "stem_field": [lambda: (19,), lambda: (np.float64(1 + 6 + 4 + 8),)],
+    "cheaper_design": [
+        lambda: ("two 3 x 3", 28_608),
+        lambda: ("Two 3 x 3 ", 102_464 - 73_856.0),
+        lambda: ("two 3x3", 7 * 64**2 - 64),
+        lambda: ("two 3×3", np.int32(28_608)),
+        lambda: ("two_3x3", 28_608.0),
+    ],
+    "stem_field": [
+        lambda: (19,),
+        lambda: (np.float64(1 + 6 + 4 + 8),),
+        lambda: (np.array(19),),
+        lambda: (7 + 2 * 2 + 2 * 4,),
+        lambda: (keras.ops.convert_to_tensor(19),),
+    ],
 }
 
 UNTOUCHED = {
     "count_parameters": (lambda: (None, None), "Put your answer in place of None"),
-    "output_size": (lambda: (ceiling,), "it rounds up still, as the slides do"),
+    "output_size": (lambda: (ceiling,), "it rounds up still"),
+    "same_padding": (lambda: (lambda size, kernel_size, stride: None,), "Put your own line"),
     "flipped_kernel": (lambda: (None,), "Put an array made from `lopsided` in place of None"),
     "cheaper_design": (lambda: (None, None), 'Set `cheaper` to "one 5 x 5" or "two 3 x 3"'),
     "stem_field": (lambda: (None,), "Put your answer in place of None"),
@@ -48,16 +79,32 @@ WRONG = {
         (lambda: (152, None), "Put your answer in place of None"),
     ],
     "output_size": [
-        (lambda: (rounded,), "`output_size(6, 3, stride=2)` is 3: it rounds up still"),
+        (lambda: (rounded,), "`output_size(6, 3, 2, 0, 1)` is 3: it rounds up still"),
         (lambda: (without_one,), "one position is missing"),
         (lambda: (unrounded,), "it does not round"),
         (lambda: (padded_once,), "the padding is on both sides"),
-        (lambda: (undilated,), "the kernel reaches over dilation * (kernel_size - 1) + 1 pixels"),
-        (lambda: (lambda size, kernel_size, **options: None,), "returns nothing: does it lack a `return`?"),
+        (lambda: (undilated,), "the kernel reaches over D(K - 1) + 1 pixels"),
+        (lambda: (lambda *sizes: None,), "returns nothing: does it lack a `return`?"),
         (lambda: (lambda size, kernel_size: size,), "stops with `TypeError"),
         (lambda: (lambda *sizes, **options: sizes / 2,), "stops with `TypeError: unsupported operand"),
         (lambda: (2,), "must be a function; it is of the type int"),
         (lambda: (lambda *sizes, **options: "2",), "is the string '2'"),
+    ],
+    "same_padding": [
+        (lambda: (lambda *n: padding_by_formula(*n)[::-1],), "the pixel that is left over comes behind"),
+        (lambda: (lambda size, kernel, stride: (kernel // 2, kernel // 2),), "that is what stride 1 needs"),
+        (lambda: (lambda size, kernel, stride: ((kernel - 1) // 2, kernel // 2),), "that is what stride 1 needs"),
+        (lambda: (lambda *n: (0, sum(padding_by_formula(*n))),), "as much as possible comes before"),
+        (lambda: (lambda *n: (sum(padding_by_formula(*n)),) * 2,), "that is all of it on each side"),
+        (lambda: (lambda *n: sum(padding_by_formula(*n)),), "return two numbers"),
+        (lambda: (lambda size, kernel, stride: unclipped(size, kernel, stride),), "nothing taken off"),
+        (lambda: (lambda *n: (2, 3),), "`same_padding(6, 3, 2)` is [2, 3]"),
+        (lambda: (lambda *n: (0, 0),), "`same_padding(224, 7, 2)` is [0, 0]"),
+        (
+            lambda: (lambda size, kernel, stride: padding_by_formula(size, kernel, 1),),
+            "that is what stride 1 needs",
+        ),
+        (lambda: ((0, 1),), "`same_padding` must be a function"),
     ],
     "flipped_kernel": [
         (lambda: (LOPSIDED,), "That is the kernel as it was"),
@@ -79,6 +126,7 @@ WRONG = {
         (lambda: ("two 3 x 3", 102_464), "that is what one 5 x 5 has"),
         (lambda: ("two 3 x 3", 65_536), "that compares with one 3 x 3"),
         (lambda: ("two 3 x 3", 384), "64 · 64 kernels"),
+        (lambda: ("two 5 x 5", 28_608), "`cheaper` must be"),
         (lambda: ("3 x 3", 28_608), '`cheaper` must be `"one 5 x 5"` or `"two 3 x 3"`; it is \'3 x 3\''),
         (lambda: ("two 3 x 3", 1), "use the table with C = 64"),
     ],
@@ -92,6 +140,7 @@ WRONG = {
         (lambda: (361,), "that is the area"),
         (lambda: (20,), "start with 1; each layer adds"),
         (lambda: (19.5,), "must be an integer"),
+        (lambda: ((19, 19),), "`field` must be one number; it is (19, 19)"),
     ],
 }
 
@@ -132,3 +181,46 @@ def padded_once(size, kernel_size, stride=1, padding=0, dilation=1):
 
 def undilated(size, kernel_size, stride=1, padding=0, dilation=1):
     return (size + 2 * padding - kernel_size) // stride + 1
+
+
+def two_layers():
+    first, second = keras.layers.Conv2D(2, 5), keras.layers.Conv2D(16, 3)
+    first.build((None, 8, 8, 3))
+    second.build((None, 8, 8, 8))
+    return first, second
+
+
+def asked_of_keras(size, kernel_size, stride=1, padding=0, dilation=1):
+    image = np.zeros((1, size + 2 * padding, 1), "float32")
+    if stride > 1 and dilation > 1:  # Keras does not combine them
+        return conv_output_size(size, kernel_size, stride=stride, padding=padding, dilation=dilation)
+    kernel = np.zeros((kernel_size, 1, 1), "float32")
+    return keras.ops.conv(image, kernel, strides=stride, dilation_rate=dilation).shape[1]
+
+
+def cut_off(size, kernel_size, stride=1, padding=0, dilation=1):
+    return int((size + 2 * padding - dilation * (kernel_size - 1) - 1) / stride + 1)
+
+
+def padding_by_formula(size, kernel_size, stride):
+    outputs = (size - 1) // stride + 1
+    added = max((outputs - 1) * stride + kernel_size - size, 0)
+    return added // 2, added - added // 2
+
+
+def padding_by_remainder(size, kernel_size, stride):
+    added = max(kernel_size - (size % stride or stride), 0)
+    return added // 2, (added + 1) // 2
+
+
+def padding_step_by_step(size, kernel_size, stride):
+    end = list(range(0, size, stride))[-1] + kernel_size
+    before = behind = 0
+    while size + before + behind < end:
+        behind, before = (behind + 1, before) if behind == before else (behind, before + 1)
+    return before, behind
+
+
+def unclipped(size, kernel_size, stride):
+    added = (size - 1) // stride * stride + kernel_size - size
+    return added // 2, added - added // 2
