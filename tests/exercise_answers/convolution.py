@@ -79,7 +79,7 @@ WRONG = {
         (lambda: (152, None), "Put your answer in place of None"),
     ],
     "output_size": [
-        (lambda: (rounded,), "`output_size(6, 3, 2, 0, 1)` is 3: it rounds up still"),
+        (lambda: (rounded,), "`output_size(6, 3, 2)` is 3: it rounds up still"),
         (lambda: (without_one,), "one position is missing"),
         (lambda: (unrounded,), "it does not round"),
         (lambda: (padded_once,), "the padding is on both sides"),
