@@ -2,11 +2,11 @@
 # # 1. Convolution arithmetic
 #
 # **The question.** A convolution layer is a few small kernels that move over an image. What exactly does it
-# compute, how large is its output, how many numbers does it learn, what does it cost, and how much of the
-# image does one of its outputs see?
+# compute? How large is its output? How many numbers does it learn, and what does it cost? How much of the image
+# does one of its outputs see?
 #
-# Every answer is given twice: as a formula, and as a measurement in plain NumPy or Keras. Where a formula of
-# the course slides is wrong, the measurement decides.
+# Every answer is given twice: as a formula, and as a measurement in plain NumPy or Keras. Where a formula on a
+# slide is wrong, the measurement decides.
 #
 # *Follows the lectures of Boracchi (Image Analysis and Computer Vision: CNNs in Keras), Di Stefano (Deep
 # Learning for Computer Vision) and Manco (Analisi di Immagini e Video).*
@@ -15,9 +15,11 @@
 import math
 
 import keras
+import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import display
-from keras import ops
+from keras import layers, ops
+from matplotlib.patches import Rectangle
 from skimage import data
 from skimage.transform import resize
 
@@ -36,25 +38,37 @@ print(runtime.setup(seed=0))
 knobs = runtime.by_profile(
     smoke={"side": 64, "size_cases": 40, "epochs": 2},
     lite={"side": 128, "size_cases": 150, "epochs": 10},
-    full={"side": 256, "size_cases": 400, "epochs": 20},
+    full={"side": 256, "size_cases": 400, "epochs": 40},
 )
 knobs
 
 # %% [markdown]
 # ## The data
 #
-# Two photographs that are part of scikit-image, made smaller: *camera* (grey) and *astronaut* (colour).
+# Five photographs that come with scikit-image, made smaller. Most of the notebook looks at *camera* (grey) and
+# *astronaut* (colour).
 
 # %%
 side = knobs["side"]
-grey = resize(data.camera() / 255, (side, side), anti_aliasing=True).astype("float32")
-colour = resize(data.astronaut() / 255, (side, side), anti_aliasing=True).astype("float32")
+
+
+def photograph(image):
+    """Return the middle square of a photograph as numbers from 0 to 1, `side` pixels high and wide."""
+    height, width = image.shape[:2]
+    top, left = max(0, height - width) // 2, max(0, width - height) // 2
+    square = image[top : height - top, left : width - left]
+    return resize(square / 255, (side, side), anti_aliasing=True).astype("float32")
+
+
+names = ("camera", "astronaut", "chelsea", "coffee", "rocket")
+photographs = {name: photograph(getattr(data, name)()) for name in names}
+grey, colour = photographs["camera"], photographs["astronaut"]
 data_shown = f"photographs of scikit-image, {side} x {side} pixels"
 
 plotting.plot_images(
     [grey, colour],
     titles=[f"camera {grey.shape}", f"astronaut {colour.shape}"],
-    caption=f"The {data_shown}",
+    caption=f"Two {data_shown}",
 )
 
 # %% [markdown]
@@ -70,7 +84,7 @@ plotting.plot_images(
 
 # %%
 def correlate(image, kernel):
-    """Slide the kernel over the image without padding."""
+    """Move the kernel over the image, without padding."""
     height, width = kernel.shape
     output = np.zeros((image.shape[0] - height + 1, image.shape[1] - width + 1), image.dtype)
     for i in range(output.shape[0]):
@@ -80,12 +94,12 @@ def correlate(image, kernel):
 
 
 def keras_conv(image, kernel, **options):
-    """Do the same with Keras, which wants images (n, h, w, channels) and kernels (h, w, in, out)."""
+    """Do the same with Keras: images are (n, h, w, channels), kernels are (h, w, in, out)."""
     output = ops.conv(image[None, :, :, None], kernel[:, :, None, None], **options)
     return ops.convert_to_numpy(output)[0, :, :, 0]
 
 
-# A Sobel kernel: large where it is dark on the left and bright on the right.
+# A Sobel kernel: its answer is large where it is dark on the left and bright on the right.
 edge = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], "float32")
 ours = correlate(grey, edge)
 theirs = keras_conv(grey, edge)
@@ -95,8 +109,8 @@ print(f"shapes {ours.shape} and {theirs.shape}, largest difference {np.abs(ours 
 # Keras and our loops agree: what every library calls "convolution" is correlation.
 #
 # **Convolution** in the sense of mathematics has minus signs, $x(i - m, j - l)$. It is the correlation with
-# the kernel flipped on both axes. The simplest test image is a single bright pixel: convolution stamps the
-# kernel on it, correlation stamps the flipped kernel.
+# the kernel flipped on both axes. The simplest test image is a single bright pixel: convolution copies the
+# kernel to it, correlation copies the flipped kernel.
 
 # %%
 pixel = np.zeros((7, 7), "float32")
@@ -113,7 +127,7 @@ display(
     )
 )
 
-# The sum with x(i - m, j - l), written out at the position where the whole kernel fits.
+# The sum with x(i - m, j - l), written out where the whole kernel fits.
 as_printed = np.zeros((5, 5), "float32")
 for i in range(5):
     for j in range(5):
@@ -126,31 +140,84 @@ print("The sum with x(i - m, j - l) is the convolution:", np.array_equal(as_prin
 # %% [markdown]
 # **Erratum.** Di Stefano's slides print the index $x(i - m, j - l)$ and call it correlation. Computed: that
 # index is convolution; correlation has $x(i + m, j + l)$. A network does not care, because it learns the
-# kernel: flipped or not, it finds the same function. You care when you copy a kernel from a book.
-#
-# On a photograph the flip of the Sobel kernel changes the sign of the answer.
+# kernel. You care when you copy a kernel from a book: on a photograph the flip of the Sobel kernel changes the
+# sign of the answer.
 
 # %%
+flip = correlate(grey, edge[::-1, ::-1])
+print(f"correlation + convolution: at most {np.abs(ours + flip).max():.1e}")
 plotting.plot_feature_maps(
-    np.stack([correlate(grey, edge), correlate(grey, edge[::-1, ::-1])], axis=-1),
+    np.stack([ours, flip], axis=-1),
     titles=["correlation: > 0 is brighter to the right", "convolution: the opposite sign"],
     caption="The vertical edges of camera",
 )
 
 # %% [markdown]
-# ## Padding
+# ## Output size
 #
-# At the border the kernel leaves the image. For an image of $I$ pixels and a kernel of $K$ pixels per side:
+# How many outputs does a line of $I$ pixels give? As many as there are places where the kernel can start. We
+# draw them. The first line of each drawing is the image; its letters stand for the values of the pixels. Each
+# line below is one output: the blue squares are the pixels that the kernel reads for it.
+
+
+# %%
+def draw_starts(*cases):
+    """Draw a line of pixels and the places of the kernel; a case is (title, I, K, S, D, (before, behind))."""
+    places = []
+    for _, size, kernel_size, stride, dilation, (before, behind) in cases:
+        reach = dilation * (kernel_size - 1) + 1
+        places.append(range(0, before + size + behind - reach + 1, stride))
+    heights = [len(starts) + 1 for starts in places]
+    inches = (4.8, 0.21 * sum(heights) + 0.45 * len(cases))
+    most = max(before for *_, (before, _) in cases)
+    figure, axes = plt.subplots(len(cases), 1, figsize=inches, height_ratios=heights, squeeze=False)
+    for axis, starts, case in zip(axes.flat, places, cases, strict=True):
+        title, size, kernel_size, _, dilation, (before, behind) = case
+        pixels = list("abcdefghij"[:size])
+        mirrored = title.startswith("symmetric")
+        front = pixels[:before][::-1] if mirrored else ["0"] * before
+        back = pixels[size - behind :][::-1] if mirrored else ["0"] * behind
+        for place, letter in enumerate(front + pixels + back, start=most - before):
+            color = "gainsboro" if most <= place < most + size else "white"
+            axis.add_patch(Rectangle((place, 0), 0.94, 0.94, facecolor=color, edgecolor="grey"))
+            axis.text(place + 0.47, 0.44, letter, ha="center", va="center")
+        for line, start in enumerate(starts, start=1):
+            for tap in range(kernel_size):
+                spot = (most - before + start + tap * dilation, 0.12 - line)
+                axis.add_patch(Rectangle(spot, 0.94, 0.76, facecolor="#0072B2"))
+        axis.set(xlim=(-0.1, 16), ylim=(-len(starts), 1), aspect="equal", anchor="W")
+        axis.set_title(f"{title}: {len(starts)} outputs", loc="left", fontsize=10)
+        axis.axis("off")
+    figure.tight_layout()
+    plt.show()
+
+
+none = (0, 0)
+draw_starts(("I = 6, K = 3", 6, 3, 1, 1, none), ("I = 6, K = 4", 6, 4, 1, 1, none))
+
+# %% [markdown]
+# The kernel starts at the first pixel and moves on until it ends at the last one: $I - K + 1$ outputs. This is
+# the padding `"valid"`: none.
 #
-# | Padding | Meaning | Output size |
+# ### Padding
+#
+# | Padding | What is added | Output size |
 # |---|---|---|
-# | valid | only positions where the kernel fits | $I - K + 1$ |
-# | same | zeros around, as many as keep the size | $I$ |
-# | full | every position where kernel and image touch | $I + K - 1$ |
-# | symmetric | the size of "same", with mirrored pixels instead of zeros | $I$ |
-#
-# Keras layers know `"valid"` and `"same"`. The other two are a padding of the image before a valid
-# convolution.
+# | valid | nothing | $I - K + 1$ |
+# | same | zeros, as many as keep the size | $I$ |
+# | full | zeros, until kernel and image only just touch | $I + K - 1$ |
+# | symmetric | as many as *same*, but mirrored pixels | $I$ |
+
+# %%
+draw_starts(
+    ("valid", 6, 3, 1, 1, none),
+    ("same", 6, 3, 1, 1, (1, 1)),
+    ("full", 6, 3, 1, 1, (2, 2)),
+    ("symmetric", 6, 3, 1, 1, (1, 1)),
+)
+
+# %% [markdown]
+# Keras layers know `"valid"` and `"same"`. The other two are a padding of the image before a valid convolution.
 
 # %%
 size = 15
@@ -177,11 +244,12 @@ largest = len(blurred["full"])
 plotting.plot_images(
     [on_white(image, largest) for image in blurred.values()],
     titles=[f"{name}: {len(image)} x {len(image)}" for name, image in blurred.items()],
+    columns=2,
     caption=f"camera, {side} x {side}, blurred with a {size} x {size} mean: all on one scale",
 )
 
 # %% [markdown]
-# The zeros are not neutral: to the kernel they are a black frame. Here is how dark it makes the border.
+# The zeros are not neutral: to the kernel they are a black frame. How dark does it make the border?
 
 # %%
 border = np.ones_like(grey, dtype=bool)
@@ -191,47 +259,112 @@ for name in ("same", "symmetric"):
     print(f"  blurred, {name:9s} padding: {blurred[name][border].mean():.3f}")
 
 # %% [markdown]
-# ## Stride and dilation
+# ### Stride and dilation
 #
-# **Stride** $S$: move the kernel by $S$ pixels. The result is every $S$-th value of the result with stride 1,
-# but the values in between are never computed. **Dilation** $D$: leave gaps of $D - 1$ pixels between the
-# taps of the kernel. A $K \times K$ kernel then reaches over $D(K - 1) + 1$ pixels, and still has $K^2$
-# weights.
+# **Stride** $S$: the kernel moves on by $S$ pixels. A step that would lead out of the image is not made.
+#
+# **Dilation** $D$: the kernel reads every $D$-th pixel. A kernel of $K$ weights then reaches over
+# $D(K - 1) + 1$ pixels.
+
+# %%
+draw_starts(
+    ("I = 7, K = 3, S = 2", 7, 3, 2, 1, none),
+    ("I = 6, K = 3, S = 2", 6, 3, 2, 1, none),
+    ("I = 7, K = 3, D = 2", 7, 3, 1, 2, none),
+    ("I = 7, K = 3, S = 2, one zero on each side", 7, 3, 2, 1, (1, 1)),
+)
+
+# %% [markdown]
+# In the second drawing no output reads the pixel f: the third step would lead out of the image.
+#
+# The result with stride $S$ is every $S$-th value of the result with stride 1; the values in between are never
+# computed. The result with dilation is that of a larger kernel with zeros in its gaps.
 
 # %%
 stepped = keras_conv(grey, edge, strides=3)
-print(f"stride 3 against every third value: {np.abs(stepped - theirs[::3, ::3]).max():.1e}")
+print(f"stride 3 against every third value: at most {np.abs(stepped - theirs[::3, ::3]).max():.1e}")
 
 
 def dilate(kernel, dilation):
-    """Put zeros between the taps of a kernel."""
+    """Put zeros between the weights of a kernel."""
     reach = dilation * (len(kernel) - 1) + 1
     wide = np.zeros((reach, reach), kernel.dtype)
     wide[::dilation, ::dilation] = kernel
     return wide
 
 
-wide_kernels = {dilation: dilate(np.ones((3, 3), "float32"), dilation) for dilation in (1, 2, 3)}
 dilated = keras_conv(grey, edge, dilation_rate=3)
 widened = keras_conv(grey, dilate(edge, 3))
-print(f"dilation 3 against the kernel with zeros in the gaps: {np.abs(dilated - widened).max():.1e}")
+print(f"dilation 3 against zeros in the gaps: at most {np.abs(dilated - widened).max():.1e}")
 
+wide_kernels = {dilation: dilate(np.ones((3, 3), "float32"), dilation) for dilation in (1, 2, 3)}
 plotting.plot_images(
     [np.pad(wide, (9 - len(wide)) // 2) for wide in wide_kernels.values()],
-    titles=[f"D = {gap}: reaches over {len(wide)} pixels" for gap, wide in wide_kernels.items()],
-    caption="The nine taps of a 3 x 3 kernel on a field of 9 x 9 pixels, with dilation D",
+    titles=[f"D = {gap}: {len(wide)} pixels" for gap, wide in wide_kernels.items()],
+    caption="The nine weights of a 3 x 3 kernel on a field of 9 x 9 pixels, with dilation D",
 )
 
 # %% [markdown]
-# ## Output size
+# ### The formula
 #
-# With $P$ pixels of padding on each side, the kernel that reaches over $D(K - 1) + 1$ pixels can start at
+# All this in one line, with $P$ pixels of padding on each side:
 #
-# $$O = \lfloor (I + 2P - D(K - 1) - 1) / S \rfloor + 1$$
+# $$O = \left\lfloor \frac{I + 2P - D(K - 1) - 1}{S} \right\rfloor + 1$$
 #
-# positions. The brackets round down: a step that would lead out of the image is not made. With `"same"` Keras
-# gives $\lfloor (I - 1) / S \rfloor + 1$, whatever the kernel. We compare the formula with Keras in random
-# cases.
+# The brackets mean: round down.
+#
+# ### `"same"` with a stride
+#
+# With a stride, `"same"` does not keep the size. Keras takes $O = \lfloor (I - 1) / S \rfloor + 1$ outputs,
+# whatever the kernel, and adds only the zeros that the last of them needs. With $D = 1$ these are
+#
+# $$\max(0, \; (O - 1) S + K - I)$$
+#
+# zeros: half of them before, rounded down, and the rest behind.
+
+# %%
+draw_starts(
+    ("same, I = 7, K = 3, S = 2", 7, 3, 2, 1, (1, 1)),
+    ("same, I = 6, K = 3, S = 2", 6, 3, 2, 1, (0, 1)),
+    ("one zero on each side, I = 6, K = 3, S = 2", 6, 3, 2, 1, (1, 1)),
+)
+
+# %% [markdown]
+# Look at the second drawing. One zero is enough, so it stands behind, and none before: the padding is
+# **asymmetric**. It is so whenever the number of zeros is odd. The original networks and PyTorch add $P = 1$ on
+# each side (third drawing). That gives three outputs, too, but they read other pixels:
+
+# %%
+line = np.arange(1, 7, dtype="float32")[None, :, None]  # six pixels with the values 1 to 6
+middle = np.array([0, 1, 0], "float32")[:, None, None]  # a kernel that copies the pixel in its middle
+
+
+def middles(image, padding):
+    return ops.convert_to_numpy(ops.conv(image, middle, strides=2, padding=padding))[0, :, 0]
+
+
+print("same                   ", middles(line, "same"))
+print("one zero behind        ", middles(np.pad(line, ((0, 0), (0, 1), (0, 0))), "valid"))
+print("one zero on each side  ", middles(np.pad(line, ((0, 0), (1, 1), (0, 0))), "valid"))
+
+# %% [markdown]
+# So one padding sees the image of the other, moved by one pixel. To use weights that were trained with PyTorch,
+# write `ZeroPadding2D(1)` and a valid convolution. How much do the two differ on the photograph?
+
+# %%
+as_keras = keras_conv(grey, edge, strides=2, padding="same")
+as_pytorch = keras_conv(np.pad(grey, 1), edge, strides=2)
+change = np.abs(as_keras - as_pytorch).mean() / np.abs(as_keras).mean()
+print(f"sizes {as_keras.shape} and {as_pytorch.shape}; mean difference {change:.0%} of the mean size")
+
+without_first = keras_conv(grey[1:, 1:], edge, strides=2)  # the photograph moved by one pixel
+print(f"after moving by one pixel: at most {np.abs(without_first - as_pytorch[1:, 1:]).max():.1e}")
+
+# %% [markdown]
+# ### The formula against Keras
+#
+# Random cases, each computed with the formula and measured with Keras. The last column is the same formula,
+# rounded up.
 
 
 # %%
@@ -243,13 +376,11 @@ def formula(size, kernel_size, stride, padding, dilation, rounding=math.floor):
 
 
 def measure(size, kernel_size, stride, padding, dilation):
-    """Let Keras convolve an empty image, one pixel high, and read the width of the result."""
-    pixels = 0 if padding == "same" else padding
-    image = np.zeros((1, 1, size + 2 * pixels, 1), "float32")
+    """Let Keras convolve a line of zeros and read the length of the result."""
     mode = "same" if padding == "same" else "valid"
-    weights = np.zeros((1, kernel_size, 1, 1), "float32")
-    output = ops.conv(image, weights, strides=(1, stride), padding=mode, dilation_rate=(1, dilation))
-    return output.shape[2]
+    line = np.zeros((1, size + (0 if padding == "same" else 2 * padding), 1), "float32")
+    kernel = np.zeros((kernel_size, 1, 1), "float32")
+    return ops.conv(line, kernel, strides=stride, padding=mode, dilation_rate=dilation).shape[1]
 
 
 rng = np.random.default_rng(0)
@@ -261,70 +392,73 @@ while len(cases) < knobs["size_cases"]:
     if fits and (stride == 1 or dilation == 1):  # Keras refuses to combine stride and dilation
         cases.append((size, kernel_size, stride, padding, dilation))
 
-print("  I  K  S   P   D   formula  Keras  ceiling")
-size_errors = ceiling_errors = 0
+print("  I  K  S    P  D  formula  Keras  rounded up")
+size_errors = rounding_errors = 0
 for number, case in enumerate(cases):
     by_formula, by_keras = formula(*case), measure(*case)
     rounded_up = formula(*case, rounding=math.ceil)
     size_errors += by_formula != by_keras
-    ceiling_errors += rounded_up != by_keras
-    if number < 10:
+    rounding_errors += rounded_up != by_keras
+    if number < 8:
         size, kernel_size, stride, padding, dilation = case
-        print(
-            f"{size:3d} {kernel_size:2d} {stride:2d} {padding!s:>4s} {dilation:2d} "
-            f"{by_formula:8d} {by_keras:6d} {rounded_up:8d}"
-        )
-print(f"{len(cases)} cases: {size_errors} errors of the formula, {ceiling_errors} with the ceiling")
+        numbers = f"{size:3d} {kernel_size:2d} {stride:2d} {padding!s:>4s} {dilation:2d}"
+        print(f"{numbers} {by_formula:8d} {by_keras:6d} {rounded_up:11d}")
+print(f"{len(cases)} cases: {size_errors} differ from Keras, rounded up {rounding_errors}")
 
 # The package has the formula, too, with checks of its arguments:
-conv_output_size(227, 11, stride=4)
+print("AlexNet's first layer, 227 pixels:", conv_output_size(227, 11, stride=4))
 
 # %% [markdown]
-# **Erratum.** Manco's slides (CNN) print the formula with a ceiling. Computed: it is the floor. The two
-# differ whenever the stride does not divide the numerator.
+# **Erratum.** Manco's slides (CNN) print the formula with a ceiling: rounded up. Computed: it is rounded down.
+# The two differ whenever the stride does not divide the numerator.
 #
 # ## Channels and parameters
 #
 # A colour image has three channels. A filter has one kernel **per input channel**; their answers are added,
-# then one bias. The layer has as many filters as it has output maps:
+# then one bias. The layer has as many filters as it has output maps (feature maps):
 #
 # $$y_n(i, j) = b_n + \sum_{c} \sum_{m} \sum_{l} w_n(m, l, c) \, x(i + m, j + l, c)$$
 #
-# So it learns $K \cdot K \cdot C_{in} \cdot C_{out}$ weights and $C_{out}$ biases, and the image size does
-# not occur.
+# So it learns $K \cdot K \cdot C_{in} \cdot C_{out}$ weights and $C_{out}$ biases. The size of the image does
+# not occur. The example of the lectures: 3 input maps, two $5 \times 5$ filters.
 
 # %%
-layer = keras.layers.Conv2D(4, 5)
-maps = ops.convert_to_numpy(layer(colour[None]))[0]
-weights, biases = layer.get_weights()
+two_filters = layers.Conv2D(2, 5)
+maps = ops.convert_to_numpy(two_filters(colour[None]))[0]
+weights, biases = two_filters.get_weights()
+print("weights", weights.shape, "and biases", biases.shape)
+print(f"by hand {5 * 5 * 3 * 2} + {2} = {5 * 5 * 3 * 2 + 2}, Keras {two_filters.count_params()}")
 
-by_hand = biases[2] + sum(correlate(colour[:, :, c], weights[:, :, c, 2]) for c in range(3))
-print("weights", weights.shape, "biases", biases.shape, "maps", maps.shape)
-print(f"map 2 by hand against Keras: largest difference {np.abs(by_hand - maps[:, :, 2]).max():.1e}")
+by_hand = biases[1] + sum(correlate(colour[:, :, c], weights[:, :, c, 1]) for c in range(3))
+print(f"map 1 by hand against Keras: at most {np.abs(by_hand - maps[:, :, 1]).max():.1e}")
 
-plotting.plot_feature_maps(maps, caption="astronaut, seen by four random 5 x 5 filters without training")
+plotting.plot_feature_maps(maps, caption="astronaut, seen by two random 5 x 5 filters without training")
 
 # %% [markdown]
-# Parameters are one price; the others are the values a layer has to store and the multiplications it does.
-# Each output value costs $K \cdot K \cdot C_{in}$ multiply-accumulates (MACs). A FLOP is one multiplication
-# or one addition, so one MAC counts as two. The example of the lectures: 8 maps to 16 maps, $5 \times 5$, an
-# output of $32 \times 32$.
+# Parameters are one price. Two others are the values that a layer has to store (its *activations*) and the
+# multiplications that it does. Each output value costs $K \cdot K \cdot C_{in}$ multiply-accumulates (MACs). A
+# FLOP is one multiplication or one addition, so one MAC counts as two. The example of the lectures: 8 maps to
+# 16 maps, $5 \times 5$, an output of $32 \times 32$.
 
 # %%
-example = keras.Sequential([keras.Input((32, 32, 8)), keras.layers.Conv2D(16, 5, padding="same")])
+example = keras.Sequential([keras.Input((32, 32, 8)), layers.Conv2D(16, 5, padding="same")], name="example")
 parameters = 5 * 5 * 8 * 16 + 16
 values = 32 * 32 * 16
 flops = 2 * 5 * 5 * 8 * values
-print(f"by hand: {parameters:,} parameters, {values:,} output values, {flops / 1e6:.2f} M FLOPs")
+print(f"by hand: {parameters:,} parameters, {values:,} values, {flops / 1e6:.2f} M FLOPs")
 
+# %% [markdown]
+# `layer_table` counts all this for any Keras model:
+
+# %%
 layer_table(example)
 
 # %% [markdown]
 # ## A convolution is a matrix product (im2col)
 #
-# GPUs multiply matrices. So write each window of the image as one row of a matrix (*im2col*: image to
-# columns, Manco) and each filter as one column of another; all outputs are then a single product. First the
-# rows of a tiny image:
+# Processors are fast at multiplying matrices. So write each window of the image as one row of a matrix (*im2col*:
+# image to columns, Manco), and each filter as one column of another. All outputs are then a single product.
+# First the rows of a tiny image:
 
 # %%
 tiny = np.arange(16).reshape(4, 4)
@@ -339,7 +473,8 @@ print(windows.reshape(-1, 9))
 # %%
 def im2col(image, kernel_size):
     """Return one row for each window, with kernel_size * kernel_size * channels values."""
-    windows = np.lib.stride_tricks.sliding_window_view(image, (kernel_size, kernel_size), axis=(0, 1))
+    sides = (kernel_size, kernel_size)
+    windows = np.lib.stride_tricks.sliding_window_view(image, sides, axis=(0, 1))
     windows = windows.transpose(0, 1, 3, 4, 2)  # the weights in Keras have the order (m, l, channel)
     return windows.reshape(windows.shape[0] * windows.shape[1], -1)
 
@@ -347,30 +482,28 @@ def im2col(image, kernel_size):
 im2col_difference = {}
 for dtype in ("float32", "float64"):
     image, kernels = colour.astype(dtype), weights.astype(dtype)
-    columns = im2col(image, 5)
-    product = columns @ kernels.reshape(-1, 4)
+    columns, filters = im2col(image, 5), kernels.reshape(-1, 2)
+    product = columns @ filters
     reference = ops.convert_to_numpy(ops.conv(image[None], kernels))[0]
     im2col_difference[dtype] = np.abs(product.reshape(reference.shape) - reference).max()
-    print(
-        f"{dtype}: {columns.shape} @ {kernels.reshape(-1, 4).shape} -> {product.shape}, "
-        f"largest difference to Keras {im2col_difference[dtype]:.1e}"
-    )
+    print(f"{dtype}: {columns.shape} @ {filters.shape} -> {product.shape}, ", end="")
+    print(f"at most {im2col_difference[dtype]:.1e} from Keras")
 print(f"the price: the matrix holds {columns.size / colour.size:.1f} times the values of the image")
 
 # %% [markdown]
-# A difference is rounding: the same products, added in another order. Exactly 0 means that the library
-# happened to add in our order. (A GPU may round `float32` products more coarsely, to be faster.)
+# Where there is a difference it is rounding: the same products, added in another order. (A GPU may round `float32`
+# products more coarsely, to be faster.)
 #
 # ## Fully connected instead of convolution
 #
-# A convolution is also a fully connected layer of a special form. Feed every single-pixel image of
-# $5 \times 5$ pixels through a $3 \times 3$ kernel, and the answers are the columns of its matrix: mostly
-# zeros, and the same nine weights in each row.
+# A convolution is also a fully connected layer of a special form. Give it every image of $5 \times 5$ pixels that
+# has a single pixel of 1. The answers of a $3 \times 3$ kernel are the columns of its matrix: mostly zeros, and
+# the same nine weights in every row.
 
 # %%
-unit_images = np.eye(25, dtype="float32").reshape(25, 5, 5, 1)
-kernel = np.array([[1, 2, 3], [4, 5, -4], [-3, -2, -1]], "float32")  # nine different weights
-matrix = ops.convert_to_numpy(ops.conv(unit_images, kernel[:, :, None, None])).reshape(25, 9).T
+one_pixel = np.eye(25, dtype="float32").reshape(25, 5, 5, 1)
+answers = ops.convert_to_numpy(ops.conv(one_pixel, kernel[:, :, None, None]))
+matrix = answers.reshape(25, 9).T
 nonzero = matrix[matrix != 0]
 print(f"{matrix.size} entries, {nonzero.size} not zero, {len(np.unique(nonzero))} different weights")
 
@@ -381,28 +514,26 @@ plotting.plot_feature_maps(
 )
 
 # %% [markdown]
-# Without these zeros and without sharing, every output has a weight of its own for every input value. Di
-# Stefano's example, a layer from a colour image to one map of the same size:
+# Without these zeros, and without sharing, every output has a weight of its own for every input value. Di
+# Stefano's example is a layer from a colour image to one map of the same size:
 
 # %%
-print("image        fully connected                  3 x 3 convolution")
 for pixels in (224, 1024):
     fc_weights = (pixels * pixels * 3) * (pixels * pixels)
     conv_weights = 3 * 3 * 3
-    fc_gflops, conv_gflops = 2 * fc_weights / 1e9, 2 * conv_weights * pixels * pixels / 1e9
-    print(
-        f"{pixels:4d} x {pixels:4d}  {fc_weights:.2e} weights, {fc_gflops:7,.1f} GFLOPs  "
-        f"{conv_weights} weights, {conv_gflops:.4f} GFLOPs"
-    )
+    print(f"{pixels} x {pixels}")
+    print(f"  fully connected  {fc_weights:.2e} weights, {2 * fc_weights / 1e9:7,.1f} GFLOPs")
+    print(f"  3 x 3            {conv_weights} weights, {2 * conv_weights * pixels**2 / 1e9:.4f} GFLOPs")
 
 # %% [markdown]
-# **Erratum.** For $1024 \times 1024$ Di Stefano's slides print $3.2 \cdot 10^{12}$ weights and 6.4 TFLOPs.
-# Computed: $3.3 \cdot 10^{12}$ and 6.6 TFLOPs.
+# **Erratum.** For $1024 \times 1024$ Di Stefano's slides print $3.2 \cdot 10^{12}$ weights and 6.4 TFLOPs: cut
+# off, not rounded. Computed: $3.3 \cdot 10^{12}$ and 6.6 TFLOPs.
 #
 # ## Receptive field
 #
-# How many input pixels can change one output? A layer with kernel $K$ widens the field by $K - 1$ steps, and
-# one step is as many pixels as the product of the strides before it. For $L$ layers with stride 1:
+# The **receptive field** is the part of the input that can change one output. A layer with kernel $K$ widens it
+# by $K - 1$ steps, and one step is as many pixels as the product of the strides before it. For $L$ layers with
+# stride 1:
 #
 # $$R = 1 + L (K - 1)$$
 #
@@ -412,13 +543,13 @@ for pixels in (224, 1024):
 
 
 # %%
-def probe(layers, side):
-    """Return the change of the middle output when each pixel of an empty image is set to 1 in turn."""
+def probe(stack, side):
+    """Return the change of the middle output when each pixel of a black image is set to 1 in turn."""
     model = keras.Sequential([keras.Input((side, side, 1))])
-    for kernel_size, stride, dilation in layers:
+    for kernel_size, stride, dilation in stack:
         positive = keras.initializers.RandomUniform(0.5, 1.0, seed=len(model.layers))
         options = {"strides": stride, "dilation_rate": dilation, "kernel_initializer": positive}
-        model.add(keras.layers.Conv2D(1, kernel_size, use_bias=False, **options))
+        model.add(layers.Conv2D(1, kernel_size, use_bias=False, **options))
     one_pixel_each = np.eye(side * side, dtype="float32").reshape(-1, side, side, 1)
     outputs = ops.convert_to_numpy(model(one_pixel_each))[..., 0]
     middle = outputs.shape[1] // 2
@@ -436,11 +567,11 @@ stacks = {
     "dilation 4 alone": [(3, 1, 4)],
 }
 fields, titles = [], []
-for name, layers in stacks.items():
-    change = probe(layers, side=23)
+for name, stack in stacks.items():
+    change = probe(stack, side=23)
     rows = np.flatnonzero(change.any(axis=1))
     measured = rows[-1] - rows[0] + 1
-    print(f"{name:22s} formula {receptive_field(layers):2d}, measured {measured:2d}")
+    print(f"{name:22s} formula {receptive_field(stack):2d}, measured {measured:2d}")
     fields.append(np.sqrt(change / change.max()))
     titles.append(f"{name}: {measured}")
 
@@ -452,8 +583,8 @@ plotting.plot_images(
 )
 
 # %% [markdown]
-# Three $3 \times 3$ see as much as one $7 \times 7$, but not evenly: many paths lead from the middle, one
-# from a corner. Strides widen the field fastest.
+# Three $3 \times 3$ see as much as one $7 \times 7$, but not evenly: many paths lead to the middle, and only one
+# to each corner. Of these stacks, the one with two strides of 2 sees most.
 #
 # ## Cheaper designs with the same view
 #
@@ -466,68 +597,69 @@ plotting.plot_images(
 # | one $7 \times 7$ | 7 | $49C^2 + C$ | $98C^2WH$ | $CWH$ |
 # | three $3 \times 3$ | 7 | $27C^2 + 3C$ | $54C^2WH$ | $3CWH$ |
 #
-# The small kernels save parameters and time, and pay with memory for activations. They also have a
+# The small kernels save parameters and work. They pay with memory for activations. They can also have a
 # non-linearity after each layer. We count on Keras models instead of trusting the table:
 
 # %%
 C, map_side = 64, 32
 
 
-def stack(*layers):
-    return keras.Sequential([keras.Input((map_side, map_side, C)), *layers])
+def stack_of(number, kernel_size):
+    """Return so many convolutions in a row, with C maps in and out."""
+    convolutions = [layers.Conv2D(C, kernel_size, padding="same") for _ in range(number)]
+    return keras.Sequential([keras.Input((map_side, map_side, C)), *convolutions])
 
 
-def conv(kernel_size):
-    return keras.layers.Conv2D(C, kernel_size, padding="same")
-
-
-designs = {
-    "one 5 x 5": stack(conv(5)),
-    "two 3 x 3": stack(conv(3), conv(3)),
-    "one 7 x 7": stack(conv(7)),
-    "three 3 x 3": stack(conv(3), conv(3), conv(3)),
-}
 print(f"C = {C}, maps of {map_side} x {map_side}")
-for name, model in designs.items():
-    table = layer_table(model)
-    print(
-        f"  {name:12s} {table.total_params:8,} parameters {2 * table.total_macs / 1e6:7.1f} MFLOPs "
-        f"{table.total_activations:8,} activations"
-    )
+print("             parameters   MFLOPs  activations")
+for name, number, kernel_size in (
+    ("one 5 x 5", 1, 5),
+    ("two 3 x 3", 2, 3),
+    ("one 7 x 7", 1, 7),
+    ("three 3 x 3", 3, 3),
+):
+    table = layer_table(stack_of(number, kernel_size))
+    by_formula = number * (kernel_size**2 * C**2 + C)
+    by_table = number * 2 * kernel_size**2 * C**2 * map_side**2
+    agree = (table.total_params, table.total_flops) == (by_formula, by_table)
+    print(f"{name:12s} {table.total_params:10,} {table.total_flops / 1e6:8.1f} ", end="")
+    print(f"{table.total_activations:12,}  as the formula: {agree}")
 
 # %% [markdown]
 # **Depthwise separable** convolution (MobileNet) goes further: one $3 \times 3$ kernel per map, without
 # mixing the maps, then a $1 \times 1$ convolution that mixes them. For $C$ maps in and out the FLOPs per
-# position are $18C^2$ for the standard layer and $18C + 2C^2$ for the separable one; in general the cost
-# ratio is $1/N + 1/K^2$ with $N$ output maps.
+# position are $18C^2$ for the standard layer and $18C + 2C^2$ for the separable one. In general its share of
+# the cost is $1/N + 1/K^2$ with $N$ output maps.
 
 # %%
 for channels in (64, 128, 256, 512):
     inputs = keras.Input((8, 8, channels))
     options = {"padding": "same", "use_bias": False}
-    standard = keras.Model(inputs, keras.layers.Conv2D(channels, 3, **options)(inputs))
-    separable = keras.Model(inputs, keras.layers.SeparableConv2D(channels, 3, **options)(inputs))
+    standard = keras.Model(inputs, layers.Conv2D(channels, 3, **options)(inputs))
+    separable = keras.Model(inputs, layers.SeparableConv2D(channels, 3, **options)(inputs))
     expected = 18 * channels**2 / (18 * channels + 2 * channels**2)
-    counted = standard.count_params() / separable.count_params()
-    print(f"C = {channels:3d}: {expected:.2f} times cheaper by the formula, {counted:.2f} counted")
+    counted = layer_table(standard).total_flops / layer_table(separable).total_flops
+    share = 1 / (1 / channels + 1 / 9)
+    print(f"C = {channels:3d}: {expected:.2f} times fewer FLOPs, counted {counted:.2f}, ", end="")
+    print(f"1 / (1/N + 1/9) = {share:.2f}")
 
 # %% [markdown]
 # ## ReLU, and units that die
 #
 # After a convolution comes a non-linearity, mostly $\mathrm{ReLU}(z) = \max(0, z)$. Where $z$ is negative,
 # ReLU is flat: no gradient. A unit with $z < 0$ for **every** example gets no gradient at all and cannot come
-# back: it is dead. One step that is too large is enough. A *leaky* ReLU keeps a small slope for $z < 0$.
+# back: it is *dead*. One step that is too large is enough. A *leaky* ReLU keeps a small slope for $z < 0$.
 #
 # The experiment: a network with 64 hidden units makes two steps with a learning rate that is far too large.
 # Then two copies of it train on with a good learning rate, one with ReLU, one with leaky ReLU. (Dense layers,
-# because they are small; a convolution filter dies in the same way.)
+# because they are small; the filter of a convolution dies in the same way.)
 
 
 # %%
 def build_small(slope):
-    hidden = keras.layers.Dense(64, name="hidden")
-    activation = keras.layers.LeakyReLU(negative_slope=slope)
-    return keras.Sequential([keras.Input((2,)), hidden, activation, keras.layers.Dense(1)])
+    hidden = layers.Dense(64, name="hidden")
+    activation = layers.LeakyReLU(negative_slope=slope)  # with a slope of 0 it is ReLU
+    return keras.Sequential([keras.Input((2,)), hidden, activation, layers.Dense(1)])
 
 
 points = np.random.default_rng(1).uniform(-1, 1, (512, 2)).astype("float32")
@@ -547,6 +679,7 @@ for _ in range(2):
     start.train_on_batch(points, targets)
 print(f"after two steps that were too large: {count_silent(start)} silent")
 
+unmoved = {}
 for name, slope in (("ReLU", 0.0), ("leaky ReLU", 0.1)):
     model = build_small(slope)
     model.set_weights(start.get_weights())
@@ -554,19 +687,19 @@ for name, slope in (("ReLU", 0.0), ("leaky ReLU", 0.1)):
     history = model.fit(points, targets, epochs=knobs["epochs"], batch_size=128, verbose=0)
     first, last = history.history["loss"][0], history.history["loss"][-1]
     before, after = (m.get_layer("hidden").get_weights()[0] for m in (start, model))
-    unmoved = np.all(before == after, axis=0).sum()
-    print(f"{name:10s}: {unmoved:2d} units never moved again; loss {first:.3f} -> {last:.3f}")
+    unmoved[name] = int(np.all(before == after, axis=0).sum())
+    print(f"{name:10s} after {knobs['epochs']} epochs: loss {first:.3f} -> {last:.3f}, ", end="")
+    print(f"{unmoved[name]} units have not moved by a single bit")
 
 # %% [markdown]
-# The dead units of the ReLU network did not move by a single bit in all these epochs; with the leaky ReLU
-# every unit still learns. The loss hardly suffers in this tiny task, because the living units are enough; in
-# a deep network each dead unit is lost capacity.
+# A unit that is silent on every point gets the gradient 0 with ReLU, so its weights stay as they are. With the
+# slope of the leaky ReLU it gets a small one. (Whether dead units hurt depends on the task: the loss tells.)
 #
 # ## Max pooling and small shifts
 #
 # Pooling makes maps smaller, and it is said to make a network indifferent to small shifts. How much? We move
-# the photograph by **one** pixel, compute edge maps before and after, and compare the pooled maps at the same
-# places.
+# each of the five photographs by **one** pixel, compute edge maps before and after, and compare the pooled maps
+# at the same places. The *change* is the sum of all differences, divided by the sum of the map.
 
 # %%
 sobels = np.stack([edge, -edge, edge.T, -edge.T], axis=-1)[:, :, None, :]
@@ -584,16 +717,30 @@ poolings = {
     "average 4 x 4": lambda maps: ops.average_pool(maps, 4, 4),
     "max 4 x 4": lambda maps: ops.max_pool(maps, 4, 4),
 }
-here, moved_by_one = edge_maps(grey[:, 1:]), edge_maps(grey[:, :-1])
-changes, shown = {}, []
-print("                            change of the map   values exactly as before")
-for name, pool in poolings.items():
-    before, after = (ops.convert_to_numpy(pool(maps))[0] for maps in (here, moved_by_one))
-    changes[name] = np.abs(after - before).sum() / before.sum()
-    active = (before > 0) | (after > 0)
-    print(f"{name:28s} {changes[name]:10.0%} {np.mean((before == after)[active]):20.0%}")
-    shown.append(np.abs(after - before)[:, :, 0] / before[:, :, 0].max())
+changes = {name: [] for name in poolings}
+unchanged = {name: [] for name in poolings}
+shown = []
+for image in photographs.values():
+    image = image if image.ndim == 2 else image.mean(axis=2)
+    here, moved_by_one = edge_maps(image[:, 1:]), edge_maps(image[:, :-1])
+    for name, pool in poolings.items():
+        before, after = (ops.convert_to_numpy(pool(maps))[0] for maps in (here, moved_by_one))
+        changes[name].append(np.abs(after - before).sum() / before.sum())
+        active = (before > 0) | (after > 0)
+        unchanged[name].append(np.mean((before == after)[active]))
+        if len(shown) < len(poolings):  # those of the first photograph
+            shown.append(np.abs(after - before)[:, :, 0] / before[:, :, 0].max())
 
+print("                            change of the map    values exactly")
+print("                            (least to most)      as before")
+for name in poolings:
+    least, most = min(changes[name]), max(changes[name])
+    print(f"{name:28s}{least:6.0%} to {most:4.0%} {np.mean(unchanged[name]):17.0%}")
+
+calmer = sum(a < b for a, b in zip(changes["max 2 x 2"], changes["average 2 x 2"], strict=True))
+print(f"max 2 x 2 changes less than average 2 x 2 on {calmer} of {len(photographs)} photographs")
+
+# %%
 plotting.plot_images(
     [np.clip(2 * change, 0, 1) for change in shown],
     titles=list(poolings),
@@ -602,22 +749,20 @@ plotting.plot_images(
 )
 
 # %% [markdown]
-# The change is the sum of all differences, divided by the sum of the map; the last column looks at the values
-# that are not zero both times. Taking every second value changes next to nothing. Averaging helps; the
-# maximum helps more, and only with the maximum a good part of the values stays *exactly* the same, because
-# the largest value is still in its window. But "invariant" is too strong a word: after $2 \times 2$ max
-# pooling the map still changes a lot.
+# The last column looks at the values that are above zero before the shift, after it, or both times. With the
+# maximum a part of them stays *exactly* as it was: the largest value is still in its window. But "invariant" is
+# too strong a word: the first column tells by how much the map still changes.
 #
 # ## What we saw
 #
-# - A "convolution" layer computes a correlation. Convolution is the same with the kernel flipped on both
-#   axes.
-# - Output size: the floor of $(I + 2P - D(K - 1) - 1) / S$, plus 1. Zero padding darkens the border.
-# - $K \cdot K \cdot C_{in} \cdot C_{out} + C_{out}$ parameters; the image size does not matter. A fully
-#   connected layer would need billions.
-# - im2col turns the layer into one matrix product, and gives the same numbers.
-# - Small kernels in a row see as much as a large one, for fewer parameters; strides widen the view.
-# - A ReLU unit can die; a leaky one cannot. Max pooling softens a small shift, it does not remove it.
+# - A "convolution" layer computes a correlation. Convolution is the same with the kernel flipped on both axes.
+# - The output size is $(I + 2P - D(K - 1) - 1) / S$, rounded down, plus 1. Zero padding darkens the border.
+# - `"same"` with a stride pads asymmetrically where the number of zeros is odd.
+# - A layer has $K \cdot K \cdot C_{in} \cdot C_{out} + C_{out}$ parameters; the image size does not matter.
+# - im2col turns the layer into one matrix product.
+# - Small kernels in a row see as much as a large one, for fewer parameters and more activations. Strides widen
+#   the view.
+# - A ReLU unit can die. Max pooling softens a small shift; it does not remove it.
 #
 # ## Exercises
 #
@@ -626,8 +771,8 @@ plotting.plot_images(
 # %% tags=["exercise"]
 # ### Count parameters
 #
-# A layer takes **3 input maps** and has **two 5 x 5 filters**, with biases. How many parameters does it
-# learn? And what is the number for 8 input maps and sixteen 3 x 3 filters? Calculate by hand.
+# Calculate by hand: how many parameters has a layer with **3 input maps** and **two 5 x 5 filters**, with biases?
+# And one with 8 input maps and sixteen 3 x 3 filters?
 
 # student: parameters_first = None
 # student: parameters_second = None
@@ -646,7 +791,7 @@ ex.count_parameters.check(parameters_first, parameters_second)
 # %% tags=["exercise"]
 # ### Repair the output size
 #
-# The function below uses the ceiling, as printed on the slides. Repair it.
+# The function below rounds up, as printed on the slides. Repair it.
 
 
 def output_size(size, kernel_size, stride=1, padding=0, dilation=1):
@@ -662,7 +807,7 @@ ex.output_size.check(output_size)
 # %% [markdown] tags=["solution"]
 # The division must be rounded down, in Python `//`: a step that leads out of the image is not made. With I = 6,
 # K = 3, S = 2 the kernel starts at pixel 0 and at pixel 2; at pixel 4 it would need pixel 6, which does not exist.
-# That makes two positions; the ceiling counts three.
+# That makes two positions; rounded up it would be three.
 
 # %% tags=["exercise"]
 # ### The padding of `same`
@@ -710,7 +855,7 @@ ex.flipped_kernel.check(flipped)
 # ### Choose the cheaper design
 #
 # A layer has 64 maps in and out and must see $5 \times 5$ pixels. Which design of the table above has fewer
-# parameters, `"one 5 x 5"` or `"two 3 x 3"`? And how many parameters does it save, biases included?
+# parameters, `"one 5 x 5"` or `"two 3 x 3"`? And how many parameters does it save, biases included (an integer)?
 
 # student: cheaper = None
 # student: saved = None
@@ -747,10 +892,10 @@ ex.stem_field.check(field)
 # ## Where to go on
 #
 # - `02_lenet_cifar10` puts these layers together: LeNet-5, its table of parameters, and its training.
-# - Change a stack in the receptive field cell: how many $3 \times 3$ layers do you need to see $15 \times 15$
+# - Change a stack in the receptive field cell: how many $3 \times 3$ layers does it take to see $15 \times 15$
 #   pixels?
-# - Replace the Sobel kernels of the pooling experiment by random ones: is the maximum still better than the
-#   mean?
+# - Replace the Sobel kernels of the pooling experiment by random ones. Does the maximum still change less than
+#   the average?
 
 # %% tags=["summary"]
 print(f"Data: {data_shown}.")
