@@ -71,7 +71,7 @@ def plot_architecture(table: "LayerTable", *, caption: str | None = None) -> Fig
         times = f"\n{box['count']} layers" if box["count"] > 1 else ""
         text = " x ".join(map(str, shape)) + times
         axis.text(x + width / 2, -height / 2 - 0.03, text, rotation=90, ha="center", va="top")
-        x += width + side * _SLANT * 0.75 + 0.09
+        x += max(width + side * _SLANT * 0.75 + 0.09, 0.28)  # no narrower than two lines of text
     axis.set(xlim=(-0.08, x), ylim=(-1.15, 0.5 + _SLANT), aspect="equal")
     axis.axis("off")
     legend = {"ncols": len(seen), "frameon": False, "title": "sides, maps and vectors: one scale each"}

@@ -39,6 +39,7 @@ knobs = runtime.by_profile(
     smoke={"side": 64, "size_cases": 40, "epochs": 2},
     lite={"side": 128, "size_cases": 150, "epochs": 10},
     full={"side": 256, "size_cases": 400, "epochs": 40},
+    gpu={"side": 256, "size_cases": 400, "epochs": 40},
 )
 knobs
 
@@ -830,8 +831,7 @@ ex.same_padding.check(same_padding)
 
 # %% [markdown] tags=["solution"]
 # The last of the outputs starts (outputs - 1) · stride pixels on and covers kernel_size pixels. What lies behind
-# the image is added, half of it before. An odd number cannot be halved: Keras puts the pixel that is left over
-# behind.
+# the image is added, half of it before. Of an odd number the pixel that is left over comes behind.
 
 # %% tags=["exercise"]
 # ### From correlation to convolution
