@@ -57,7 +57,7 @@ def plot_architecture(table: "LayerTable", *, caption: str | None = None) -> Fig
     tallest, _, thickest = np.max(maps, axis=0)
     longest = max((box["shape"][0] for box in boxes if len(box["shape"]) == 1), default=1)
     colors = dict(zip(("convolution", "pooling", "dense", "image"), (*style.COLORS[:3], style.GREY), strict=True))
-    figure, (axis,) = panels(size=(style.WIDTH, 3.9), grid=None)
+    figure, (axis,) = panels(size=(6.0, 3.6), grid=None)
     x = 0.0
     seen: dict[str, Polygon] = {}
     for number, box in enumerate(boxes):
@@ -71,7 +71,7 @@ def plot_architecture(table: "LayerTable", *, caption: str | None = None) -> Fig
         times = f"\n{box['count']} layers" if box["count"] > 1 else ""
         text = " x ".join(map(str, shape)) + times
         axis.text(x + width / 2, -height / 2 - 0.03, text, rotation=90, ha="center", va="top")
-        x += max(width + side * _SLANT * 0.75 + 0.09, 0.28)  # no narrower than two lines of text
+        x += max(width + side * _SLANT * 0.75 + 0.09, 0.34)  # no narrower than two lines of text
     axis.set(xlim=(-0.08, x), ylim=(-1.15, 0.5 + _SLANT), aspect="equal")
     axis.axis("off")
     legend = {"ncols": len(seen), "frameon": False, "title": "sides, maps and vectors: one scale each"}

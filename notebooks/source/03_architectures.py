@@ -272,11 +272,18 @@ for name, row in rows.items():
     weighted, parameters = count(row)
     print(f"{name:12s}  {weighted} weight layers, {parameters:,} parameters")
 print(f"D as built: {count(row_d)[1] == vgg16.count_params()}")
-dense = by_block(vgg16_table)["dense"][0]
-row_b_complete = build_vgg("B", include_top=False).count_params() + dense
-with_batch_norm = build_vgg("D", include_top=False, batch_norm=True).count_params() + dense
-print(f"B, complete:  13 weight layers, {row_b_complete:,} parameters")
-print(f"D with batch norm:              {with_batch_norm:,} parameters")
+
+
+def complete(variant, **options):
+    """Count the parameters of a VGG of the package: its convolutions, and the three dense layers."""
+    convolutions = build_vgg(variant, include_top=False, **options).count_params()
+    return convolutions + by_block(vgg16_table)["dense"][0]
+
+
+print(f"B, complete   13 weight layers, {complete('B'):,} parameters")
+print(f"A with LRN    11 weight layers, {complete('A-LRN'):,} parameters")
+print(f"D with batch norm               {complete('D', batch_norm=True):,} parameters")
+print(f"D without the dense layers      {build_vgg('D', include_top=False).count_params():,} parameters")
 
 # %% [markdown]
 # **Erratum.** In Manco's code the rows B and E each lack one convolution: as printed they have 12 and 18 weight
@@ -567,7 +574,7 @@ stage_table(networks)
 # %% [markdown]
 # And what they cost. *Depth* counts the convolutions and dense layers on the longest path; *weight layers* are all
 # layers with weights, batch normalization included. The time is that of one image on the machine that ran this
-# page, the median of some runs: read it as an order of magnitude.
+# page, the fastest of some runs.
 
 # %%
 comparison = compare_models(networks, runs=knobs["runs"])
@@ -660,6 +667,9 @@ row_b = [64, 64, "M", 128, 128, "M", 256, 256, "M", 512, 512, "M", 512, 512, "M"
 
 ex.vgg_row.check(row_b)
 
+# %% [markdown] tags=["solution"]
+# Column B has two convolutions in each of its five blocks; the slide's row has one in the last.
+
 # %% tags=["exercise"]
 # ### A reduction for a budget
 #
@@ -700,6 +710,10 @@ def residual_block(x, filters, stride):
 
 ex.residual_block.check(residual_block)
 
+# %% [markdown] tags=["solution"]
+# A stride of 2 halves the sides even where the number of maps stays. Then the input does not fit to what it is
+# added to, and must be halved, too.
+
 # %% tags=["exercise"]
 # ### Choose and defend
 #
@@ -716,6 +730,10 @@ megabytes = mobilenet.count_params() * 4 / 1e6
 
 ex.for_a_phone.check(choice, megabytes)
 
+# %% [markdown] tags=["solution"]
+# GoogLeNet is small enough, but needs 1.6 billion MACs. MobileNetV2 needs 0.3 billion, and its 3,538,984
+# parameters of 4 bytes take 14.2 MB.
+
 # %% [markdown]
 # ## Where to go on
 #
@@ -725,5 +743,5 @@ ex.for_a_phone.check(choice, megabytes)
 
 # %% tags=["summary"]
 for record in comparison.rows:
-    print(f"{record.name}: {record.params:,} parameters, {record.macs / 1e9:.2f} G MACs, {record.step_ms:.0f} ms")
+    print(f"{record.name}: {record.params:,} parameters, {record.macs / 1e9:.2f} G MACs")
 ex.summary()

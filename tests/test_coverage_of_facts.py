@@ -1,0 +1,198 @@
+"""Every figure of the courses and every erratum stands on a solved page, and a cell of that page computes it.
+
+A `Fact` names what is shown, and quotes it: `outputs` stand together in the output of one code cell, `text` stands
+together in one Markdown cell. White space does not count. A new notebook gets its own list in `FACTS`.
+"""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import nbformat
+import pytest
+
+PAGES = Path(__file__).parent.parent / "notebooks" / "solutions"
+
+
+class Fact(NamedTuple):
+    """What a page shows: a name, and quotations from an output and from the text."""
+
+    name: str
+    outputs: tuple[str, ...] = ()
+    text: tuple[str, ...] = ()
+
+
+FACTS = {
+    "01_convolution": [
+        Fact("a layer computes a correlation, convolution flips the kernel on both axes",
+             ("x(i - m, j - l) is the correlation: False", "x(i - m, j - l) is the convolution: True"),
+             ("It is the correlation with the kernel flipped on both axes",)),
+        Fact("erratum: the index x(i - m, j - l) is called correlation", (),
+             ("**Erratum.** Di Stefano", "$x(i - m, j - l)$ and call it correlation", "correlation has $x(i + m")),
+        Fact("3 input maps, two 5x5 filters: 150 + 2 = 152", ("by hand 150 + 2 = 152, Keras 152",),
+             (r"K \cdot K \cdot C_{in} \cdot C_{out}",)),
+        Fact("8 to 16 channels, 5x5, 32x32", ("3,216 parameters, 16,384 values, 6.55 M FLOPs",)),
+        Fact("the same from the model", ("example", "3,216", "16,384", "6,553,600")),
+        Fact("output size", ("400 cases: 0 differ from Keras",),
+             (r"\left\lfloor \frac{I + 2P - D(K - 1) - 1}{S} \right\rfloor + 1",)),
+        Fact("output size of same with a stride, and its padding",
+             ("same [2. 4. 6.]", "one zero behind [2. 4. 6.]", "one zero on each side [1. 3. 5.]"),
+             (r"O = \lfloor (I - 1) / S \rfloor + 1", "(O - 1) S + K - I")),
+        Fact("full and symmetric padding", ("blurred, symmetric padding",), ("$I + K - 1$", "mirrored pixels")),
+        Fact("erratum: the output size with a ceiling", ("0 differ from Keras, rounded up 101",),
+             ("**Erratum.** Manco's slides (CNN) print the formula with a ceiling",)),
+        Fact("receptive field of stacked layers", ("three 3 x 3 formula 7, measured 7", "one 7 x 7 formula 7"),
+             ("R = 1 + L (K - 1)",)),
+        Fact("strides multiply the step of what follows", ("twice stride 2, 3 x 3 formula 15, measured 15",)),
+        Fact("a convolution as a matrix product", ("(63504, 75) @ (75, 2) -> (63504, 2)",), ("image to columns",)),
+        Fact("fully connected in place of a convolution, 224 pixels", ("7.55e+09 weights, 15.1 GFLOPs",)),
+        Fact("erratum: the same at 1,024 pixels", ("3.30e+12 weights, 6,597.1 GFLOPs",),
+             (r"$3.2 \cdot 10^{12}$ weights and 6.4 TFLOPs", r"$3.3 \cdot 10^{12}$ and 6.6 TFLOPs")),
+        Fact("one 5x5 against two 3x3, 7x7 against three 3x3: the formulas", (),
+             ("$25C^2 + C$ | $50C^2WH$ | $CWH$", "$18C^2 + 2C$ | $36C^2WH$ | $2CWH$", "$49C^2 + C$",
+              "$27C^2 + 3C$")),
+        Fact("the same, counted",
+             ("one 5 x 5 102,464 209.7 65,536 as the formula: True",
+              "two 3 x 3 73,856 151.0 131,072 as the formula: True", "one 7 x 7 200,768", "three 3 x 3 110,784")),
+        Fact("depthwise separable: 8 to 8.85 times fewer FLOPs", ("C = 64: 7.89 times", "C = 512: 8.84 times"),
+             ("$18C^2$ for the standard layer and $18C + 2C^2$", "$1/N + 1/K^2$")),
+        Fact("dead ReLUs, and leaky ReLU",
+             ("ReLU after 40 epochs", "8 units have not moved", "leaky ReLU", "0 units have not moved")),
+        Fact("max pooling's invariance to small shifts, measured",
+             ("max 2 x 2 39% to 47%", "average 2 x 2 48% to 60%")),
+    ],
+    "03_architectures": [
+        # VGG
+        Fact("VGG16's summary", ("block1_conv1 (Conv2D)", "fc1 (Dense)", "102,764,544", "138,357,544")),
+        Fact("VGG16 written as a row", ("138,357,544 parameters; the same shapes as Keras' VGG16: True",)),
+        Fact("VGG A", ("A 11 weight layers, 132,863,336 parameters",)),
+        Fact("VGG C", ("C 16 weight layers, 133,638,952 parameters",)),
+        Fact("VGG D", ("D 16 weight layers, 138,357,544 parameters", "D as built: True")),
+        Fact("VGG E", ("E 19 weight layers, 143,667,240 parameters",)),
+        Fact("erratum: rows B and E of VGG lack a convolution",
+             ("B as printed 12 weight layers, 130,688,040", "E as printed 18 weight layers, 141,307,432",
+              "B, complete 13 weight layers, 133,047,848"),
+             ("**Erratum.** In Manco's code the rows B and E each lack one convolution",)),
+        Fact("VGG A with LRN, D with batch normalization, D without top",
+             ("A with LRN 11 weight layers, 132,863,336 parameters", "D with batch norm 138,374,440 parameters",
+              "D without the dense layers 14,714,688 parameters")),
+        Fact("VGG16, the dense layers", ("dense 123,642,856 89%",), ("102,764,544",)),
+        Fact("VGG16, GFLOPs by block",
+             ("block1 38,720 0% 3.873", "block2 221,440 0% 5.549", "block3 1,475,328 1% 9.248",
+              "block4 5,899,776 4% 9.248", "block5 7,079,424 5% 2.775", "0.247", "138,357,544 30.94")),
+        Fact("erratum: VGG16's block 5 and total", ("at 28 x 28: 11.10 GFLOPs", "at 14 x 14: 2.77 GFLOPs"),
+             ("11.1 GFLOPs for block 5 and 39 in all. Computed: 2.77 and 30.9",)),
+        Fact("erratum: VGG16's activations", ("15,087,080 values: 58 MiB; with copies for ReLU 109 MiB",),
+             ("about 100 MB of activations",)),
+        # AlexNet
+        Fact("AlexNet in one tower",
+             ("sides: 55 27 27 13 13 13 13 6", "3,747,200", "58,631,144", "62,378,344 parameters; 2.27 GFLOPs")),
+        Fact("AlexNet, MFLOPs", ("210.8, 895.8, 299.0, 448.6, 299.0", "75.5, 33.6, 8.2")),
+        Fact("AlexNet in two groups", ("in two groups: 60,965,224 parameters",)),
+        Fact("erratum: 224 or 227 pixels", ("of 224 pixels: 54", "of 227 pixels: 55"),
+             ("Boracchi has 224 and 227 the wrong way round",)),
+        Fact("erratum: fc6", ("fc6: 37,748,736 weights",),
+             ("Di Stefano prints 37.5 M for fc6. Computed: 37.75 M",)),
+        Fact("erratum: the nesting of AlexNet's forward", ("conv5 expects 384 maps",),
+             ("`forward` nests the layers the wrong way round",)),
+        Fact("erratum: groups in conv2 only, normalization after the pooling",
+             ("order: conv1 norm1 pool1 conv2 norm2 pool2",),
+             ("Manco's code has the groups in conv2 only, and normalizes after the pooling",)),
+        Fact("local response normalization, inter- and intra-channel",
+             ("across: by hand against the layer", "within: by hand against the layer"),
+             (r"k = 2, \; \alpha = 10^{-4}, \; \beta = 0.75", "*inter-channel*", "*intra-channel*")),
+        Fact("erratum: its exponent", ("without the exponent",),
+             (r"**Erratum.** Manco's slide prints the formula without the exponent $\beta$",)),
+        # GoogLeNet
+        Fact("GoogLeNet, and with its heads", ("6,998,552 parameters, with both auxiliary heads 13,378,280",)),
+        Fact("GoogLeNet's blocks, and the table that is printed",
+             ("3a 163,328 159.5 159", "3b 388,096 379.0 380", "4a 375,552 366.8 364", "4b 448,512 438.0 437",
+              "4c 509,440 497.5 463", "4d 604,672 590.5 580", "4e 867,328 847.0 840", "5a 1,042,432 1018.0 1072",
+              "5b 1,442,816 1409.0 1388", "weights of the first convolution: 9,408"),
+             ("509,440 for 4c, 1,042,432 for 5a and 1,442,816 for 5b", "printed with 2.7K")),
+        Fact("an inception branch with and without a reduction", ("163.8 M MACs", "16.4 M MACs")),
+        Fact("an inception block with and without a reduction",
+             ("without reduction 387,296 parameters 303.5 M MACs, 416 maps out",
+              "with reduction 163,696 parameters 128.0 M MACs, 256 maps out")),
+        # ResNet
+        Fact("ResNet, trainable parameters and MACs, stride in the 3x3 or in the first 1x1",
+             ("18 11,699,112 11,689,512 1.81 G 1.81 G 1.8 G", "34 21,814,696 21,797,672 3.66 G 3.66 G 3.6 G",
+              "50 25,610,152 25,557,032 4.09 G 3.86 G 3.8 G", "101 44,654,504 44,549,160 7.80 G 7.57 G 7.6 G",
+              "152 60,344,232 60,192,808 11.51 G 11.28 G 11.3 G")),
+        Fact("erratum: no global average pooling, and when the shortcut projects",
+             ("513,000 parameters; on 7 x 7 maps it would have 25,089,000",),
+             ("Manco's code ends in a dense layer on 7 x 7 maps, and projects the shortcut only where",)),
+        # MobileNetV2
+        Fact("MobileNetV2 from its rows",
+             ("our loop 3,538,984 parameters, 3,504,872 trainable, 300.8 M MACs",
+              "without the classifier 2,257,984 parameters")),
+        Fact("erratum: 54 layers", ("53 convolutions and dense layers",),
+             ("Di Stefano prints 54 layers for MobileNetV2. Computed: 53",)),
+        # All
+        Fact("where they halve the sides", ("56 x 56, 256 maps, 10 layers", "28 x 28, 512 maps, 13 layers")),
+        Fact("keras.applications: size, accuracies, parameters, depth, size without top",
+             ("VGG16 71.3 90.1 528 528 138,357,544 16 16 56", "ResNet50 74.9 92.1 98 98 25,636,712 107 107 90",
+              "InceptionV3 77.9 93.7 92 91 23,851,784 189 189 83",
+              "MobileNetV2 71.3 90.1 14 14 3,538,984 105 105 9",
+              "parameters and depth as on the page: 14 of 14")),
+    ],
+}  # fmt: skip
+ALL = [pytest.param(page, fact, id=f"{page[:2]}: {fact.name}") for page, facts in FACTS.items() for fact in facts]
+
+
+def squeezed(text: str) -> str:
+    """Return text with the white space between words, and the lines of a table, as single blanks."""
+    return re.sub(r"[\s│┃]+", " ", re.sub(r"<[^>]+>", " ", text))
+
+
+def shown(output) -> str:
+    return output.text if output.output_type == "stream" else str(output.get("data", {}).get("text/plain", ""))
+
+
+@pytest.fixture(scope="module")
+def cells():
+    """Return for each page what its cells say: (kind, source, output), read once."""
+    return {
+        page: [
+            (cell.cell_type, cell.source, squeezed("\n".join(map(shown, cell.get("outputs", [])))))
+            for cell in nbformat.read(PAGES / f"{page}.ipynb", as_version=4).cells
+        ]
+        for page in FACTS
+    }
+
+
+@pytest.mark.parametrize(("page", "fact"), ALL)
+def test_a_cell_of_the_page_shows_the_fact(cells, page, fact):
+    assert fact.outputs or fact.text
+    outputs = [(source, output) for kind, source, output in cells[page] if kind == "code"]
+    found = [source for source, output in outputs if all(quote in output for quote in fact.outputs)]
+    assert found, f"no output of {page} holds all of {fact.outputs}"
+    texts = [squeezed(source) for kind, source, _ in cells[page] if kind == "markdown"]
+    assert any(all(squeezed(quote) in text for quote in fact.text) for text in texts), fact.text
+
+
+@pytest.mark.parametrize(("page", "fact"), ALL)
+def test_the_figures_of_the_fact_are_computed_not_written(cells, page, fact):
+    large = {number for quote in fact.outputs for number in re.findall(r"\d{1,3}(?:,\d{3})+", quote)}
+    computed = [
+        source
+        for kind, source, output in cells[page]
+        if kind == "code" and all(quote in output for quote in fact.outputs)
+    ]
+    for source in computed[:1]:
+        digits = re.sub(r"(?<=\d)[_,](?=\d)", "", source)
+        assert [number for number in large if number.replace(",", "") in digits] == []
+
+
+@pytest.mark.parametrize("page", FACTS)
+def test_the_page_was_run_at_its_full_size_without_an_error(cells, page):
+    outputs = [output for kind, _, output in cells[page] if kind == "code"]
+    assert any("profile: full" in output for output in outputs)
+    raw = nbformat.read(PAGES / f"{page}.ipynb", as_version=4)
+    kinds = [output.output_type for cell in raw.cells for output in cell.get("outputs", [])]
+    assert "error" not in kinds
+
+
+@pytest.mark.parametrize("page", FACTS)
+def test_a_page_is_not_larger_than_two_megabytes(page):
+    assert (PAGES / f"{page}.ipynb").stat().st_size < 2e6
