@@ -276,6 +276,4 @@ def _step_ms(model: keras.Model, input_shape: Any, runs: int) -> float:
         started = time.perf_counter()
         model.predict_on_batch(given)
         seconds.append(time.perf_counter() - started)
-    return 1000 * min(
-        seconds[2:]
-    )  # the first two build the program, and what else runs disturbs the fastest least
+    return 1000 * min(seconds[2:])  # the first two build the program; the fastest is disturbed least

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 3. Architectures as tables
 #
-# **The question.** VGG16 has 138 million parameters. Where are they? Where is the memory, and where goes the work?
+# **The question.** VGG16 has 138 million parameters. Where are they? Where is the memory, and where is the work?
 # And what do the networks before and after it do differently?
 #
 # For each family we write its **block** in about ten lines of Keras, draw it, and then build the whole network.
@@ -63,8 +63,8 @@ vgg16 = keras.applications.VGG16(weights=None)
 vgg16.summary()
 
 # %% [markdown]
-# Two kinds of layers make nearly all of it: 3 x 3 convolutions, and poolings that halve the sides. So the network
-# is five times the same **block**. In Keras:
+# Before the three dense layers there are only 3 x 3 convolutions, and poolings that halve the sides: five
+# **blocks** of the same kind. One of them in Keras:
 
 
 # %%
@@ -270,20 +270,24 @@ rows = {
 }
 for name, row in rows.items():
     weighted, parameters = count(row)
-    print(f"{name:12s}  {weighted} weight layers, {parameters:,} parameters")
+    print(f"{name:17s}  {weighted} weight layers, {parameters:,} parameters")
 print(f"D as built: {count(row_d)[1] == vgg16.count_params()}")
 
 
 def complete(variant, **options):
-    """Count the parameters of a VGG of the package: its convolutions, and the three dense layers."""
-    convolutions = build_vgg(variant, include_top=False, **options).count_params()
-    return convolutions + by_block(vgg16_table)["dense"][0]
+    """Count weight layers and parameters of a VGG of the package: its convolutions, and three dense layers."""
+    convolutions = build_vgg(variant, include_top=False, **options)
+    weighted = 3 + sum(isinstance(layer, layers.Conv2D) for layer in convolutions.layers)
+    return weighted, convolutions.count_params() + by_block(vgg16_table)["dense"][0]
 
 
-print(f"B, complete   13 weight layers, {complete('B'):,} parameters")
-print(f"A with LRN    11 weight layers, {complete('A-LRN'):,} parameters")
-print(f"D with batch norm               {complete('D', batch_norm=True):,} parameters")
-print(f"D without the dense layers      {build_vgg('D', include_top=False).count_params():,} parameters")
+for name, (weighted, parameters) in {
+    "B, complete": complete("B"),
+    "A with LRN": complete("A-LRN"),
+    "D with batch norm": complete("D", batch_norm=True),
+}.items():
+    print(f"{name:17s}  {weighted} weight layers, {parameters:,} parameters")
+print(f"D without the dense layers: {build_vgg('D', include_top=False).count_params():,} parameters")
 
 # %% [markdown]
 # **Erratum.** In Manco's code the rows B and E each lack one convolution: as printed they have 12 and 18 weight
@@ -292,8 +296,8 @@ print(f"D without the dense layers      {build_vgg('D', include_top=False).count
 #
 # ## AlexNet
 #
-# The network that began it, in 2012. Its first convolution is 11 x 11 with stride 4: one step from 227 to 55
-# pixels.
+# AlexNet won the ImageNet competition of 2012. Its first convolution is 11 x 11 with stride 4: one step from 227
+# to 55 pixels.
 
 # %%
 alexnet = build_alexnet()
@@ -366,8 +370,8 @@ print(f"without the exponent the intra-channel values are {np.abs(intra / withou
 # ## GoogLeNet
 #
 # An **inception block** looks with 1 x 1, 3 x 3 and 5 x 5 kernels at once, takes a max pooling too, and puts the
-# answers side by side. Without more it is too expensive, and its maps become more from block to block, because
-# the pooling keeps all of its own. So there is a 1 x 1 convolution, the **reduction**, before each large kernel
+# maps side by side. In this plain form it is expensive, and the number of maps grows from block to block, because
+# the pooling keeps all of them. So GoogLeNet has a 1 x 1 convolution, the **reduction**, before each large kernel
 # and after the pooling. Both as Keras code, with the filters of block 3a:
 
 
@@ -443,8 +447,9 @@ for name, in_paper in printed.items():
 # ## ResNet
 #
 # A **residual block** computes what is to be *added* to its input. If nothing is to be added, its weights can be
-# zero, so more blocks need not make the network worse. `04_residual_learning` tries it. The *bottleneck* of
-# ResNet-50: reduce the maps with 1 x 1, look around with 3 x 3, widen again with 1 x 1, add.
+# zero, so more blocks need not make the network worse. `04_residual_learning` tries it. ResNet-18 and 34 have two
+# 3 x 3 convolutions in a block. The deeper ones have a *bottleneck*: reduce the maps with 1 x 1, look around with
+# 3 x 3, widen again with 1 x 1.
 
 
 # %%
@@ -452,6 +457,12 @@ def conv_norm(x, filters, kernel_size, stride=1):
     """A convolution without biases (batch normalization has one), and its batch normalization."""
     x = layers.Conv2D(filters, kernel_size, stride, padding="same", use_bias=False)(x)
     return layers.BatchNormalization()(x)
+
+
+def basic_block(x, filters):
+    y = layers.ReLU()(conv_norm(x, filters, 3))
+    y = conv_norm(y, filters, 3)
+    return layers.ReLU()(layers.Add()([x, y]))
 
 
 def bottleneck(x, filters, stride=1, project=False):
@@ -462,13 +473,17 @@ def bottleneck(x, filters, stride=1, project=False):
     return layers.ReLU()(layers.Add()([shortcut, y]))
 
 
+x = keras.Input((56, 56, 64))
+draw_block(x, basic_block(x, 64), "Residual block of ResNet-18 and 34")
+
 x = keras.Input((56, 56, 256))
-draw_block(x, bottleneck(x, 64), "Bottleneck with the identity as shortcut")
-draw_block(x, bottleneck(x, 128, stride=2, project=True), "First bottleneck of a stage: the shortcut is projected")
+draw_block(x, bottleneck(x, 64), "Bottleneck of ResNet-50")
+draw_block(x, bottleneck(x, 128, stride=2, project=True), "Its first bottleneck at 28 x 28 pixels")
 
 # %% [markdown]
-# The sum needs two tensors of one shape. Where the block changes the shape, the shortcut gets a 1 x 1 convolution,
-# too. (Exercise 3 asks when.) The whole networks differ only in the number of blocks in their four stages:
+# The sum needs two tensors of one shape. Where the block changes the shape, a 1 x 1 convolution in the shortcut
+# changes it, too: the *projection*. (Exercise 3 asks when.) The whole networks have four stages of such blocks; in
+# each stage after the first the sides are halved and the maps doubled.
 
 # %%
 resnet50 = build_resnet(50)
@@ -499,7 +514,7 @@ print(f"the last layer of ResNet-18: {pooled:,} parameters; on 7 x 7 maps it wou
 #
 # A convolution does two things at once: it looks around, and it mixes maps. Done one after the other, a
 # **depthwise** 3 x 3 on each map alone and then a 1 x 1 across the maps, it costs the share $1/N + 1/9$ with $N$
-# output maps: eight to nine times less (`01_convolution`).
+# output maps: about eight to nine times less (`01_convolution`).
 #
 # The **inverted residual** block is a bottleneck turned inside out: narrow outside, where the shortcut is, and six
 # times as wide inside, where the cheap depthwise convolution works. There is no ReLU after the last convolution.
