@@ -653,8 +653,8 @@ for name in knobs["applications"]:
 print(f"parameters and depth as on the page: {agree} of {len(knobs['applications'])}")
 
 # %% [markdown]
-# So the "MB" of that table are MiB, 1,048,576 bytes, of float32 parameters, and its "depth" counts the layers that
-# hold weights, batch normalization included: 107 for ResNet50.
+# So the "MB" of that page are MiB, 1,048,576 bytes, of float32 parameters; a few networks are printed larger than
+# that. Its "depth" counts the layers that hold weights, batch normalization included: 107 for ResNet50.
 #
 # ## What we saw
 #
