@@ -143,7 +143,7 @@ ALL = [pytest.param(page, fact, id=f"{page[:2]}: {fact.name}") for page, facts i
 
 def squeezed(text: str) -> str:
     """Return text with the white space between words, and the lines of a table, as single blanks."""
-    return re.sub(r"[\s│┃]+", " ", re.sub(r"<[^>]+>", " ", text))
+    return re.sub(r"[\s│┃]+", " ", re.sub(r"<[^>]+>|\x1b\[[\d;]*m", "", text))
 
 
 def shown(output) -> str:
