@@ -61,7 +61,7 @@ class Runtime:
         device = ", ".join(self.gpus) if self.gpus else f"CPU ({self.cpu_cores} cores)"
         text = (
             f"Keras {self.keras_version} on {self.backend} {self.backend_version}, {device}, "
-            f"{self.dtype_policy}; profile: {self.profile} (set {PROFILE_VARIABLE} to change it)"
+            f"{self.dtype_policy}\nprofile: {self.profile} (set {PROFILE_VARIABLE} to change it)"
         )
         if not self.missing:
             return text

@@ -255,9 +255,10 @@ plotting.plot_images(
 # %%
 border = np.ones_like(grey, dtype=bool)
 border[around:-around, around:-around] = False
-print(f"mean brightness of the border, {around} pixels wide: photograph {grey[border].mean():.3f}")
+print(f"mean brightness of the border, {around} pixels wide")
+print(f"  photograph                 {grey[border].mean():.3f}")
 for name in ("same", "symmetric"):
-    print(f"  blurred, {name:9s} padding: {blurred[name][border].mean():.3f}")
+    print(f"  blurred, {name:9s} padding {blurred[name][border].mean():.3f}")
 
 # %% [markdown]
 # ### Stride and dilation
@@ -356,7 +357,8 @@ print("one zero on each side  ", middles(np.pad(line, ((0, 0), (1, 1), (0, 0))),
 as_keras = keras_conv(grey, edge, strides=2, padding="same")
 as_pytorch = keras_conv(np.pad(grey, 1), edge, strides=2)
 change = np.abs(as_keras - as_pytorch).mean() / np.abs(as_keras).mean()
-print(f"sizes {as_keras.shape} and {as_pytorch.shape}; mean difference {change:.0%} of the mean size")
+print(f"sizes {as_keras.shape} and {as_pytorch.shape}")
+print(f"mean difference: {change:.0%} of the mean size of a value")
 
 without_first = keras_conv(grey[1:, 1:], edge, strides=2)  # the photograph moved by one pixel
 print(f"after moving by one pixel: at most {np.abs(without_first - as_pytorch[1:, 1:]).max():.1e}")
@@ -487,9 +489,9 @@ for dtype in ("float32", "float64"):
     product = columns @ filters
     reference = ops.convert_to_numpy(ops.conv(image[None], kernels))[0]
     im2col_difference[dtype] = np.abs(product.reshape(reference.shape) - reference).max()
-    print(f"{dtype}: {columns.shape} @ {filters.shape} -> {product.shape}, ", end="")
-    print(f"at most {im2col_difference[dtype]:.1e} from Keras")
-print(f"the price: the matrix holds {columns.size / colour.size:.1f} times the values of the image")
+    print(f"{dtype}: {columns.shape} @ {filters.shape} -> {product.shape}")
+    print(f"         at most {im2col_difference[dtype]:.1e} from Keras")
+print(f"the matrix holds {columns.size / colour.size:.1f} times the values of the image")
 
 # %% [markdown]
 # Where there is a difference it is rounding: the same products, added in another order. (A GPU may round `float32`
@@ -612,7 +614,7 @@ def stack_of(number, kernel_size):
 
 
 print(f"C = {C}, maps of {map_side} x {map_side}")
-print("             parameters   MFLOPs  activations")
+print("            parameters MFLOPs activations  as the formula")
 for name, number, kernel_size in (
     ("one 5 x 5", 1, 5),
     ("two 3 x 3", 2, 3),
@@ -623,8 +625,8 @@ for name, number, kernel_size in (
     by_formula = number * (kernel_size**2 * C**2 + C)
     by_table = number * 2 * kernel_size**2 * C**2 * map_side**2
     agree = (table.total_params, table.total_flops) == (by_formula, by_table)
-    print(f"{name:12s} {table.total_params:10,} {table.total_flops / 1e6:8.1f} ", end="")
-    print(f"{table.total_activations:12,}  as the formula: {agree}")
+    print(f"{name:12s}{table.total_params:10,} {table.total_flops / 1e6:6.1f} ", end="")
+    print(f"{table.total_activations:11,}  {agree}")
 
 # %% [markdown]
 # **Depthwise separable** convolution (MobileNet) goes further: one $3 \times 3$ kernel per map, without
@@ -633,6 +635,7 @@ for name, number, kernel_size in (
 # the cost is $1/N + 1/K^2$ with $N$ output maps.
 
 # %%
+print("times fewer FLOPs   18C² / (18C + 2C²)  counted  1 / (1/N + 1/9)")
 for channels in (64, 128, 256, 512):
     inputs = keras.Input((8, 8, channels))
     options = {"padding": "same", "use_bias": False}
@@ -641,8 +644,7 @@ for channels in (64, 128, 256, 512):
     expected = 18 * channels**2 / (18 * channels + 2 * channels**2)
     counted = layer_table(standard).total_flops / layer_table(separable).total_flops
     share = 1 / (1 / channels + 1 / 9)
-    print(f"C = {channels:3d}: {expected:.2f} times fewer FLOPs, counted {counted:.2f}, ", end="")
-    print(f"1 / (1/N + 1/9) = {share:.2f}")
+    print(f"  C = N = {channels:3d} {expected:19.2f} {counted:11.2f} {share:13.2f}")
 
 # %% [markdown]
 # ## ReLU, and units that die
@@ -689,8 +691,8 @@ for name, slope in (("ReLU", 0.0), ("leaky ReLU", 0.1)):
     first, last = history.history["loss"][0], history.history["loss"][-1]
     before, after = (m.get_layer("hidden").get_weights()[0] for m in (start, model))
     unmoved[name] = int(np.all(before == after, axis=0).sum())
-    print(f"{name:10s} after {knobs['epochs']} epochs: loss {first:.3f} -> {last:.3f}, ", end="")
-    print(f"{unmoved[name]} units have not moved by a single bit")
+    print(f"{name} after {knobs['epochs']} epochs: loss {first:.3f} -> {last:.3f}")
+    print(f"  {unmoved[name]} units have not moved by a single bit")
 
 # %% [markdown]
 # A unit that is silent on every point gets the gradient 0 with ReLU, so its weights stay as they are. With the
@@ -732,14 +734,14 @@ for image in photographs.values():
         if len(shown) < len(poolings):  # those of the first photograph
             shown.append(np.abs(after - before)[:, :, 0] / before[:, :, 0].max())
 
-print("                            change of the map    values exactly")
-print("                            (least to most)      as before")
+print("                            change of the map    values")
+print("                            (least to most)   unchanged")
 for name in poolings:
     least, most = min(changes[name]), max(changes[name])
-    print(f"{name:28s}{least:6.0%} to {most:4.0%} {np.mean(unchanged[name]):17.0%}")
+    print(f"{name:28s}{least:6.0%} to {most:4.0%} {np.mean(unchanged[name]):12.0%}")
 
 calmer = sum(a < b for a, b in zip(changes["max 2 x 2"], changes["average 2 x 2"], strict=True))
-print(f"max 2 x 2 changes less than average 2 x 2 on {calmer} of {len(photographs)} photographs")
+print(f"max 2 x 2 changes less than average 2 x 2: {calmer} of {len(photographs)}")
 
 # %%
 plotting.plot_images(

@@ -223,7 +223,7 @@ for place, cost in enumerate(("parameters", "GFLOPs", "activations")):
 # %%
 for side in (28, 14):
     flops = 3 * conv_cost(side, 512, 512, 3).flops
-    print(f"three 3 x 3 convolutions, 512 to 512 maps, at {side} x {side}: {flops / 1e9:.2f} GFLOPs")
+    print(f"three 3 x 3, 512 to 512 maps, at {side} x {side}: {flops / 1e9:.2f} GFLOPs")
 
 # %% [markdown]
 # **Erratum.** Boracchi's slide says about 100 MB of activations for a forward pass. Computed: 15,087,080 values,
@@ -310,7 +310,8 @@ print("sides:", *(row.output_shape[1] for row in maps))
 for kind in ("Conv2D", "Dense"):
     found = [row for row in alexnet_table.rows if row.layer_type == kind]
     flops = ", ".join(f"{row.flops / 1e6:.1f}" for row in found)
-    print(f"{kind:7s} {sum(row.params for row in found):11,} parameters; MFLOPs {flops}")
+    print(f"{kind:7s} {sum(row.params for row in found):11,} parameters")
+    print(f"        MFLOPs: {flops}")
 print(f"total   {alexnet_table.total_params:11,} parameters; {alexnet_table.total_flops / 1e9:.2f} GFLOPs")
 (fc6,) = (row for row in alexnet_table.rows if row.name == "fc6")
 print(f"the first dense layer, fc6: {fc6.params - 4096:,} weights")
@@ -344,9 +345,9 @@ print("order:", *(row.name for row in alexnet_table.rows[1:7]))
 # After conv1 and conv2 AlexNet divides each value $a_c$ by a power of the squares around it, $n = 5$ neighbouring
 # maps at the same place:
 #
-# $$b_c = \frac{a_c}{\left(k + \alpha \sum_{j = c - 2}^{c + 2} a_j^2\right)^\beta}, \quad
-# k = 2, \; \alpha = 10^{-4}, \; \beta = 0.75$$
+# $$b_c = \frac{a_c}{\left(k + \alpha \sum_{j = c - 2}^{c + 2} a_j^2\right)^\beta}$$
 #
+# with $k = 2$, $\alpha = 10^{-4}$ and $\beta = 0.75$.
 # This is the *inter-channel* form. The *intra-channel* form adds up a window of $n \times n$ places in the same
 # map. Batch normalization has replaced both (`04_residual_learning`).
 
@@ -361,7 +362,7 @@ for mode, by_hand in (("across", inter), ("within", intra)):
     by_layer = ops.convert_to_numpy(LocalResponseNormalization(mode=mode)(a))
     print(f"{mode}: by hand against the layer at most {np.abs(by_hand - by_layer).max():.1e}")
 without = a / (2 + 1e-4 * window)
-print(f"without the exponent the intra-channel values are {np.abs(intra / without).mean():.1f} times too small")
+print(f"without the exponent, within: {np.abs(intra / without).mean():.1f} times too small")
 
 # %% [markdown]
 # **Erratum.** Manco's slide prints the formula without the exponent $\beta$. (And as in the paper, $\alpha$ is not
@@ -402,8 +403,8 @@ draw_block(x, with_reduction, "Inception block 3a of GoogLeNet, with reduction")
 
 for name, y in (("without reduction", without_reduction), ("with reduction", with_reduction)):
     table = layer_table(keras.Model(x, y))
-    print(f"{name:17s} {table.total_params:8,} parameters {table.total_macs / 1e6:6.1f} M MACs, ", end="")
-    print(f"{y.shape[-1]} maps out")
+    print(f"{name:17s} {table.total_params:7,} parameters {table.total_macs / 1e6:5.1f} M MACs ", end="")
+    print(f"{y.shape[-1]} maps")
 
 # %% [markdown]
 # The lectures' example for one branch: 5 x 5, from 200 to 32 maps, at 32 x 32 pixels.
@@ -491,16 +492,17 @@ in_network = [row.params for row in layer_table(resnet50).rows if row.name.start
 print(f"a bottleneck of ResNet-50: {sum(in_network):,} parameters, ", end="")
 print(f"ours {keras.Model(x, bottleneck(x, 64)).count_params():,}")
 
-print("depth  parameters   trainable    MACs, stride in the  paper")
-print("                                 3 x 3     first 1 x 1")
+print("depth  parameters  trainable   GMACs, stride in the  paper")
+print("                               3 x 3   first 1 x 1")
 in_paper = {18: 1.8, 34: 3.6, 50: 3.8, 101: 7.6, 152: 11.3}
 for depth, of_paper in in_paper.items():
     table = layer_table(build_resnet(depth, downsample="3x3"))
     early = layer_table(build_resnet(depth, downsample="1x1"))
-    print(f"{depth:5d} {table.total_params:11,} {table.trainable_params:11,} ", end="")
-    print(f"{table.total_macs / 1e9:8.2f} G {early.total_macs / 1e9:11.2f} G {of_paper:8.1f} G")
+    print(f"{depth:5d} {table.total_params:11,} {table.trainable_params:10,} ", end="")
+    print(f"{table.total_macs / 1e9:7.2f} {early.total_macs / 1e9:13.2f} {of_paper:6.1f}")
 pooled, flat = 512 * 1000 + 1000, 7 * 7 * 512 * 1000 + 1000
-print(f"the last layer of ResNet-18: {pooled:,} parameters; on 7 x 7 maps it would have {flat:,}")
+print(f"the last layer of ResNet-18: {pooled:,} parameters")
+print(f"on 7 x 7 maps it would have  {flat:,}")
 
 # %% [markdown]
 # The paper has the stride of a bottleneck in its first 1 x 1, Manco's code has it in the 3 x 3. The first three
@@ -566,8 +568,8 @@ mobilenet = build_mobilenet_v2()
 mobilenet_table = layer_table(mobilenet)
 for name, model in (("our loop", ours), ("build_mobilenet_v2", mobilenet)):
     table = layer_table(model)
-    print(f"{name:18s} {table.total_params:,} parameters, {table.trainable_params:,} trainable, ", end="")
-    print(f"{table.total_macs / 1e6:.1f} M MACs")
+    print(f"{name}: {table.total_params:,} parameters")
+    print(f"  {table.trainable_params:,} trainable, {table.total_macs / 1e6:.1f} M MACs")
 print(f"without the classifier {features.count_params():,} parameters")
 with_weights = sum(bool(row.macs) for row in mobilenet_table.rows)
 print(f"{with_weights} convolutions and dense layers; the longest path has {mobilenet_table.depth}")
@@ -609,8 +611,8 @@ plt.show()
 
 by_name = {row.name: row for row in comparison.rows}
 large, small = by_name["alexnet"], by_name["googlenet"]
-print(f"AlexNet has {large.params / small.params:.1f} times the parameters of GoogLeNet, ", end="")
-print(f"and {large.macs / small.macs:.2f} times its MACs")
+print(f"AlexNet has {large.params / small.params:.1f} times the parameters of GoogLeNet")
+print(f"and         {large.macs / small.macs:.2f} times its MACs")
 
 # %% [markdown]
 # ## The networks of `keras.applications`
@@ -619,6 +621,9 @@ print(f"and {large.macs / small.macs:.2f} times its MACs")
 # Size, parameters and depth follow from the network, so we build each and count. (The accuracies cannot be
 # recomputed here; they are those of the page.) The last column is new: the size of what is left without the
 # classifier, `include_top=False`, which is what transfer learning loads.
+#
+# The columns: top-1 and top-5 accuracy in %; size in MB, as printed, and in MiB, counted; parameters; depth as
+# printed and counted; size without the classifier in MiB.
 
 # %%
 printed = {  # size in MB, top-1 and top-5 accuracy in %, parameters in millions, depth
@@ -637,8 +642,7 @@ printed = {  # size in MB, top-1 and top-5 accuracy in %, parameters in millions
     "NASNetMobile": (23, 74.4, 91.9, 5.3, 389),
     "EfficientNetB0": (29, 77.1, 93.3, 5.3, 132),
 }
-print(f"{'':17s} top-1 top-5  size, size,              depth, depth,   without")
-print(f"{'':17s}   %     %     MB   MiB    parameters  page counted  top, MiB")
+print(f"{'':17s} top1 top5  MB MiB  parameters   depth top")
 agree = 0
 for name in knobs["applications"]:
     build = getattr(keras.applications, name)
@@ -647,8 +651,8 @@ for name in knobs["applications"]:
     parameters = model.count_params()
     counted = sum(bool(layer.weights) for layer in model.layers)
     left = build(weights=None, include_top=False, input_shape=model.input_shape[1:]).count_params()
-    print(f"{name:17s} {top1:5.1f} {top5:5.1f} {size:5d} {4 * parameters / 2**20:5.0f} ", end="")
-    print(f"{parameters:13,} {depth:5d} {counted:6d} {4 * left / 2**20:10.0f}")
+    print(f"{name:17s} {top1:4.1f} {top5:4.1f} {size:3d} {4 * parameters / 2**20:3.0f} ", end="")
+    print(f"{parameters:11,} {depth:3d} {counted:3d} {4 * left / 2**20:3.0f}")
     agree += (round(parameters / 1e6, 1), counted) == (millions, depth)
 print(f"parameters and depth as on the page: {agree} of {len(knobs['applications'])}")
 
