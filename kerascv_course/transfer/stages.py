@@ -171,6 +171,8 @@ def fit_stages(
         if kept and not run.done:
             notes.append(f"A callback stopped stage {stage.name!r}: the same call, made again, goes on in it.")
             break
+    if not model.optimizer.built:  # the last stage trained a part or a copy; Keras loads what is saved as built
+        model.optimizer.build(model.trainable_variables)
     if augmentation is not None and use_features and any(map(is_head, stages)):
         notes.append(f"With the backbone frozen, {views} augmented views of each training image were used.")
     return StageResults(tuple(rows), tuple(notes), histories)
