@@ -174,9 +174,10 @@ def test_any_model_that_scales_its_images_is_looked_after_by_the_helpers():
     model = convolving(layers.Rescaling(1 / 255))
     model.add(layers.Dense(2, activation="softmax"))
     model.compile("sgd", "sparse_categorical_crossentropy")
-    for call in ("grad_cam", "extract_features"):
+    for call in ("grad_cam", "extract_features", "fit of this package"):
         assert len(told(lambda call=call: CALLS[call](model, UNIT))) == 1
         assert told(lambda call=call: CALLS[call](model, X)) == []
+    assert len(told(lambda: training.fit(model, in_tf_data(UNIT), epochs=2, verbose=0))) == 1
 
 
 @pytest.mark.slow

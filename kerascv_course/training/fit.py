@@ -16,6 +16,7 @@ from keras import tree
 
 from kerascv_course import runtime
 from kerascv_course._fingerprints import Unknowable, compile_fingerprint, fingerprint, warn_unknowable
+from kerascv_course._ranges import told
 from kerascv_course._store import RunFolder
 from kerascv_course._validation import check_bool, check_choice, check_int, input_error
 from kerascv_course.datasets import ImageDataset
@@ -209,7 +210,11 @@ def fit_batches(
         run.append(checkpoint)
     generator = runtime.torch_generator()  # set for each epoch by `Watch`, and put back in the end
     tensors: dict[int, Any] = {}
-    with runtime.without_tracing_notes(), generator.fork_rng() if generator else contextlib.nullcontext():
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(runtime.without_tracing_notes())
+        if generator:
+            stack.enter_context(generator.fork_rng())
+        batches = stack.enter_context(told(function, model, batches))
         history = model.fit(
             for_backend(batches, tensors),
             initial_epoch=done,

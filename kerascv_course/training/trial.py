@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops, tree
 
 from kerascv_course._models import check_model
+from kerascv_course._ranges import told
 from kerascv_course._validation import check_labels, input_error
 
 _ACCURACIES = (
@@ -27,7 +28,8 @@ def check_compiled(function: str, model: Any) -> None:
 def call_once(function: str, model: keras.Model, argument: str, x: Any) -> Any:
     """Return what a model answers, and make its weights; None where it trains without a `call`."""
     try:
-        return model(x, training=False)
+        with told():
+            return model(x, training=False)
     except Exception as error:
         if isinstance(error, NotImplementedError) or not _is_usual(model, "train_step"):
             return None

@@ -1,7 +1,7 @@
 """What the stages of a run share: the model, the images and how they are split; and the training of one stage."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -22,7 +22,8 @@ from kerascv_course.datasets import ImageDataset
 from kerascv_course.datasets.split import split_indices
 from kerascv_course.latent.features import computed_features
 from kerascv_course.training.batches import Batches
-from kerascv_course.training.fit import fit_batches
+from kerascv_course.training.fit import Callbacks, check_callbacks, fit_batches
+from kerascv_course.training.trial import accuracy_name
 from kerascv_course.transfer.goal import Goal
 from kerascv_course.transfer.heads import ViewBatches, extract_views, split_model
 from kerascv_course.transfer.records import Stage, StageResult
@@ -58,7 +59,7 @@ class Run:
         seed: int,
         verbose: int,
         patience: int | None = None,
-        callbacks: keras.callbacks.Callback | Iterable[keras.callbacks.Callback] = (),
+        callbacks: Callbacks = None,
         class_weight: Mapping[int, float] | None = None,
         views: int = 1,
         feature_dtype: str = "float32",
@@ -77,7 +78,7 @@ class Run:
         self.test_data = None if test_data is None else self._check_data("test_data", test_data)
         if x.shape[-1] == 1 and (input_shape(function, model) or x.shape[1:])[-1] != 1:
             self.notes.append("Grey images: the model repeats them in three channels.")
-        self.callbacks = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else list(callbacks)
+        self.callbacks = check_callbacks(function, callbacks)
         self.class_weight, self.done = class_weight, True
         batch_size = check_int(function, "batch_size", batch_size, 1)
         self.views = check_int(function, "views", views, 1)
@@ -155,10 +156,9 @@ class Run:
         if self.validation is not None:
             losses = history.get(DATA_LOSS, history["val_loss"])
             best = int(np.argmin(losses))
-            accuracy = next(
-                (n for n in history if n.startswith("val_") and n.split("_")[-1] in ("accuracy", "acc")), ""
-            )
-            val_loss, val_accuracy = losses[best], history[accuracy][best] if accuracy else None
+            held_out = [name.removeprefix("val_") for name in history if name.startswith("val_")]
+            accuracy = accuracy_name(self.model, held_out)
+            val_loss, val_accuracy = losses[best], history[f"val_{accuracy}"][best] if accuracy else None
             if before is not None and before.val_loss is not None and not val_loss < before.val_loss:
                 improved, val_loss, val_accuracy = False, before.val_loss, before.val_accuracy
                 self.model.set_weights(kept)

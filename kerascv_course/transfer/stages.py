@@ -1,7 +1,7 @@
 """Training in stages: first the new head, then more and more of the backbone."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from kerascv_course._models import flat_layers
 from kerascv_course._store import RunFolder
 from kerascv_course._validation import check_choice, input_error
 from kerascv_course.datasets import ImageDataset
+from kerascv_course.training.fit import Callbacks
 from kerascv_course.transfer.freezing import first_trained, set_trainable
 from kerascv_course.transfer.heads import is_random
 from kerascv_course.transfer.records import Stage, StageResult, StageResults, is_head
@@ -37,7 +38,7 @@ def fit_stages(
     validation_data: Arrays | None = None,
     test_data: Arrays | None = None,
     patience: int | None = None,
-    callbacks: keras.callbacks.Callback | Iterable[keras.callbacks.Callback] = (),
+    callbacks: Callbacks = None,
     class_weight: Mapping[int, float] | None = None,
     batch_norm: str = "inference",
     augmentation: keras.Layer | None = None,

@@ -21,7 +21,7 @@ photos = os.path.join(work, "my photos")
 runtime.seed_everything(0)
 rng = np.random.default_rng(0)
 
-# ---------------------------------------------------------------- the photographs, as they come from a telephone
+# ---------- the photographs, as they come from a telephone
 COUNTS = {"circle": 36, "Square": 24, "no entry": 12}
 
 
@@ -51,7 +51,7 @@ print(data.class_counts, data.x_train.shape, data.x_test.shape)
 copies = datasets.duplicates_across(data.x_train, data.x_test)
 print("copies in both parts:", len(copies))
 
-# ------------------------------------------------------------------------------ an own network, rare classes weighted
+# ---------- an own network, rare classes weighted
 counts = pd.Series(data.y_train).value_counts().sort_index()
 class_weight = {int(k): float(len(data.y_train) / (len(counts) * n)) for k, n in counts.items()}
 
@@ -86,7 +86,7 @@ def make_net():
 best = training.find_learning_rate(make_net(), (x_fit, y_fit), steps=20, batch_size=8, verbose=0)
 print("rate finder:", best)
 stop = keras.callbacks.EarlyStopping(patience=4, restore_best_weights=True)
-options = dict(epochs=12, class_weight=class_weight, callbacks=stop, verbose=0, folder=os.path.join(work, "net"))
+options = {"epochs": 12, "class_weight": class_weight, "callbacks": stop, "verbose": 0, "folder": work + "/net"}
 net = make_net()
 history = training.fit(net, (x_fit, y_fit), batch_size=8, validation_data=(x_val, y_val), **options)
 again = make_net()  # the cell, run once more
@@ -104,7 +104,7 @@ probabilities = keras.ops.convert_to_numpy(keras.ops.softmax(net.predict(data.x_
 print(evaluation.classification_report(data.y_test, probabilities, class_names=names))
 matrix = evaluation.confusion_matrix(data.y_test, probabilities)
 
-# ------------------------------------------------------------------------------------------- transfer, in stages
+# ---------- transfer, in stages
 base = keras.Sequential(
     [
         keras.Input((32, 32, 3)),
@@ -113,27 +113,38 @@ base = keras.Sequential(
     ],
     name="base",
 )
-stages = [transfer.Stage("head", learning_rate=0.01, epochs=3), transfer.Stage("last", 1, learning_rate=3e-3, epochs=3)]
+stages = [
+    transfer.Stage("head", learning_rate=0.01, epochs=3),
+    transfer.Stage("last", 1, learning_rate=3e-3, epochs=3),
+]
 flip = pipeline("flip", brightness=0.1, seed=0)
 model = transfer.TransferModel(base, len(names), preprocess_input=lambda x: x / 127.5 - 1)
 results = model.fit_stages(
-    stages, data, class_weight=class_weight, augmentation=flip, views=2, folder=os.path.join(work, "stages"), verbose=0
+    stages,
+    data,
+    class_weight=class_weight,
+    augmentation=flip,
+    views=2,
+    folder=os.path.join(work, "stages"),
+    verbose=0,
 )
 print(results)
 
 flat = keras.Model(base.inputs, layers.Dense(3, name="flat_out")(layers.Flatten(name="flat")(base.outputs[0])))
-flat.compile(keras.optimizers.SGD(0.01, momentum=0.9), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+flat.compile(
+    keras.optimizers.SGD(0.01, momentum=0.9), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+)
 scaled = (data.x_train / 127.5 - 1, data.y_train)
 print(transfer.fit_stages(flat, stages, scaled, backbone="block2_conv1", callbacks=stop, verbose=0))
 
-# ---------------------------------------------------------------------------------------------- kept, and looked into
+# ---------- kept, and looked into
 path = os.path.join(work, "model.keras")
 model.save(path)
 model = keras.models.load_model(path)
 accuracy = float((model.predict(data.x_test, verbose=0).argmax(1) == data.y_test).mean())
 cams = explain.grad_cam(model, data.x_test[:4])
 averaged = test_time_augmentation(model, data.x_test, views=pipeline("flip", seed=1), count=3)
-own_cams = explain.grad_cam(net, data.x_test[:4], layer="conv2d_1" if cams is None else None)
+own_cams = explain.grad_cam(net, data.x_test[:4])
 features = latent.extract_features(model, data.x_train, layer="pool", cache=True, verbose=0)
 index = latent.ImageIndex(features, data.x_train, [names[k] for k in data.y_train], metric="cosine")
 index.save(os.path.join(work, "index.npz"))
@@ -142,17 +153,25 @@ queries = latent.extract_features(model, data.x_test, layer="pool", verbose=0)
 nearest = index.classify(queries)
 print("nearest neighbour:", np.mean(np.array(nearest) == np.array(names)[data.y_test]))
 points = latent.project(features, method="pca")
-results_of = compare({"own": make_net}, (x_fit, y_fit), epochs=1, seeds=(0, 1), class_weight=class_weight, verbose=0)
+compared = compare({"own": make_net}, (x_fit, y_fit), epochs=1, seeds=(0, 1), class_weight=class_weight, verbose=0)
 
-# ------------------------------------------------------------------------------------------------------- the report
+# ---------- the report
 sections = {
-    "Data": [data.class_counts, plotting.plot_images(data.x_train[:8], titles=[names[k] for k in data.y_train[:8]])],
+    "Data": [
+        data.class_counts,
+        plotting.plot_images(data.x_train[:8], titles=[names[k] for k in data.y_train[:8]]),
+    ],
     "Own network": [plotting.plot_history(history), plotting.plot_confusion_matrix(matrix, names)],
-    "In stages": [results, results_of],
-    "Where it looks": [plotting.plot_heatmaps(data.x_test[:4], cams.heatmaps)],
+    "In stages": [results, compared],
+    "Where they look": [plotting.plot_heatmaps(data.x_test[:4], found.heatmaps) for found in (cams, own_cams)],
     "Neighbours": ["The nearest image has the right class in most cases."],
 }
 page = report.write_report(
-    os.path.join(work, "report.html"), "Signs", sections, authors=["A. Student"], date="26 November 2026", summary="See below."
+    os.path.join(work, "report.html"),
+    "Signs",
+    sections,
+    authors=["A. Student"],
+    date="26 November 2026",
+    summary="See below.",
 )
 print("report:", os.path.getsize(page), "bytes; accuracy", round(accuracy, 2), "and", averaged.probabilities.shape)
