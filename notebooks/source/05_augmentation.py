@@ -14,7 +14,6 @@ import time
 
 import keras
 import numpy as np
-import tensorflow as tf
 from IPython.display import display
 from keras import layers
 from skimage import data as photographs
@@ -145,14 +144,18 @@ batch = np.repeat(photo[None], 4, axis=0)
 model = keras.Sequential([keras.Input(photo.shape), layers.Resizing(40, 40), augment])
 in_training = np.asarray(model(batch, training=True))
 at_inference = np.asarray(model(batch, training=False))
-(mapped,) = tf.data.Dataset.from_tensor_slices(batch).batch(4).map(lambda images: augment(images, training=True))
+rows = {
+    "in a model, training": in_training.clip(0, 255).astype("uint8"),
+    "in a model, inference": at_inference.astype("uint8"),
+}
+has_tensorflow = importlib.util.find_spec("tensorflow") is not None  # Colab's TPU runtime has none
+if has_tensorflow:
+    import tensorflow as tf
 
+    (mapped,) = tf.data.Dataset.from_tensor_slices(batch).batch(4).map(lambda x: augment(x, training=True))
+    rows["in tf.data"] = np.asarray(mapped).clip(0, 255).astype("uint8")
 plotting.plot_image_table(
-    {
-        "in a model, training": in_training.clip(0, 255).astype("uint8"),
-        "in a model, inference": at_inference.astype("uint8"),
-        "in tf.data": np.asarray(mapped).clip(0, 255).astype("uint8"),
-    },
+    rows,
     ["copy 1", "copy 2", "copy 3", "copy 4"],
     caption="Resized in any case; mirrored and turned in training alone",
 )
@@ -198,11 +201,12 @@ def in_tf_data(change):
 
 
 fast = AffineBatches(images, None, one_warp)
-speeds = {
-    "a chain of three layers in tf.data": images_per_second(in_tf_data(lambda x: chain(x, training=True))),
-    "RandomAffine in tf.data": images_per_second(in_tf_data(one_warp)),
-    f"AffineBatches ({fast.engine})": images_per_second(fast),
-}
+speeds = {f"AffineBatches ({fast.engine})": images_per_second(fast)}
+if has_tensorflow:
+    speeds |= {
+        "RandomAffine in tf.data": images_per_second(in_tf_data(one_warp)),
+        "a chain of three layers in tf.data": images_per_second(in_tf_data(lambda x: chain(x, training=True))),
+    }
 for name, speed in speeds.items():
     print(f"{name:36s}{speed:9,.0f} images/s")
 print(f"{len(images):,} images of {small.input_shape}, one run each, start included. {device}")
@@ -420,6 +424,31 @@ x_uneven, y_uneven = everything.x_train[chosen], everything.y_train[chosen]
 print(f"{everything.class_names[rare]}: {amounts[rare]} images; each other class: {amounts[0]}")
 
 
+class Changed(keras.utils.PyDataset):
+    """Batches in a new order in each epoch, each batch changed by a function of images and labels."""
+
+    def __init__(self, images, labels, change, seed):
+        super().__init__()
+        self.images, self.labels, self.change = images, labels, change
+        self.rng = np.random.default_rng(seed)
+        self.on_epoch_end()
+
+    def on_epoch_end(self):
+        self.order = self.rng.permutation(len(self.images))
+
+    def __len__(self):
+        return -(-len(self.images) // 50)
+
+    def __getitem__(self, index):
+        chosen = self.order[50 * index : 50 * (index + 1)]
+        images, labels = self.images[chosen], self.labels[chosen]
+        if isinstance(self.change, keras.Layer):
+            images = self.change(images, training=True)
+        elif self.change is not None:
+            images, labels = self.change(images, labels)
+        return keras.ops.convert_to_numpy(images), keras.ops.convert_to_numpy(labels)
+
+
 def network():
     """Build three convolutions that halve the image, for raw pixels."""
     model = keras.Sequential([keras.Input(small.input_shape), layers.Rescaling(1 / 127.5, offset=-1)])
@@ -436,20 +465,17 @@ def answers_of(way, seed):
     """Train on the uneven set in one of the four ways; return the answers to the test images."""
     keras.utils.set_random_seed(seed)
     rows = balanced_indices(y_uneven, seed=seed) if "balancing" in way else np.arange(len(y_uneven))
-    rows = np.random.default_rng(seed).permutation(rows)
-    images = tf.data.Dataset.from_tensor_slices((x_uneven[rows], y_uneven[rows]))
-    images = images.shuffle(len(rows), seed=seed).batch(50)
-    if "augmentation" in way:
-        change = RandomAffine(flip="horizontal", translation=0.1)
-        images = images.map(lambda x, y: (change(x, training=True), y))
+    change = RandomAffine(flip="horizontal", translation=0.1) if "augmentation" in way else None
+    batches = Changed(x_uneven[rows], y_uneven[rows], change, seed)
     weights = {label: float(amounts.mean() / amounts[label]) for label in range(10)}
-    steps = len(y_uneven) * knobs["rare_epochs"] // 50  # the same for all: a balanced set is longer
+    # The same number of steps for all: a balanced set is longer, and so has fewer epochs.
+    epochs = max(1, round(knobs["rare_epochs"] * len(y_uneven) / len(rows)))
     model = network()
     model.compile(keras.optimizers.Adam(2e-3), "sparse_categorical_crossentropy")
     model.fit(
-        images.repeat(),
-        epochs=1,
-        steps_per_epoch=max(1, steps),
+        batches,
+        epochs=epochs,
+        shuffle=False,
         class_weight=weights if way == "class weights" else None,
         verbose=0,
     )
@@ -503,14 +529,8 @@ def accuracy(change, seed):
     runtime.seed_everything(seed)
     model = network()
     model.compile(keras.optimizers.Adam(2e-3), "categorical_crossentropy", metrics=["accuracy"])
-    batches = (
-        tf.data.Dataset.from_tensor_slices((small.x_train, one_hot)).shuffle(len(one_hot), seed=seed).batch(50)
-    )
-    if isinstance(change, keras.Layer):
-        batches = batches.map(lambda x, y: (change(x, training=True), y))
-    elif change is not None:
-        batches = batches.map(change)
-    model.fit(batches.prefetch(2), epochs=knobs["epochs"], shuffle=False, verbose=0)  # tf.data shuffles
+    batches = Changed(small.x_train, one_hot, change, seed)
+    model.fit(batches, epochs=knobs["epochs"], shuffle=False, verbose=0)  # the batches shuffle themselves
     answers = model.predict(small.x_test, batch_size=500, verbose=0).argmax(axis=1)
     return float(np.mean(answers == small.y_test))
 
@@ -546,7 +566,7 @@ print("\n".join(map(str, verdicts)))
 # `keras_cv_today.md` beside this notebook.
 
 # %%
-if importlib.util.find_spec("keras_cv") is None:
+if not has_tensorflow or importlib.util.find_spec("keras_cv") is None:
     print('keras-cv is not installed: pip install "kerascv_course[kerascv]" shows this section.')
 else:
     import keras_cv
@@ -596,19 +616,18 @@ else:
 # interfaces on the same photograph:
 
 # %%
-old = tf.keras.preprocessing.image.ImageDataGenerator(
-    rotation_range=36, width_shift_range=0.1, height_shift_range=0.1, fill_mode="nearest"
-)
-old_batches = old.flow(portraits[:4].astype("float32"), batch_size=4, seed=0)
-today = pipeline(rotation=0.1, translation=0.1, fill_mode="nearest", seed=0)
-plotting.plot_image_table(
-    {
+if has_tensorflow:
+    old = tf.keras.preprocessing.image.ImageDataGenerator(
+        rotation_range=36, width_shift_range=0.1, height_shift_range=0.1, fill_mode="nearest"
+    )
+    old_batches = old.flow(portraits[:4].astype("float32"), batch_size=4, seed=0)
+    today = pipeline(rotation=0.1, translation=0.1, fill_mode="nearest", seed=0)
+    both = {
         "ImageDataGenerator": list(next(old_batches).round().astype("uint8")),
         "pipeline": list(np.asarray(today(portraits[:4], training=True)).round().astype("uint8")),
-    },
-    [""] * 4,
-    caption="The old interface and its replacement: random copies, drawn with other random numbers",
-)
+    }
+    caption = "The old interface and its replacement: random copies, drawn with other random numbers"
+    display(plotting.plot_image_table(both, [""] * 4, caption=caption))
 
 # %% [markdown]
 # ## Exercises

@@ -10,7 +10,6 @@
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
-import tensorflow as tf
 from keras import layers
 
 from kerascv_course import plotting, runtime
@@ -76,6 +75,26 @@ plotting.plot_image_table(
 
 
 # %%
+class Changed(keras.utils.PyDataset):
+    """Batches of images in a new order in each epoch, each batch changed by a pipeline."""
+
+    def __init__(self, images, labels, change, seed):
+        super().__init__()
+        self.images, self.labels, self.change = images, labels, change
+        self.rng = np.random.default_rng(seed)
+        self.on_epoch_end()
+
+    def on_epoch_end(self):
+        self.order = self.rng.permutation(len(self.images))
+
+    def __len__(self):
+        return -(-len(self.images) // 50)
+
+    def __getitem__(self, index):
+        chosen = self.order[50 * index : 50 * (index + 1)]
+        return keras.ops.convert_to_numpy(self.change(self.images[chosen], training=True)), self.labels[chosen]
+
+
 def trained(seed):
     """Train a network of three convolutions on random, mirrored crops."""
     keras.utils.set_random_seed(seed)
@@ -88,10 +107,8 @@ def trained(seed):
     model.add(layers.Dense(10, activation="softmax"))
     model.compile(keras.optimizers.Adam(2e-3), "sparse_categorical_crossentropy", metrics=["accuracy"])
     change = pipeline(crop=(side, side), flip="horizontal", seed=seed)
-    images = tf.data.Dataset.from_tensor_slices((photos.x_train, photos.y_train))
-    batches = images.shuffle(len(photos.x_train), seed=seed).batch(50)
-    batches = batches.map(lambda x, y: (change(x, training=True), y)).prefetch(2)
-    model.fit(batches, epochs=knobs["epochs"], verbose=0)
+    batches = Changed(photos.x_train, photos.y_train, change, seed)
+    model.fit(batches, epochs=knobs["epochs"], shuffle=False, verbose=0)  # the batches shuffle themselves
     return model
 
 
