@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import keras
 import numpy as np
-from keras import ops
+from keras import ops, tree
 
 from kerascv_course._ranges import told, warn_range
 from kerascv_course._validation import as_numbers, check_images, input_error
@@ -66,28 +66,37 @@ def input_shape(function: str, model: keras.Model, argument: str = "model") -> t
 
 def one_output(function: str, model: keras.Model, answer: Any, argument: str = "model") -> Any:
     """Return the answer of a model, or raise where it is several."""
-    parts = list(
-        answer.values() if isinstance(answer, dict) else answer if isinstance(answer, tuple | list) else ()
-    )
-    if len(parts) == 1:
-        return parts[0]
-    if parts:
+    parts = tree.flatten(answer)
+    if len(parts) > 1:
         way_out = "Take one of them: `keras.Model(model.inputs, model.outputs[0])`."
-        received = f"{model.name}, with {len(parts)} outputs"
-        raise input_error(function, argument, "a model with one output", received, way_out)
-    return answer
+        if not isinstance(model, keras.Function):
+            which = next(iter(answer)) if isinstance(answer, dict) else 0
+            link = f"inputs = keras.Input((32, 32, 3)); keras.Model(inputs, model(inputs)[{which!r}])"
+            way_out = f"Take one of them: `{link}`."
+        rule, received = "a model with one output", f"{model.name}, with {len(parts)} outputs"
+        raise input_error(function, argument, rule, received, way_out)
+    return parts[0] if parts else answer
 
 
-def check_model_and_images(function: str, model: Any, images: Any) -> np.ndarray:
-    """Return images that the model takes as an array; build the model by calling it once; or raise."""
+def check_model_and_images(function: str, model: Any, images: Any, *, several: bool = False) -> Any:
+    """Return images that the model takes as an array; build the model by calling it once; or raise.
+
+    With `several`, of a model with several inputs they are a list or dictionary of arrays, as it takes them.
+    """
     check_model(function, model)
-    shape = input_shape(function, model)
+    inputs = getattr(model, "inputs", None) or ()
     one_output(function, model, getattr(model, "outputs", None) or ())
-    images = as_numbers(function, "images", images, "a batch of images (images, height, width, channels)")
-    images = check_images(function, "images", images, shape=images.shape[1:] if shape is None else shape)
+    is_list = isinstance(images, list | tuple)
+    is_each = len(inputs) > 1 if inputs else is_list and any(getattr(part, "ndim", 0) > 3 for part in images)
+    if several and (isinstance(images, dict) or (is_list and is_each)):
+        images, shape = _read_each(function, images), None
+    else:
+        shape = input_shape(function, model)
+        images = as_numbers(function, "images", images, "a batch of images (images, height, width, channels)")
+        images = check_images(function, "images", images, shape=images.shape[1:] if shape is None else shape)
     if shape is None:
         try:
-            run(model, images[:1])
+            run(model, tree.map_structure(lambda part: part[:1], images))
         except Exception as error:
             rule, way_out = "one that can be called on the images", f"{type(error).__name__}: {error}"
             raise input_error(function, "model", rule, model.name, way_out) from error
@@ -95,10 +104,25 @@ def check_model_and_images(function: str, model: Any, images: Any) -> np.ndarray
     return images
 
 
+def _read_each(function: str, images: Any) -> Any:
+    """Return a list or dictionary of arrays, each with a row for each image, or raise."""
+    parts = dict(images if isinstance(images, dict) else enumerate(images))
+    read = {key: as_numbers(function, f"images[{key!r}]", part, "an array") for key, part in parts.items()}
+    if len(set(map(len, read.values()))) != 1 or not all(part.size for part in read.values()):
+        rule = "a list or dictionary with an array for each input of the model, all of one length and not empty"
+        raise input_error(function, "images", rule, [part.shape for part in read.values()])
+    return read if isinstance(images, dict) else list(read.values())
+
+
 def run(model: keras.Model, images: Any) -> Any:
     """Return the model's answer in inference."""
+
+    def tensor(part: Any) -> Any:
+        part = np.ascontiguousarray(part) if isinstance(part, np.ndarray) else part  # for PyTorch, where mirrored
+        return ops.convert_to_tensor(part, "float32")
+
     with told():
-        return model(ops.convert_to_tensor(images, "float32"), training=False)
+        return model(tree.map_structure(tensor, images), training=False)
 
 
 # Its parts
@@ -261,6 +285,8 @@ def record(
     with listening(parts_of(model), note):
         answer = pick(run(model, images))
     ends = [place for place, call in enumerate(calls, 1) if call.output is answer]
+    if not ends and is_float(answer):  # what no part wrote, but the `call` of a subclassed model
+        calls.append(Call(Part("", None), tuple(answer.shape), answer))
     return calls[: ends[-1]] if ends else calls, answer
 
 

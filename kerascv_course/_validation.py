@@ -107,19 +107,6 @@ def check_seed(function: str, argument: str, value: Any) -> int | None:
     return None if value is None else check_int(function, argument, value, 0)
 
 
-def check_input_shape(function: str, value: Any, minimum_side: int) -> tuple[int, int, int]:
-    """Return the image shape as three `int`, or raise where it is none or too small."""
-    rule = f"(height, width, channels) with sides of at least {minimum_side} pixels and at least 1 channel"
-    if not isinstance(value, tuple | list) or len(value) != 3:
-        raise input_error(function, "input_shape", rule, value, "Leave the batch axis out.")
-    if any(isinstance(side, bool) or not isinstance(side, int | np.integer) for side in value):
-        raise input_error(function, "input_shape", rule, value, "All three must be integers.", TypeError)
-    height, width, channels = (int(side) for side in value)
-    if min(height, width) < minimum_side or channels < 1:
-        raise input_error(function, "input_shape", rule, value)
-    return height, width, channels
-
-
 def check_size(function: str, argument: str, value: Any) -> tuple[int, int]:
     """Return height and width in pixels, 1 or more; one integer stands for both."""
     sides = list(value) if isinstance(value, tuple | list) else [value] * 2
@@ -142,17 +129,18 @@ def as_array(function: str, argument: str, value: Any, rule: str) -> np.ndarray:
     `value` is an array, list, tensor, or column or index of pandas; `rule` is what it must be, for the error.
     `bfloat16`, which NumPy cannot compute with, becomes `float32`.
     """
-    if hasattr(value, "detach"):  # a tensor of PyTorch: NumPy reads none with a gradient or on a GPU
-        value = value.detach().cpu()
-        value = value.float() if "bfloat16" in str(value.dtype) else value
     way_out, found = "", None
     try:
-        found = np.asarray(value)
+        found = np.asarray(_readable(value))
         if found.dtype == object and found.ndim:  # as pandas holds strings, and integers that may be missing
             is_text = all(isinstance(item, str) for item in found.flat)
             plain = found.astype(str) if is_text else np.array(found.tolist())
             found = plain if is_text or plain.dtype.kind != "U" else found
-    except (ValueError, TypeError):
+        if found.dtype.kind == "S":  # as TensorFlow holds strings
+            found = np.char.decode(found, "utf-8")
+        if found.dtype == object and found.ndim:
+            way_out = "It holds what is neither a number nor a string (None, for example), or both kinds."
+    except (ValueError, TypeError, RuntimeError):
         found, way_out = None, "All its parts must have the same shape." * isinstance(value, list | tuple)
     if found is not None and found.dtype.name.startswith(("bfloat16", "float8", "String")):
         found = found.astype(str if found.dtype.kind == "T" else "float32")
@@ -160,6 +148,18 @@ def as_array(function: str, argument: str, value: Any, rule: str) -> np.ndarray:
         received = value if hasattr(value, "shape") or not way_out else f"a {type(value).__name__}"
         raise input_error(function, argument, rule, received, way_out, TypeError)
     return found
+
+
+def _readable(value: Any) -> Any:
+    """Return what NumPy reads as it is meant, for tensors of PyTorch, masked arrays and sparse matrices."""
+    if isinstance(value, list | tuple) and value and hasattr(value[0], "detach"):
+        return [_readable(part) for part in value]
+    if hasattr(value, "detach"):  # NumPy reads no tensor with a gradient or on a GPU
+        value = value.detach().cpu()
+        return value.float() if "bfloat16" in str(value.dtype) else value
+    if np.ma.is_masked(value):
+        return value.astype("float64").filled(np.nan)
+    return value.toarray() if hasattr(value, "nnz") else value
 
 
 def as_numbers(function: str, argument: str, value: Any, rule: str, *, largest: float = np.inf) -> np.ndarray:
@@ -199,6 +199,23 @@ def check_images(
     raise input_error(function, argument, rule, found)
 
 
+def check_pixels(function: str, argument: str, images: Any) -> np.ndarray:
+    """Return images as `uint8` (images, height, width, channels), not copied where they are that, or raise.
+
+    Integers from 0 to 255 become it, and whole floats of which one is above 1: others may have been scaled.
+    """
+    found = check_images(function, argument, images)
+    if found.dtype == np.uint8:
+        return found
+    low, high = float(found.min()), float(found.max())
+    is_float = found.dtype.kind == "f"
+    if low < 0 or high > 255 or (is_float and (high <= 1 or (found % 1).any())):
+        rule, received = "images of whole numbers from 0 to 255", f"{found.dtype} from {low:g} to {high:g}"
+        way_out = f"Pass `(255 * {argument}).round().astype('uint8')`." if low >= 0 and high <= 1 else ""
+        raise input_error(function, argument, rule, received, way_out)
+    return found.astype("uint8")
+
+
 def check_labels(
     function: str,
     argument: str,
@@ -232,6 +249,8 @@ def check_labels(
             others = " or names of `class_names`" if places else ", the numbers of classes"
             rule = f"labels that are integers from 0{others}"
             way_out = f"`np.unique({argument}, return_inverse=True)[1]` numbers them."
+            if all(name.isdecimal() for name in unknown):
+                way_out = f"`np.asarray({argument}).astype(int)` reads the numbers."
             raise input_error(function, argument, rule, f"strings as {unknown[0]!r}", way_out, TypeError)
         return np.array([places[name] for name in found.tolist()], "int64")
     if found.dtype.kind == "f" and not (np.isfinite(found).all() and (found % 1 == 0).all()):
@@ -250,27 +269,6 @@ def is_one_hot(labels: np.ndarray) -> bool:
     if labels.ndim != 2 or labels.dtype.kind not in "biuf" or labels.shape[1] < 2 or not len(labels):
         return False
     return bool(((labels == 0) | (labels == 1)).all() and ((labels == 1).sum(axis=1) == 1).all())
-
-
-def classes_of(labels: np.ndarray) -> np.ndarray | None:
-    """Return the class of each image for a stratified split, (images,), or None where the labels are no classes.
-
-    Classes are integers, bools and strings, one for each image, one-hot rows, and floats that count from 0 without
-    a gap. Other floats are the target of a regression, and rows of several ones are several labels at once.
-
-    Example:
-        >>> classes_of(np.eye(2)).tolist(), classes_of(np.array([0.5, 2.0]))
-        ([0, 1], None)
-    """
-    if is_one_hot(labels):
-        return labels.argmax(axis=1)
-    column = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
-    if column.ndim != 1 or not column.size:
-        return None
-    if column.dtype.kind == "f":
-        found = np.unique(column)
-        return column.astype("int64") if np.array_equal(found, np.arange(len(found))) else None
-    return column
 
 
 def check_pair(

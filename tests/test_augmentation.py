@@ -22,6 +22,7 @@ from kerascv_course.augmentation import (
     warp,
 )
 from kerascv_course.datasets import load_patches
+from kerascv_course.transfer import TransferModel
 
 
 @pytest.fixture
@@ -594,6 +595,50 @@ def test_a_subclassed_model_is_asked_too():
     model, images = Subclassed(), rgb(3)
     answer = test_time_augmentation(model, images.tolist(), views=lambda batch: batch)
     np.testing.assert_allclose(answer.probabilities, model.predict(images, verbose=0), atol=1e-6)
+
+
+class SeveralLabels(keras.Model):
+    """Sigmoids that no layer has; of one unit, they come without its axis."""
+
+    def __init__(self, units):
+        super().__init__()
+        self.inner = ending_in(layers.Dense(units))
+
+    def call(self, images):
+        answer = ops.sigmoid(self.inner(images))
+        return answer[:, 0] if answer.shape[1] == 1 else {"labels": answer}
+
+
+@pytest.mark.parametrize("units", [1, 2, 4])
+def test_sigmoids_in_the_call_of_a_subclassed_model_are_seen_by_their_values(units):
+    model, images = SeveralLabels(units), rgb(9)
+    answer = test_time_augmentation(model, images)
+    expected = ops.convert_to_numpy(
+        ops.sigmoid(model.inner(images)) + ops.sigmoid(model.inner(images[:, :, ::-1]))
+    )
+    np.testing.assert_allclose(answer.probabilities, expected / 2, atol=1e-6)
+    assert answer.classes.shape == ((9,) if units == 1 else (9, units))
+
+
+def test_a_transfer_model_for_two_classes_is_averaged():
+    model = TransferModel(ending_in(), 1, dropout=0)
+    images = rgb(5)
+    answer = test_time_augmentation(model, images)
+    pair = [model.predict(batch, verbose=0) for batch in (images, images[:, :, ::-1])]
+    np.testing.assert_allclose(answer.probabilities, np.mean(pair, axis=0), atol=1e-6)
+
+
+def test_of_several_inputs_the_images_alone_are_shown_in_views():
+    image, vector = keras.Input((8, 8, 3)), keras.Input((2,))
+    flat = layers.Concatenate()([layers.Flatten()(layers.Rescaling(1 / 255)(image)), vector])
+    model = keras.Model([image, vector], layers.Dense(3, "softmax")(flat))
+    images, vectors = rgb(9), np.random.default_rng(0).random((9, 2)).astype("float32")
+    answer = test_time_augmentation(model, [images, vectors], batch_size=4)
+    pair = [model.predict([batch, vectors], verbose=0) for batch in (images, images[:, :, ::-1])]
+    np.testing.assert_allclose(answer.probabilities, np.mean(pair, axis=0), atol=1e-6)
+    mirrored = {"mirrored": lambda batch: batch[:, :, ::-1]}
+    (record,) = label_preserved(model, [images, vectors], mirrored, repeats=1)
+    assert record.preserved == np.mean(pair[0].argmax(axis=1) == pair[1].argmax(axis=1))
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])

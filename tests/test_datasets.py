@@ -257,7 +257,7 @@ images, labels = np.zeros((3, 4, 5, 3), "uint8"), np.array([0, 1, 2])
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"x_train": images / 255, "y_train": labels}, TypeError, r"`x_train` .* dtype uint8.*float64"),
+        ({"x_train": images / 255, "y_train": labels}, ValueError, r"`x_train` .* whole numbers from 0 to 255"),
         ({"x_train": "cat", "y_train": labels}, TypeError, r"`x_train` .* a batch of images"),
         ({"x_train": images[..., 0], "y_train": labels}, ValueError, r"`x_train` .*\(3, 4, 5\).*\[\.\.\., None\]"),
         ({"x_test": images[:0], "y_test": labels[:0]}, ValueError, r"`x_test` .* not empty"),

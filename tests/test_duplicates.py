@@ -174,8 +174,7 @@ images = np.zeros((2, 32, 32, 3), "uint8")
 @pytest.mark.parametrize(
     ("train", "test", "error", "message"),
     [
-        (images / 255, images, TypeError, r"`train` of `duplicates_across` .* dtype uint8.*float64"),
-        (images, images.tolist(), TypeError, r"`test` of `duplicates_across` .* dtype uint8.*int64"),
+        (images / 255, images, ValueError, r"`train` of `duplicates_across` .* whole numbers from 0 to 255"),
         (images, None, TypeError, r"`test` of `duplicates_across` .*test=None"),
         (load_digits(image_size=8), images, TypeError, r"`train` .* a batch of images"),
         (images[..., 0], images, ValueError, r"`train` of .*\(images, height, width, channels\).*\(2, 32, 32\)"),

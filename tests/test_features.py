@@ -70,6 +70,80 @@ def test_maps_keep_their_shape_and_any_number_type_is_taken(model):
         np.testing.assert_allclose(features, extract_features(model, IMAGES, verbose=0), rtol=1e-4, atol=1e-5)
 
 
+VECTORS = np.random.default_rng(1).random((20, 4)).astype("float32")
+
+
+class TwoInputs(keras.Model):
+    """A network of images and vectors that says nothing about its inputs."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = build_model()
+
+    def call(self, inputs):
+        images, vectors = inputs["image"], inputs["vector"]
+        return {"features": keras.ops.concatenate([self.inner(images), vectors], axis=1)}
+
+
+def two_inputs(named):
+    image, vector = keras.Input((8, 8, 3), name="image"), keras.Input((4,), name="vector")
+    output = layers.Concatenate()([build_model()(image), vector])
+    return keras.Model({"image": image, "vector": vector} if named else [image, vector], output)
+
+
+@pytest.mark.parametrize(
+    ("build", "images"),
+    [
+        (lambda: two_inputs(named=False), [IMAGES, VECTORS]),
+        (lambda: two_inputs(named=False), (IMAGES.tolist(), VECTORS.astype("float16"))),
+        (lambda: two_inputs(named=True), {"vector": VECTORS, "image": IMAGES}),
+        (TwoInputs, {"image": IMAGES, "vector": VECTORS}),
+    ],
+)
+def test_inputs_of_any_structure_pass_through(build, images, expected):
+    features = extract_features(build(), images, batch_size=7, verbose=0)
+    np.testing.assert_allclose(features[:, :4], expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(features[:, 4:], VECTORS, rtol=1e-3)
+
+
+def test_features_of_several_inputs_are_kept_by_the_content_of_each():
+    model = two_inputs(named=False)
+    counts = [
+        cached(model, images)[1]
+        for images in ([IMAGES, VECTORS], [IMAGES, VECTORS], [IMAGES, VECTORS + 1], [IMAGES[::-1], VECTORS])
+    ]
+    assert counts == [20, 0, 20, 20]
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (IMAGES, "a model with one input"),
+        ([IMAGES, VECTORS[:3]], "all of one length"),
+        ([IMAGES, None], r"`images\[1\]` of `extract_features`"),
+        ([IMAGES, IMAGES], "one that can be called on the images"),
+    ],
+)
+def test_what_does_not_fit_several_inputs_is_refused(images, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        extract_features(two_inputs(named=False), images, verbose=0)
+
+
+class TwoOutputs(keras.Model):
+    """A network whose answer is a dictionary."""
+
+    def call(self, images):
+        return {"mean": keras.ops.mean(images, axis=(1, 2)), "largest": keras.ops.max(images, axis=(1, 2))}
+
+
+def test_of_several_outputs_the_error_says_how_to_take_one():
+    with pytest.raises(ValueError, match=r"keras.Model\(inputs, model\(inputs\)\['mean'\]\)"):
+        extract_features(TwoOutputs(), IMAGES, verbose=0)
+    inputs = keras.Input((8, 8, 3))
+    one = keras.Model(inputs, TwoOutputs()(inputs)["mean"])
+    np.testing.assert_allclose(extract_features(one, IMAGES, verbose=0), IMAGES.mean(axis=(1, 2)), rtol=1e-5)
+
+
 def test_images_on_disk_give_what_the_array_gives(model, tmp_path):
     on_disk = np.memmap(tmp_path / "images", "uint8", "w+", shape=IMAGES.shape)
     on_disk[:] = IMAGES

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
+from scipy import sparse
 
 from kerascv_course._validation import (
     check_above,
@@ -14,19 +15,20 @@ from kerascv_course._validation import (
     check_class_names,
     check_features,
     check_images,
-    check_input_shape,
     check_int,
     check_labels,
     check_number,
     check_pair,
+    check_pixels,
     check_probabilities,
     check_seed,
     check_size,
-    classes_of,
     describe,
     input_error,
 )
 from kerascv_course.datasets import load_digits
+from kerascv_course.datasets.split import classes_of
+from kerascv_course.models.common import check_input_shape
 
 
 @pytest.mark.smoke
@@ -193,6 +195,9 @@ PIXELS = np.arange(24).reshape(2, 2, 2, 3)
         pd.Series(CLASSES, dtype="Int64"),
         pd.Index(CLASSES),
         pd.DataFrame({"class": CLASSES}),
+        pd.Categorical(CLASSES),
+        sparse.csr_matrix(np.eye(3)[CLASSES]),
+        np.ma.masked_array(CLASSES),
         pd.get_dummies(pd.Series(CLASSES)),
     ],
     ids=lambda labels: f"{type(labels).__name__}-{getattr(labels, 'dtype', '')}{np.shape(labels)}",
@@ -207,7 +212,7 @@ def test_bools_are_the_classes_0_and_1():
     assert check_labels("f", "labels", [True, False]).tolist() == [1, 0]
 
 
-@pytest.mark.parametrize("kind", [list, np.array, pd.Series, pd.Index, pd.Categorical])
+@pytest.mark.parametrize("kind", [list, np.array, tf.constant, pd.Series, pd.Index, pd.Categorical])
 def test_strings_are_places_among_the_class_names_or_stay_where_that_is_asked_for(kind):
     labels = kind(["owl", "cat", "owl"])
     assert check_labels("f", "labels", labels, class_names=NAMES).tolist() == [2, 0, 2]
@@ -237,7 +242,9 @@ def test_strings_are_places_among_the_class_names_or_stay_where_that_is_asked_fo
         ("cat", {}, "one label for each image"),
         (None, {}, "one label for each image"),
         ([0, "cat"], {}, "integers from 0"),
-        ([0, None], {}, "one label for each image"),
+        ([0, None], {}, "neither a number nor a string"),
+        (["2", "0"], {}, "`np.asarray(labels).astype(int)` reads the numbers"),
+        (np.ma.masked_array([0, 1], [False, True]), {}, "integers from 0"),
         (pd.Series([0, None], dtype="Int64"), {}, "integers from 0"),
         ([[0], [0, 1]], {}, "All its parts must have the same shape"),
     ],
@@ -268,7 +275,31 @@ def test_images_of_every_plain_kind_are_read(images, dtype):
 def test_tensors_of_pytorch_are_read_with_gradient_and_in_half_precision():
     torch = pytest.importorskip("torch")
     tensor = torch.tensor(PIXELS, dtype=torch.bfloat16, requires_grad=True)
-    np.testing.assert_array_equal(check_images("f", "images", tensor), PIXELS)
+    for images in (tensor, list(tensor)):
+        np.testing.assert_array_equal(check_images("f", "images", images), PIXELS)
+
+
+@pytest.mark.parametrize("kind", ["int64", "uint16", "float32", "float16", list])
+def test_whole_numbers_from_0_to_255_are_pixels(kind):
+    pixels = PIXELS.tolist() if kind is list else PIXELS.astype(kind)
+    found = check_pixels("f", "x", pixels)
+    assert (found.dtype, found.tolist()) == ("uint8", PIXELS.tolist())
+
+
+@pytest.mark.parametrize(
+    ("pixels", "message"),
+    [
+        (PIXELS / 23, "`(255 * x).round().astype('uint8')`"),
+        (np.zeros(PIXELS.shape), "`(255 * x).round().astype('uint8')`"),  # black, or scaled
+        (PIXELS + 0.5, "float64 from 0.5 to 23.5"),
+        (PIXELS - 1, "int64 from -1 to 22"),
+        (PIXELS + 250, "int64 from 250 to 273"),
+    ],
+)
+def test_other_numbers_are_no_pixels(pixels, message):
+    with pytest.raises(ValueError, match="`x` of `f` must be images of whole numbers from 0 to 255") as caught:
+        check_pixels("f", "x", pixels)
+    assert message in str(caught.value)
 
 
 def test_arrays_are_not_copied(tmp_path):
@@ -345,7 +376,9 @@ def test_what_is_no_pair_is_refused_with_the_way_out(data, options, message):
         (np.array([[3], [1]]), [3, 1]),
         (np.eye(3)[[2, 0]], [2, 0]),
         (np.array(["b", "a"]), ["b", "a"]),
-        (np.array([1.0, 0.0]), [1, 0]),
+        (np.array([1.0, 0.0, 0.0, 1.0]), [1, 0, 0, 1]),
+        (np.array([1.0, 0.0, 2.0]), None),  # how many things are in an image
+        (np.arange(20, 80), None),  # ages
         (np.array([20.0, 35.0]), None),
         (np.array([0.3, 0.1]), None),
         (np.array([[1, 1], [0, 1]]), None),

@@ -12,7 +12,15 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerascv_course._validation import check_choice, check_int, check_number, check_seed, check_size, input_error
+from kerascv_course._validation import (
+    as_numbers,
+    check_choice,
+    check_int,
+    check_number,
+    check_seed,
+    check_size,
+    input_error,
+)
 
 Strength = float | tuple[float, float]
 
@@ -89,7 +97,7 @@ class RandomAffine(keras.layers.Layer):
 
     def call(self, images: Any, training: bool = True) -> Any:
         """Return the moved images (batch, height, width, channels), in the layer's dtype."""
-        if len(images.shape) != 4:
+        if len(getattr(images, "shape", ())) != 4:
             rule = "a batch (images, height, width, channels)"
             raise input_error("RandomAffine", "images", rule, images, "A single image is `image[None]`.")
         images = ops.cast(images, self.compute_dtype)
@@ -195,12 +203,18 @@ def warp(images: Any, matrices: Any, *, fill_mode: str = "reflect", fill_value: 
     """
     check_choice("warp", "fill_mode", fill_mode, FILL_MODES)
     fill_value = check_number("warp", "fill_value", fill_value)
-    images = ops.cast(images, "float32")
-    if len(images.shape) != 4:
-        raise input_error("warp", "images", "a batch (images, height, width, channels)", images)
+    images = as_float32("warp", "images", images, "a batch (images, height, width, channels)", 4)
     if np.shape(matrices) != (images.shape[0], 8):
         raise input_error("warp", "matrices", f"an array ({images.shape[0]}, 8), a row for each image", matrices)
     return _warp(images, ops.cast(matrices, "float32"), fill_mode=fill_mode, fill_value=fill_value)
+
+
+def as_float32(function: str, argument: str, value: Any, rule: str, axes: int) -> Any:
+    """Return a batch with so many axes as a tensor `float32`, or raise; tensors, as in `tf.data`, are not read."""
+    found = value if ops.is_tensor(value) else as_numbers(function, argument, value, rule)
+    if len(found.shape) != axes or found.shape[0] == 0:
+        raise input_error(function, argument, rule, value)
+    return ops.cast(found, "float32")
 
 
 def as_range(function: str, argument: str, value: Any, minimum: float, maximum: float) -> tuple[float, float]:

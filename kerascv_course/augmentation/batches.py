@@ -96,7 +96,7 @@ class AffineBatches(keras.utils.PyDataset):
             raise IndexError(index)  # ends a loop over the batches
         places = slice(index * self._batch_size, (index + 1) * self._batch_size)
         picked = self._order[places]
-        images, matrices = self._images[picked], self._matrices[places]
+        images, matrices = np.ascontiguousarray(self._images[picked]), self._matrices[places]
         fill_mode, fill_value = self._layer.fill_mode, self._layer.fill_value
         if self.engine == "opencv":
             moved = np.empty_like(images)

@@ -1,15 +1,19 @@
 """Mixed images with mixed labels, and changes and numbers of images by class."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
 from keras import layers, ops
 
-from kerascv_course._validation import check_int, check_labels, check_number, check_seed, input_error
+from kerascv_course._validation import check_above, check_int, check_labels, check_number, check_seed, input_error
+from kerascv_course.augmentation.affine import as_float32
 
 Mix = Callable[[Any, Any], tuple[Any, Any]]
+_BATCH = "a batch (images, height, width, channels), not empty"
+_ONE_HOT = "one-hot, (images, classes), as `keras.utils.to_categorical` makes them of numbers of classes"
 
 
 def mixup(alpha: float = 0.2, *, seed: int | None = None) -> Mix:
@@ -39,8 +43,8 @@ def mixup(alpha: float = 0.2, *, seed: int | None = None) -> Mix:
 
     Source: Zhang et al.: mixup: beyond empirical risk minimization (2018); Manco, Architectures.
     """
-    _check_alpha("mixup", alpha)
-    return _mixing("mixup", layers.MixUp(alpha=alpha, seed=check_seed("mixup", "seed", seed), dtype="float32"))
+    alpha, seed = check_above("mixup", "alpha", alpha), check_seed("mixup", "seed", seed)
+    return partial(_mix, "mixup", layers.MixUp(alpha=alpha, seed=seed, dtype="float32"))
 
 
 def cutmix(alpha: float = 1.0, *, seed: int | None = None) -> Mix:
@@ -65,26 +69,20 @@ def cutmix(alpha: float = 1.0, *, seed: int | None = None) -> Mix:
 
     Source: Yun et al.: CutMix: regularization strategy to train strong classifiers (2019).
     """
-    _check_alpha("cutmix", alpha, 1)
-    return _mixing(
-        "cutmix", layers.CutMix(factor=(alpha, alpha), seed=check_seed("cutmix", "seed", seed), dtype="float32")
-    )
+    alpha = check_above("cutmix", "alpha", check_number("cutmix", "alpha", alpha, 0, 1))
+    seed = check_seed("cutmix", "seed", seed)
+    return partial(_mix, "cutmix", layers.CutMix(factor=(alpha, alpha), seed=seed, dtype="float32"))
 
 
-def _mixing(function: str, layer: keras.Layer) -> Mix:
-    def mix(images: Any, labels: Any) -> tuple[Any, Any]:
-        images, labels = _float32(images), _float32(labels)
-        if len(images.shape) != 4 or images.shape[0] == 0:
-            raise input_error(function, "images", "a batch (images, height, width, channels), not empty", images)
-        if len(labels.shape) != 2 or labels.shape[1] == 1:
-            way_out = "For numbers of classes call `keras.utils.to_categorical` on them first."
-            raise input_error(function, "labels", "one-hot, of shape (images, classes)", labels, way_out)
-        if None not in (images.shape[0], labels.shape[0]) and images.shape[0] != labels.shape[0]:
-            raise input_error(function, "labels", f"as many as the {images.shape[0]} images", labels)
-        mixed = layer({"images": images, "labels": labels}, training=True)
-        return mixed["images"], mixed["labels"]
-
-    return mix
+def _mix(function: str, layer: keras.Layer, images: Any, labels: Any) -> tuple[Any, Any]:
+    images = as_float32(function, "images", images, _BATCH, 4)
+    labels = as_float32(function, "labels", labels, _ONE_HOT, 2)
+    if labels.shape[1] == 1:
+        raise input_error(function, "labels", _ONE_HOT, labels)
+    if len({images.shape[0], labels.shape[0]} - {None}) > 1:
+        raise input_error(function, "labels", f"as many as the {images.shape[0]} images", labels)
+    mixed = layer({"images": images, "labels": labels}, training=True)
+    return mixed["images"], mixed["labels"]
 
 
 def augment_by_class(changes: Mapping[int, Callable[[Any], Any]]) -> Mix:
@@ -115,21 +113,23 @@ def augment_by_class(changes: Mapping[int, Callable[[Any], Any]]) -> Mix:
         raise input_error("augment_by_class", "changes", rule, changes, error=TypeError)
     for label in changes:
         check_int("augment_by_class", "changes", label, 0)
+    return partial(_augment, dict(changes))
 
-    def augment(images: Any, labels: Any) -> tuple[Any, Any]:
-        classes = ops.convert_to_tensor(labels)
-        if len(classes.shape) == 2:
-            classes = ops.argmax(classes, axis=1) if classes.shape[1] > 1 else ops.reshape(classes, (-1,))
-        if len(classes.shape) != 1:
-            rule = "numbers of classes, of shape (images,), or one-hot"
-            raise input_error("augment_by_class", "labels", rule, labels)
-        changed = _float32(images)
-        for label, change in changes.items():
-            is_of_class = ops.reshape(ops.equal(classes, ops.cast(label, classes.dtype)), (-1, 1, 1, 1))
-            changed = ops.where(is_of_class, _float32(change(images)), changed)
-        return changed, labels
 
-    return augment
+def _augment(changes: dict[int, Callable[[Any], Any]], images: Any, labels: Any) -> tuple[Any, Any]:
+    changed = images = as_float32("augment_by_class", "images", images, _BATCH, 4)
+    classes = labels
+    if not ops.is_tensor(labels):
+        classes = ops.convert_to_tensor(check_labels("augment_by_class", "labels", labels, count=len(images)))
+    elif len(labels.shape) == 2:
+        classes = ops.argmax(labels, axis=1) if labels.shape[1] > 1 else ops.reshape(labels, (-1,))
+    if len(classes.shape) != 1 or len({classes.shape[0], images.shape[0]} - {None}) > 1:
+        rule = "numbers of classes, of shape (images,), or one-hot, one for each image"
+        raise input_error("augment_by_class", "labels", rule, labels)
+    for label, change in changes.items():
+        is_of_class = ops.reshape(ops.equal(classes, ops.cast(label, classes.dtype)), (-1, 1, 1, 1))
+        changed = ops.where(is_of_class, ops.cast(change(images), "float32"), changed)
+    return changed, labels
 
 
 def balanced_indices(labels: Any, *, per_class: int | None = None, seed: int = 0) -> np.ndarray:
@@ -167,12 +167,3 @@ def balanced_indices(labels: Any, *, per_class: int | None = None, seed: int = 0
         rounds = -(-count // len(members))
         chosen.append(np.concatenate([rng.permutation(members) for _ in range(rounds)])[:count])
     return rng.permutation(np.concatenate(chosen))
-
-
-def _float32(values: Any) -> Any:
-    return ops.cast(values, "float32")
-
-
-def _check_alpha(function: str, alpha: Any, maximum: float | None = None) -> None:
-    if check_number(function, "alpha", alpha, 0, maximum) == 0:
-        raise input_error(function, "alpha", "above 0", alpha)

@@ -6,10 +6,10 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
+from keras import ops, tree
 
 from kerascv_course._validation import check_int, check_labels, input_error
-from kerascv_course.augmentation.tta import OutcomeReader, check_batch
+from kerascv_course.augmentation.tta import OutcomeReader, changed, check_batch, chosen
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class PreservationRecord:
 
 def label_preserved(
     model: keras.Model,
-    images: np.ndarray,
+    images: Any,
     transformations: Mapping[str, Callable[[Any], Any]],
     *,
     labels: np.ndarray | None = None,
@@ -45,9 +45,10 @@ def label_preserved(
 
     Args:
         model: A trained classifier that ends in probabilities, of a softmax or of one sigmoid unit.
-        images: Array (images, height, width, channels) in the range that the model was trained on.
+        images: Array (images, height, width, channels) in the range that the model was trained on; of a model with
+            several inputs a list or dictionary of arrays.
         transformations: By name a layer or function of a batch, such as a `pipeline`.
-        labels: True classes, integers (images,), for the accuracy; None to do without.
+        labels: True classes, (images,), (images, 1) or one-hot, for the accuracy; None to do without.
         repeats: How often each image is transformed, 1 or more.
         batch_size: Images in a batch, 1 or more.
 
@@ -75,28 +76,29 @@ def label_preserved(
     repeats = check_int(function, "repeats", repeats, 1)
     batch_size = check_int(function, "batch_size", batch_size, 1)
     images, _ = check_batch(function, model, images)
+    read = OutcomeReader(function, model, chosen(images, slice(16)))
+    total = len(tree.flatten(images)[0])
     if labels is not None:
-        labels = check_labels(function, "labels", labels, count=len(images))
-    read = OutcomeReader(function, model, images[:1])
-    batches = [images[start : start + batch_size] for start in range(0, len(images), batch_size)]
+        if read.units > 1 and not read.is_softmax:
+            raise input_error(function, "labels", "None for a model of several labels", labels)
+        labels = check_labels(function, "labels", labels, count=total, num_classes=max(2, read.units))
+    batches = [chosen(images, slice(start, start + batch_size)) for start in range(0, total, batch_size)]
 
     def answers(change: Callable[[Any], Any], name: str) -> np.ndarray:
-        found = []
-        for batch in batches:
-            changed = change(batch)
-            if tuple(ops.shape(changed)) != batch.shape:
+        def checked(batch: np.ndarray) -> Any:
+            result = change(batch)
+            if tuple(ops.shape(result)) != batch.shape:
                 rule = f"functions that keep the shape of the images, as {name!r} does not"
-                raise input_error(function, "transformations", rule, tuple(ops.shape(changed)))
-            found.append(read.classes(read(changed)))
-        return np.concatenate(found)
+                raise input_error(function, "transformations", rule, tuple(ops.shape(result)))
+            return result
+
+        return np.concatenate([read.classes(read(changed(batch, checked))) for batch in batches])
 
     plain = answers(np.asarray, "")
-    if labels is not None and plain.shape[1] > 1:
-        raise input_error(function, "labels", "None for a model of several labels", labels)
     records = []
     for name, change in transformations.items():
         seen = np.stack([answers(change, name) for _ in range(repeats)])
         accuracy = None if labels is None else float((seen[..., 0] == labels).mean())
         preserved = float((seen == plain).all(axis=2).mean())
-        records.append(PreservationRecord(name, preserved, accuracy, repeats * len(images)))
+        records.append(PreservationRecord(name, preserved, accuracy, repeats * total))
     return records

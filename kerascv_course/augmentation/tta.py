@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
+from keras import ops, tree
 
 from kerascv_course._models import (
     check_model,
@@ -45,7 +46,7 @@ class AveragedAnswer:
 
 def test_time_augmentation(
     model: keras.Model,
-    images: np.ndarray,
+    images: Any,
     *,
     views: Views = "flip",
     count: int = 8,
@@ -56,10 +57,10 @@ def test_time_augmentation(
     """Average a model's answers over several views of each image.
 
     Args:
-        model: A classifier that ends in probabilities, of a softmax or of sigmoid units, with one input and one
-            output.
+        model: A classifier with one output that ends in probabilities, of a softmax or of sigmoid units.
         images: Array (images, height, width, channels) in the range that the model was trained on; with
-            "ten_crops" at least as large as the model's input.
+            "ten_crops" at least as large as the model's input. Of a model with several inputs a list or dictionary
+            of arrays, as it takes them: the views are of those with four axes.
         views: "flip": the image and its mirror image. "ten_crops", as for AlexNet: the centre and the four corners
             of the model's input size, and their mirror images. A layer or function, such as a `pipeline`: the
             image itself and random versions of it, `count` views in all.
@@ -96,16 +97,16 @@ def test_time_augmentation(
         sure_from = check_number(function, "sure_from", sure_from, 0, 1)
     batch_size = check_int(function, "batch_size", batch_size, 1)
     images, size = check_batch(function, model, images, crops=views == "ten_crops")
-    read = OutcomeReader(function, model, next(_views(images[:1], views, count, size)))
+    read = OutcomeReader(function, model, next(_views(chosen(images, slice(16)), views, count, size)))
     parts = []
-    for start in range(0, len(images), batch_size):
-        batch = images[start : start + batch_size]
+    for start in range(0, len(tree.flatten(images)[0]), batch_size):
+        batch = chosen(images, slice(start, start + batch_size))
         first = read(next(_views(batch, views, count, size)))
-        found, spread, used = first.copy(), np.zeros(len(batch)), np.ones(len(batch), "int64")
+        found, spread, used = first.copy(), np.zeros(len(first)), np.ones(len(first), "int64")
         surest = first.max(axis=2).min(axis=1)
-        unsure = np.arange(len(batch)) if sure_from is None else np.flatnonzero(surest < sure_from)
+        unsure = np.arange(len(first)) if sure_from is None else np.flatnonzero(surest < sure_from)
         if len(unsure):
-            rest = _views(batch[unsure], views, count, size)
+            rest = _views(chosen(batch, unsure), views, count, size)
             next(rest)  # the first view has been seen
             seen = np.stack([first[unsure], *map(read, rest)]).astype("float64")
             average = seen.mean(axis=0)
@@ -125,12 +126,22 @@ def test_time_augmentation(
 test_time_augmentation.__test__ = False  # type: ignore[attr-defined]  # by its name pytest takes it for a test
 
 
-def _views(images: np.ndarray, views: Views, count: int, size: tuple[int, int]) -> Iterator[Any]:
+def chosen(images: Any, rows: Any) -> Any:
+    """Return some of the images, of all inputs of a model."""
+    return tree.map_structure(lambda part: part[rows], images)
+
+
+def changed(images: Any, change: Callable[[Any], Any]) -> Any:
+    """Return images changed, with what else the model takes as it is."""
+    return tree.map_structure(lambda part: change(part) if part.ndim == 4 else part, images)
+
+
+def _views(images: Any, views: Views, count: int, size: tuple[int, int]) -> Iterator[Any]:
     """Yield each view of a batch, the plainest first."""
     if callable(views):
         yield images
         for _ in range(count - 1):
-            yield views(images)
+            yield changed(images, views)
         return
     if views == "flip":
         crops = [images]
@@ -141,7 +152,7 @@ def _views(images: np.ndarray, views: Views, count: int, size: tuple[int, int]) 
         crops = [images[:, top : top + height, left : left + width] for top, left in corners]
     for crop in crops:
         yield crop
-        yield crop[:, :, ::-1]
+        yield changed(crop, lambda part: part[:, :, ::-1])
 
 
 class OutcomeReader:
@@ -150,23 +161,28 @@ class OutcomeReader:
     The outcomes are (images, 1, classes) of a softmax, and (images, units, 2) of sigmoid units, `float32`.
     """
 
-    def __init__(self, function: str, model: keras.Model, image: np.ndarray) -> None:
-        """Ask the model about one image, (1, height, width, channels), or raise where it ends otherwise."""
+    def __init__(self, function: str, model: keras.Model, images: Any) -> None:
+        """Ask the model about a few images, or raise where it ends otherwise."""
         self.function, self.model = function, model
-        calls, answer = record(model, np.ascontiguousarray(image))
-        answer = one_output(function, model, answer)
-        squashing, _ = ending(calls)
-        self.is_softmax = len(answer.shape) != 2 or not (squashing == "sigmoid" or answer.shape[1] == 1)
-        self(image)
+        calls, answer = record(model, images, partial(one_output, function, model))
+        found = self._numbers(answer)
+        self.units = found.shape[-1]
+        # Of an end outside of the layers, in the `call` of a subclassed model, only the answers are known.
+        is_sigmoid = ending(calls)[0] == "sigmoid" or (calls[-1].part.operation is None and not _sum_to_one(found))
+        self.is_softmax = self.units > 1 and not is_sigmoid
+        self(images)
+
+    def _numbers(self, answer: Any) -> np.ndarray:
+        """Return the answer of a model as `float32`, of one unit also where it is (images,) as (images, 1)."""
+        answer = ops.cast(one_output(self.function, self.model, answer), "float32")
+        found = ops.convert_to_numpy(answer)
+        return found[:, None] if found.ndim == 1 else found
 
     def __call__(self, images: Any) -> np.ndarray:
         """Return the probabilities of the outcomes, or raise where the answers are none."""
-        if isinstance(images, np.ndarray):
-            images = np.ascontiguousarray(images)
-        answer = one_output(self.function, self.model, run(self.model, images))
-        found = ops.convert_to_numpy(answer).astype("float32")
+        found = self._numbers(run(self.model, images))
         is_share = found.ndim == 2 and found.min() >= -1e-6 and found.max() <= 1 + 1e-6
-        if not is_share or (self.is_softmax and not np.allclose(found.sum(axis=1), 1, atol=1e-2)):
+        if not is_share or (self.is_softmax and not _sum_to_one(found)):
             rule = "a classifier that ends in probabilities, as softmax or sigmoid gives them"
             raise input_error(self.function, "model", rule, f"answers of shape {found.shape}")
         return found[:, None] if self.is_softmax else np.stack([1 - found, found], axis=2)
@@ -176,17 +192,19 @@ class OutcomeReader:
         return outcomes.argmax(axis=2) if self.is_softmax else (outcomes[:, :, 1] >= 0.5).astype("int64")
 
 
-def check_batch(
-    function: str, model: Any, images: Any, *, crops: bool = False
-) -> tuple[np.ndarray, tuple[int, int]]:
-    """Return images that the model takes, and the size that it takes; or raise. Crops may be of larger images."""
+def _sum_to_one(answers: np.ndarray) -> bool:
+    return np.allclose(answers.sum(axis=-1), 1, atol=1e-2)
+
+
+def check_batch(function: str, model: Any, images: Any, *, crops: bool = False) -> tuple[Any, tuple[int, int]]:
+    """Return images that the model takes, and the size of crops; or raise. Crops may be of larger images."""
     check_model(function, model)
-    shape = input_shape(function, model)
     if not crops:
-        images = check_model_and_images(function, model, images)
-        if images.ndim != 4:
+        images = check_model_and_images(function, model, images, several=True)
+        if all(part.ndim != 4 for part in tree.flatten(images)):
             raise input_error(function, "model", "a model of images (height, width, channels)", model.name)
-        return images, images.shape[1:3]
+        return images, (0, 0)
+    shape = input_shape(function, model)
     if shape is None or len(shape) != 3 or shape[0] is None or shape[1] is None:
         raise input_error(function, "model", "of a fixed input size, for crops", shape)
     images = check_images(function, "images", images)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from kerascv_course._validation import check_images, input_error
+from kerascv_course._validation import check_pixels, input_error
 
 _SIDE = 32  # images of another size are brought to this one
 _WINDOW = 24  # the part that is compared: what is left in the middle where an image is shifted by up to 4 pixels
@@ -74,7 +74,8 @@ def duplicates_across(train: np.ndarray, test: np.ndarray) -> list[Duplicate]:
     product of both counts; memory beyond the images themselves stays below about 300 MB.
 
     Args:
-        train: Training images, `uint8`, shape `(images, height, width, channels)`, sides of at least 8 pixels.
+        train: Training images, shape `(images, height, width, channels)`, whole numbers from 0 to 255 (`uint8`),
+            sides of at least 8 pixels.
         test: Test images of the same height, width and channels.
 
     Returns:
@@ -82,7 +83,7 @@ def duplicates_across(train: np.ndarray, test: np.ndarray) -> list[Duplicate]:
         is one entry.
 
     Raises:
-        TypeError: If an argument is no NumPy array of dtype `uint8`.
+        TypeError: If an argument is no array of numbers.
         ValueError: If the shapes are not as above.
 
     Example:
@@ -102,9 +103,7 @@ def duplicates_across(train: np.ndarray, test: np.ndarray) -> list[Duplicate]:
 
 
 def _check(argument: str, images: np.ndarray) -> np.ndarray:
-    images = check_images("duplicates_across", argument, images)
-    if images.dtype != np.uint8:
-        raise input_error("duplicates_across", argument, "of dtype uint8", images, error=TypeError)
+    images = check_pixels("duplicates_across", argument, images)
     if min(images.shape[1:3]) < 8:
         raise input_error("duplicates_across", argument, "images with sides of at least 8 pixels", images)
     return images

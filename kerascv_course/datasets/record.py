@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kerascv_course._validation import check_choice, check_images, check_int, check_labels, input_error
+from kerascv_course._validation import check_choice, check_int, check_labels, check_pixels, input_error
 
 _NAMES_SHOWN = 12
 _Pair = tuple[np.ndarray, np.ndarray]
@@ -20,9 +20,10 @@ class ImageDataset:
     `(x_train, y_train), (x_test, y_test) = data`.
 
     Args:
-        x_train: Training images, `uint8`, shape `(images, height, width, channels)`.
-        y_train: Their labels, from 0 to `num_classes - 1`, `(images,)`, held as `int64`; `(images, 1)` and one-hot
-            rows become such.
+        x_train: Training images, whole numbers from 0 to 255, held as `uint8`, shape
+            `(images, height, width, channels)`.
+        y_train: Their labels, from 0 to `num_classes - 1`, `(images,)`, held as `int64`; `(images, 1)`, one-hot
+            rows and names of classes become such.
         x_test: Test images, of the same height, width and channels.
         y_test: Their labels.
         class_names: One distinct name per label, in the order of the labels.
@@ -33,7 +34,7 @@ class ImageDataset:
         y_val: Their labels.
 
     Raises:
-        TypeError: If an array is no NumPy array of the dtype above, or a string is no string.
+        TypeError: If an array holds no numbers, or a string is no string.
         ValueError: If shapes, lengths or labels do not fit each other.
 
     Example:
@@ -69,11 +70,11 @@ class ImageDataset:
             x, y = f"x_{split}", f"y_{split}"
             if split == "val" and self.x_val is None and self.y_val is None:
                 continue
-            images = check_images("ImageDataset", x, getattr(self, x))
-            if images.dtype != np.uint8:
-                way_out = "Values from 0 to 255; a model rescales them itself."
-                raise input_error("ImageDataset", x, "of dtype uint8", images, way_out, TypeError)
-            labels = check_labels("ImageDataset", y, getattr(self, y), count=len(images), num_classes=len(names))
+            images = check_pixels("ImageDataset", x, getattr(self, x))
+            count, classes = len(images), len(names)
+            labels = check_labels(
+                "ImageDataset", y, getattr(self, y), count=count, num_classes=classes, class_names=names
+            )
             object.__setattr__(self, x, images)
             object.__setattr__(self, y, labels)
             if images.shape[1:] != self.x_train.shape[1:]:

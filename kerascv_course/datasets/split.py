@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from kerascv_course._validation import as_array, check_int, check_number, classes_of, input_error
+from kerascv_course._validation import as_array, check_int, check_number, input_error, is_one_hot
 
 Arrays = tuple[np.ndarray, np.ndarray]
 
@@ -76,9 +76,34 @@ def split_indices(
             np.arange(len(labels)), test_size=share, stratify=classes, random_state=seed
         )
     except ValueError as error:
-        raise input_error(function, argument, rule, share, f"scikit-learn says: {error}") from error
+        way_out = f"scikit-learn says: {error} Numbers that are no classes are passed as floats."
+        raise input_error(function, argument, rule, share, way_out) from error
     if classes is None:
         return train, held_out
     for label in [*np.setdiff1d(classes, classes[train]), *np.setdiff1d(classes, classes[held_out])][:1]:
         raise too_few(label)
     return train, held_out
+
+
+def classes_of(labels: np.ndarray) -> np.ndarray | None:
+    """Return the class of each image for a stratified split, (images,), or None where the labels are no classes.
+
+    Classes are integers, bools and strings, one for each image, one-hot rows, and floats that count from 0 without
+    a gap, each of them at least twice. Other floats, and more than ten integers, most of them different, are the
+    target of a regression; rows of several ones are several labels at once.
+
+    Example:
+        >>> classes_of(np.eye(2)).tolist(), classes_of(np.array([0.5, 2.0]))
+        ([0, 1], None)
+    """
+    if is_one_hot(labels):
+        return labels.argmax(axis=1)
+    column = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
+    if column.ndim != 1 or not column.size:
+        return None
+    found, counts = np.unique(column, return_counts=True)
+    if column.dtype.kind == "f":
+        is_class = counts.min() > 1 and np.array_equal(found, np.arange(len(found)))
+        return column.astype("int64") if is_class else None
+    is_target = column.dtype.kind in "iu" and len(found) > max(10, len(column) / 2)
+    return None if is_target else column

@@ -311,7 +311,7 @@ def _check_classes(class_index: Any, count: int, classes: int) -> np.ndarray | N
     """Return one class per image, or None for the predicted ones."""
     if class_index is None:
         return None
-    if np.ndim(class_index) == 0:
+    if not hasattr(class_index, "__len__") or getattr(class_index, "ndim", 1) == 0:
         return np.full(count, check_int("grad_cam", "class_index", class_index, 0, classes - 1))
     return check_labels("grad_cam", "class_index", class_index, count=count, num_classes=classes)
 

@@ -1,7 +1,10 @@
 """The outputs of a network for many images: computed in batches, and kept for the next time."""
 
+from typing import Any
+
 import keras
 import numpy as np
+from keras import tree
 
 from kerascv_course import runtime
 from kerascv_course._fingerprints import Unknowable, fingerprint, warn_unknowable
@@ -14,7 +17,7 @@ from kerascv_course.latent.extractor import feature_extractor
 
 def extract_features(
     model: keras.Model,
-    images: np.ndarray,
+    images: Any,
     *,
     layer: str | int | None = None,
     batch_size: int = 128,
@@ -27,8 +30,9 @@ def extract_features(
     The images may be larger than the memory (`np.memmap`): only a batch of them is held at a time.
 
     Args:
-        model: A Keras model with one input and one output, subclassed ones included; it is used as in inference.
-        images: Array (images, height, width, channels) in the range that the model takes.
+        model: A Keras model with one output, subclassed ones included; it is used as in inference.
+        images: Array (images, height, width, channels) in the range that the model takes; of a model with several
+            inputs a list or dictionary of arrays, as it takes them.
         layer: The layer whose output is wanted, as `feature_extractor` takes it; None for that of the model.
         batch_size: Images in a batch, 1 or more.
         dtype: "float32", or "float16" for half the memory and about three digits.
@@ -43,8 +47,8 @@ def extract_features(
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If the model has several inputs or outputs, there is no such layer, or the images are none, do
-            not fit it or are not finite.
+        ValueError: If the model has several outputs, there is no such layer, or the images are none, do not fit it
+            or are not finite.
         OSError: If `cache` is asked for and the cache folder cannot be written.
 
     Example:
@@ -67,7 +71,7 @@ def extract_features(
 
 def computed_features(
     model: keras.Model,
-    images: np.ndarray,
+    images: Any,
     *,
     batch_size: int = 128,
     dtype: str = "float32",
@@ -82,35 +86,38 @@ def computed_features(
     """
     check_choice(function, "dtype", dtype, ("float32", "float16"))
     batch_size = check_int(function, "batch_size", batch_size, 1)
-    images = check_model_and_images(function, model, images)
-    is_known = isinstance(model, keras.Sequential | keras.Function)
-    shape = (len(images), *(model.output_shape[1:] if is_known else (None,)))
+    images = check_model_and_images(function, model, images, several=True)
+    count = len(tree.flatten(images)[0])
+    is_known = isinstance(model, keras.Sequential | keras.Function) and model.outputs
+    shape = (count, *(model.outputs[0].shape[1:] if is_known else (None,)))
     if None in shape or not cache:
-        return _compute(function, model, images, batch_size, dtype, verbose), len(images)
+        return _compute(function, model, images, batch_size, dtype, verbose), count
     try:
         name = f"features-{fingerprint(model, images, keras.__version__, keras.config.backend(), dtype, key)}"
     except Unknowable as what:
         warn_unknowable(function, what, "The features are computed, and not kept.")
-        return _compute(function, model, images, batch_size, dtype, verbose), len(images)
+        return _compute(function, model, images, batch_size, dtype, verbose), count
     computed = 0
 
     def build() -> dict[str, np.ndarray]:
         nonlocal computed
-        computed = len(images)
+        computed = count
         return {"features": _compute(function, model, images, batch_size, dtype, verbose)}
 
     return cached_arrays(name, {"features": shape}, build, dtype)["features"], computed
 
 
 def _compute(
-    function: str, model: keras.Model, images: np.ndarray, batch_size: int, dtype: str, verbose: int
+    function: str, model: keras.Model, images: Any, batch_size: int, dtype: str, verbose: int
 ) -> np.ndarray:
-    progress = keras.utils.Progbar(len(images), verbose=1, unit_name="image") if verbose else None
+    count = len(tree.flatten(images)[0])
+    progress = keras.utils.Progbar(count, verbose=1, unit_name="image") if verbose else None
     features: np.ndarray | None = None
-    for start in range(0, len(images), batch_size):
-        part = _predict(function, model, images[start : start + batch_size], min(batch_size, len(images)))
+    for start in range(0, count, batch_size):
+        batch = tree.map_structure(lambda each, start=start: each[start : start + batch_size], images)
+        part = _predict(function, model, batch, min(batch_size, count))
         if features is None:
-            features = np.empty((len(images), *part.shape[1:]), dtype)
+            features = np.empty((count, *part.shape[1:]), dtype)
         if not np.isfinite(part).all() or (dtype == "float16" and np.abs(part).max() > np.finfo("float16").max):
             way_out = "Use float32." if dtype == "float16" else "The model's weights may be NaN."
             raise input_error(function, "model", f"one with finite {dtype} features", model.name, way_out)
@@ -121,10 +128,14 @@ def _compute(
     return features
 
 
-def _predict(function: str, model: keras.Model, batch: np.ndarray, size: int) -> np.ndarray:
+def _predict(function: str, model: keras.Model, batch: Any, size: int) -> np.ndarray:
     """Return the outputs for a batch, filled up to one size: for another one Keras would trace the model again."""
-    missing = size - len(batch)
-    filled = np.concatenate([batch, np.zeros((missing, *batch.shape[1:]), batch.dtype)]) if missing else batch
+    count = len(tree.flatten(batch)[0])
+
+    def filled(part: np.ndarray) -> np.ndarray:
+        zeros = (size - count, *part.shape[1:])
+        return np.concatenate([part, np.zeros(zeros, part.dtype)]) if zeros[0] else part
+
     with runtime.without_tracing_notes(), told():
-        answer = one_output(function, model, model.predict_on_batch(filled))
-    return np.asarray(answer)[: len(batch)].astype("float32")
+        answer = one_output(function, model, model.predict_on_batch(tree.map_structure(filled, batch)))
+    return np.asarray(answer)[:count].astype("float32")

@@ -142,6 +142,9 @@ class ImageIndex:
         k = check_int("ImageIndex.precision_at_k", "k", k, 1, len(self.features) - 1)
         queries = check_features("ImageIndex.precision_at_k", "features", features, width=self.features.shape[1])
         theirs = check_labels("ImageIndex.precision_at_k", "labels", labels, count=len(queries), strings=True)
+        if theirs.dtype.kind != ours.dtype.kind or not np.isin(theirs, ours).any():
+            rule = f"classes of the index, such as {ours[0].item()!r}"
+            raise input_error("ImageIndex.precision_at_k", "labels", rule, f"others, such as {theirs[0].item()!r}")
         found = self._query("precision_at_k", queries, k + 1).indices
         right = ours[found] == theirs[:, None]
         # In another batch a network gives the same image features that differ in the last digits.

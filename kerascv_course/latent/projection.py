@@ -1,6 +1,7 @@
 """Maps of the latent space: many features drawn as points in a plane, and how far the map can be trusted."""
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -152,7 +153,7 @@ def project(
             reduce = _principal_components(points, pca_components, seed)
         found = (by_opentsne if engine == "opentsne" else by_sklearn)(reduce(points), start, perplexity, seed)
         placed, name, divergence = found.points, found.engine, found.kl_divergence
-        place = _chain(reduce, found.place)
+        place = partial(_chained, reduce, found.place)
     trust, kept = map_quality(points, placed, neighbours, seed)
     used = perplexity if method == "tsne" else None
     placed = placed.astype("float32")
@@ -173,11 +174,15 @@ def _principal_components(features: np.ndarray, count: int, seed: int) -> Place:
     # Of a single feature there is one direction; a map has two coordinates.
     directions = np.pad(directions, ((0, max(0, 2 - len(directions))), (0, 0)))
 
-    def coordinates(new: np.ndarray) -> np.ndarray:
-        return (new - found.mean_) @ directions.T
-
-    return coordinates
+    return partial(_coordinates, found.mean_, directions)
 
 
-def _chain(first: Place, then: Place) -> Place:
-    return lambda features: then(first(features))
+# Functions that can be pickled, for `Projection.place`.
+
+
+def _coordinates(mean: np.ndarray, directions: np.ndarray, features: np.ndarray) -> np.ndarray:
+    return (features - mean) @ directions.T
+
+
+def _chained(first: Place, then: Place, features: np.ndarray) -> np.ndarray:
+    return then(first(features))

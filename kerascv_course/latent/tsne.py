@@ -1,7 +1,7 @@
 """t-SNE by the engine that is installed; its neighbours are exact, and both engines start at the same points."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -39,12 +39,24 @@ def by_opentsne(features: np.ndarray, start: np.ndarray, perplexity: float, seed
         random_state=seed,
     )
     found = settings.fit(features)
-
-    def place(new: np.ndarray) -> np.ndarray:
-        return np.asarray(found.transform(np.ascontiguousarray(new, "float32")))
-
     engine = f"openTSNE ({'FFT' if gradient == 'fft' else 'Barnes-Hut'})"
-    return Map(np.asarray(found), engine, float(found.kl_divergence), place)
+    return Map(np.asarray(found), engine, float(found.kl_divergence), _Placing(found))
+
+
+class _Placing:
+    """Places new features into a map of openTSNE, which stays as it is, so that copies share it.
+
+    It is an array, whose own deep copy would have the numbers alone.
+    """
+
+    def __init__(self, embedding: Any) -> None:
+        self.embedding = embedding
+
+    def __call__(self, features: np.ndarray) -> np.ndarray:
+        return np.asarray(self.embedding.transform(np.ascontiguousarray(features, "float32")))
+
+    def __deepcopy__(self, memo: Any) -> "_Placing":
+        return self
 
 
 def by_sklearn(features: np.ndarray, start: np.ndarray, perplexity: float, seed: int) -> Map:

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import layers
 
-from kerascv_course._validation import check_bool, check_choice, check_input_shape, check_int, input_error
+from kerascv_course._validation import check_bool, check_choice, check_int, input_error
 
 
 def checked_stem(function: str, stem: Any, input_shape: Any) -> tuple[bool, Any]:
@@ -45,6 +46,19 @@ def checked_input(
     return keras.Input(shape, name="image"), num_classes
 
 
+def check_input_shape(function: str, value: Any, minimum_side: int) -> tuple[int, int, int]:
+    """Return the image shape as three `int`, or raise where it is none or too small."""
+    rule = f"(height, width, channels) with sides of at least {minimum_side} pixels and at least 1 channel"
+    if not isinstance(value, tuple | list) or len(value) != 3:
+        raise input_error(function, "input_shape", rule, value, "Leave the batch axis out.")
+    if any(isinstance(side, bool) or not isinstance(side, int | np.integer) for side in value):
+        raise input_error(function, "input_shape", rule, value, "All three must be integers.", TypeError)
+    height, width, channels = (int(side) for side in value)
+    if min(height, width) < minimum_side or channels < 1:
+        raise input_error(function, "input_shape", rule, value)
+    return height, width, channels
+
+
 def outputs_of(
     x: Any, num_classes: int, include_top: bool, pooling: str | None, dense: Sequence[int] = (), dropout: float = 0
 ) -> Any:
@@ -74,4 +88,4 @@ def outputs_of(
         x = layers.Dropout(0.5, name=f"dropout{number}")(x)
     if dropout:
         x = layers.Dropout(dropout, name="dropout")(x)
-    return layers.Dense(num_classes, activation="softmax", name="predictions")(x)
+    return layers.Dense(num_classes, activation="softmax", dtype="float32", name="predictions")(x)

@@ -110,4 +110,4 @@ def _head(x: Any, num_classes: int, name: str) -> Any:
     x = layers.AveragePooling2D(5, strides=3, name=f"{name}_pool")(x)
     x = layers.Flatten(name=f"{name}_flatten")(_convolution(x, 128, 1, f"{name}_conv"))
     x = layers.Dropout(0.7, name=f"{name}_dropout")(layers.Dense(1024, activation="relu", name=f"{name}_fc")(x))
-    return layers.Dense(num_classes, activation="softmax", name=name)(x)
+    return layers.Dense(num_classes, activation="softmax", dtype="float32", name=name)(x)

@@ -63,5 +63,5 @@ def build_lenet5(
     x = layers.Flatten(name="flatten")(x)
     x = layers.Dense(120, activation=dense_activation, name="dense1")(x)
     x = layers.Dense(84, activation=dense_activation, name="dense2")(x)
-    outputs = layers.Dense(num_classes, activation=head_activation, name="predictions")(x)
+    outputs = layers.Dense(num_classes, activation=head_activation, dtype="float32", name="predictions")(x)
     return keras.Model(inputs, outputs, name=name)

@@ -65,6 +65,7 @@ class LocalResponseNormalization(layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         """Return the normalised maps, of the shape of the inputs (batch, height, width, maps)."""
+        given, inputs = inputs, ops.cast(inputs, "float32")  # in float16 squares above 65,504 are infinite
         squares = ops.square(inputs)
         around = self.size // 2
         if self.mode == "across":
@@ -74,7 +75,7 @@ class LocalResponseNormalization(layers.Layer):
         else:
             padded = ops.pad(squares, ((0, 0), (around, around), (around, around), (0, 0)))
             total = ops.average_pool(padded, self.size, 1, padding="valid") * self.size**2
-        return inputs / ops.power(self.bias + self.alpha * total, self.beta)
+        return ops.cast(inputs / ops.power(self.bias + self.alpha * total, self.beta), given.dtype)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return the shape of the inputs."""

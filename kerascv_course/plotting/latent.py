@@ -1,6 +1,6 @@
 """The latent space: its map as points or as images, and what retrieval finds in it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -185,9 +185,9 @@ def plot_retrieval(
         rule = "given together with `neighbour_labels`, and both if `class_names` are given"
         raise input_error(function, "labels", rule, labels)
     if labels is not None:
-        theirs = _check_shape(function, "neighbour_labels", neighbour_labels, shape)
+        theirs = _check_shape(function, "neighbour_labels", neighbour_labels, shape, as_array)
         names = None if class_names is None else check_class_names(function, class_names, len(class_names))
-        known: dict[str, Any] = {"num_classes": len(names)} if names else {}
+        known: dict[str, Any] = {"num_classes": len(names), "class_names": names} if names else {"strings": True}
         own = check_labels(function, "labels", labels, count=count, **known)
         theirs = check_labels(function, "neighbour_labels", theirs.reshape(-1), **known).reshape(shape)
         hits = own[:, None] == theirs
@@ -215,11 +215,14 @@ def check_classes(
     if not hasattr(class_names, "__len__") or not 1 <= len(class_names) <= MOST_CLASSES:
         raise input_error(function, "class_names", f"1 to {MOST_CLASSES} strings", class_names)
     names = check_class_names(function, class_names, len(class_names))
-    return check_labels(function, "labels", labels, count=count, num_classes=len(names)), names
+    options: dict[str, Any] = {"count": count, "num_classes": len(names), "class_names": names}
+    return check_labels(function, "labels", labels, **options), names
 
 
-def _check_shape(function: str, argument: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
-    found = as_numbers(function, argument, value, f"an array of shape {shape}")
+def _check_shape(
+    function: str, argument: str, value: Any, shape: tuple[int, ...], read: Callable[..., np.ndarray] = as_numbers
+) -> np.ndarray:
+    found = read(function, argument, value, f"an array of shape {shape}")
     if found.shape != shape:
         raise input_error(function, argument, f"an array of shape {shape}", value)
     return found

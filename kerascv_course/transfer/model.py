@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from operator import methodcaller
 from typing import Any
 
 import keras
@@ -19,12 +20,14 @@ from kerascv_course.transfer.stages import fit_stages
 _FUNCTION = "TransferModel"
 
 
+@keras.saving.register_keras_serializable(package="kerascv_course")
 class TransferModel(RawImageModel):
     """A backbone with a new head: a Keras model that takes raw images and is trained in stages.
 
     Resizing, the conversion of grey images to three channels and the backbone's own `preprocess_input` are part of
     the model. It is compiled, trained and saved as any other; the file that `save` writes holds an ordinary
-    functional model, which loads where this package is not installed.
+    functional model, which loads where this package is not installed. `copy.deepcopy` and `pickle` keep weights,
+    what is frozen and the state of the optimizer.
 
     Args:
         backbone: A name of `keras.applications`, as in "MobileNetV2", or a built Keras model of one image, which
@@ -102,7 +105,7 @@ class TransferModel(RawImageModel):
             # On PyTorch only a layer with a seed draws from its own generator, which `training.fit` sets.
             x = layers.Dropout(dropout, seed=0, name="dropout")(x)
         activation = "sigmoid" if num_classes == 1 else "softmax"
-        outputs = layers.Dense(num_classes, activation=activation, name="predictions")(x)
+        outputs = layers.Dense(num_classes, activation=activation, dtype="float32", name="predictions")(x)
         name = name or f"transfer_{network.name}".replace(".", "_")
         super().__init__(inputs=inputs, outputs=outputs, name=name)
         self.weights_source = source
@@ -120,7 +123,18 @@ class TransferModel(RawImageModel):
         """Compile as Keras does."""
         super().compile(*args, **options)
         # The arguments themselves, not a copy made from text: a loss may be a function of the caller's own.
-        self.compile_alike = lambda model: model.compile(*args, **options)
+        self.compile_alike = methodcaller("compile", *args, **options)
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compile with the arguments that a file holds, where a transfer model is loaded from it."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how `pickle` and `copy.deepcopy` make an equal model."""
+        plain = keras.Model(self.input, self.output, name=self.name)
+        values = [ops.convert_to_numpy(variable) for variable in _state(self)]
+        return _restored, (type(self), plain, self.weights_source, self.compiled and self.compile_alike, values)
 
     def as_keras_model(self) -> keras.Model:
         """Return an ordinary functional model of the same layers and weights, compiled if this one is."""
@@ -134,11 +148,15 @@ class TransferModel(RawImageModel):
         return plain
 
     def save(self, filepath: str | os.PathLike[str], overwrite: bool = True, **options: Any) -> None:
-        """Save as Keras does; the file loads where this package is not installed.
+        """Save as Keras does, to a path that ends in `.keras`; it loads where this package is not installed.
 
         `keras.models.load_model` returns an ordinary model, which `transfer.fit_stages` trains further; where
         this package is imported, one that looks at the range of its images too.
         """
+        path = str(filepath)
+        if not path.endswith(".keras") and options.get("zipped") is not False and not path.startswith("hf://"):
+            way_out = "For the weights alone there is `save_weights('name.weights.h5')`."
+            raise input_error(f"{_FUNCTION}.save", "filepath", "a path that ends in '.keras'", path, way_out)
         plain = type(self.as_keras_model())
         _SavedModel.__module__, _SavedModel.__name__ = plain.__module__, plain.__name__
         self._alike(_SavedModel).save(filepath, overwrite=overwrite, **options)
@@ -148,9 +166,9 @@ class TransferModel(RawImageModel):
         return keras.Model(self.input, self.output, name=self.name).get_config()
 
     @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> keras.Model:
-        """Return an ordinary functional model of that configuration."""
-        return keras.Model.from_config(config, custom_objects=custom_objects)
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "TransferModel":
+        """Return a transfer model of that configuration."""
+        return _restored(cls, keras.Model.from_config(config, custom_objects=custom_objects))
 
 
 @keras.saving.register_keras_serializable("kerascv_course", "RawImageModel")
@@ -183,3 +201,30 @@ def _check_network(
     if weights is None or weights == "imagenet":  # the defaults of a name; a model has its own
         return network, "the model that was given as backbone", size
     return network, load_weights(_FUNCTION, network, weights), size
+
+
+def _restored(
+    kind: type[TransferModel],
+    plain: keras.Model,
+    weights_source: str = "",
+    compile_alike: Any = None,
+    values: Sequence[np.ndarray] = (),
+) -> TransferModel:
+    """Make a transfer model of the layers of an ordinary one, in the state of its original."""
+    model = kind.__new__(kind)
+    ends = {"inputs": plain.input, "outputs": plain.output, "name": plain.name}
+    super(TransferModel, model).__init__(**ends)
+    model.weights_source = weights_source
+    if compile_alike:
+        compile_alike(model)
+        model.optimizer.build(model.trainable_variables)
+    variables = _state(model)
+    if len(variables) == len(values):  # else the optimizer was built when other layers were frozen
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+    return model
+
+
+def _state(model: keras.Model) -> list[Any]:
+    """Return what changes in training: weights, what draws random numbers, and the state of the optimizer."""
+    return [*model.variables, *(model.optimizer.variables if model.compiled else ())]
