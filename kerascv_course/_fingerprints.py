@@ -3,6 +3,7 @@
 import dis
 import functools
 import hashlib
+import inspect
 import io
 import json
 import os
@@ -63,7 +64,7 @@ def compile_fingerprint(model: keras.Model) -> str:
         loss = {places.get(name, name): value for name, value in loss.items()}
     holders = [model.optimizer, *(value for value in vars(model).values() if isinstance(value, keras.Metric))]
     own = sorted({part for holder in holders for part in walk.own_parts(holder)})
-    return text_digest(walk.config(model.get_compile_config, places), walk.of(loss), *own)
+    return text_digest(walk.config(model.get_compile_config, places), walk.of([loss, model.optimizer]), *own)
 
 
 def array_digest(*arrays: np.ndarray) -> str:
@@ -89,6 +90,7 @@ class _Walk:
     def __init__(self, bare: set[int]) -> None:
         self.bare = bare
         self.known: dict[int, tuple[Any, str]] = {}  # with the value, so that no other takes its id
+        self.inside: list[types.ModuleType] = []
 
     def of(self, value: Any) -> str:
         """Return the hash of a value."""
@@ -125,9 +127,7 @@ class _Walk:
         if isinstance(value, property):
             return text_digest("property", self.of([value.fget, value.fset]))
         if isinstance(value, types.ModuleType):
-            file = getattr(value, "__file__", None)
-            own = file and not is_library(file)
-            return text_digest(value.__name__, file_digest(Path(str(file))) if own else "")
+            return self._module(value, [])
         if isinstance(value, type):
             return self._class(value)
         if isinstance(value, _BUILTINS) or value is Ellipsis:
@@ -143,7 +143,9 @@ class _Walk:
         if inner is not None:
             return text_digest("wrapped", self.of(inner))
         if hasattr(value, "get_config"):
-            return text_digest(self.of(type(value)), self.config(value.get_config), *self.own_parts(value))
+            config = self.config(value.get_config)
+            held = self.of(_held(value, bool(config)))
+            return text_digest(self.of(type(value)), config, held, *self.own_parts(value))
         try:
             parts = None if isinstance(value, _MOVING) else value.__reduce_ex__(2)
         except Exception:  # whatever it is that cannot be taken apart
@@ -169,9 +171,25 @@ class _Walk:
         if is_library(function.__code__.co_filename):
             inner = [cell for cell in cells if isinstance(cell, types.FunctionType | functools.partial)]
             return text_digest(function.__module__, function.__qualname__, *map(self.of, inner))
-        scope = {name: function.__globals__[name] for name in _globals(function.__code__, function.__globals__)}
-        parts = (function.__code__, function.__defaults__, function.__kwdefaults__, cells, scope)
-        return text_digest("function", *map(self.of, parts))
+        names = _names(function.__code__)
+        used = [(name, function.__globals__[name]) for name in _globals(function.__code__, function.__globals__)]
+        scope = [
+            (name, self._module(value, names) if isinstance(value, types.ModuleType) else self.of(value))
+            for name, value in used
+        ]
+        parts = (function.__code__, function.__defaults__, function.__kwdefaults__, cells)
+        return text_digest("function", scope, *map(self.of, parts))
+
+    def _module(self, module: types.ModuleType, names: list[str]) -> str:
+        """Return the hash of a module: the name of a library's, the text of one's own and what is used of it."""
+        file = getattr(module, "__file__", None)
+        if not file or is_library(file) or module in self.inside:
+            return text_digest(module.__name__)
+        self.inside.append(module)
+        used = [vars(module)[name] for name in names if name in vars(module)]
+        parts = [self._module(v, names) if isinstance(v, types.ModuleType) else self.of(v) for v in used]
+        self.inside.pop()
+        return text_digest(module.__name__, file_digest(Path(file)), *parts)
 
     def _class(self, kind: type) -> str:
         if is_library_class(kind):
@@ -187,12 +205,11 @@ class _Walk:
         shapes = [(tuple(weight.shape), str(weight.dtype)) for weight in layer.weights]
         content = [] if id(layer) in self.bare else [array_digest(*layer.get_weights())]
         config, kind = self.config(layer.get_config), type(layer)
-        if not config and not is_library_class(kind):
-            held = {name: value for name, value in vars(layer).items() if name not in _bare_names()}
-            config = self.of({name: value for name, value in held.items() if _is_plain(value)})
-        elif not config and isinstance(layer, keras.Model) and kind is not keras.Sequential:
+        held = self.of(_held(layer, bool(config)))
+        is_library_model = isinstance(layer, keras.Model) and is_library_class(kind)
+        if not config and is_library_model and kind is not keras.Sequential:
             raise Unknowable(f"the model {layer.name!r}, whose configuration Keras cannot write,")
-        return text_digest(self.of(kind), config, shapes, *content, *self.own_parts(layer))
+        return text_digest(self.of(kind), config, held, shapes, *content, *self.own_parts(layer))
 
     def config(self, get_config: Any, places: Mapping[str, str] | None = None) -> str:
         """Return the hash of a configuration; nothing where Keras cannot write one."""
@@ -200,7 +217,7 @@ class _Walk:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # a lambda in it, for example
                 config = get_config()
-            drawn = is_library_class(type(get_config.__self__))
+            drawn = _draws_seed(type(get_config.__self__))
         except Exception:  # of a layer whose arguments Keras cannot write, and `get_config` is the user's own code
             return ""
         return text_digest(json.dumps(_clean(config, places or {}, drawn), sort_keys=True, default=self.of))
@@ -220,9 +237,10 @@ class _Walk:
             elif isinstance(value, types.FunctionType):
                 if not is_library(value.__code__.co_filename):
                     found.add(self.of(value))
-            elif isinstance(value, types.MethodType | functools.partial):
-                collect(value.__func__ if isinstance(value, types.MethodType) else value.func)
-                collect(value.__self__ if isinstance(value, types.MethodType) else [value.args, value.keywords])
+            elif isinstance(value, functools.partial):
+                found.add(self.of(value))
+            elif isinstance(value, types.MethodType):
+                collect([value.__func__, value.__self__])
             elif not isinstance(value, type) and not is_library_class(type(value)):
                 found.add(self.of(value))
             elif hasattr(value, "get_config") and hasattr(value, "__dict__") and not isinstance(value, type):
@@ -291,9 +309,31 @@ def _bare_names() -> frozenset[str]:
     return frozenset([*vars(model), "history", "stop_training"])
 
 
+@functools.cache
+def _draws_seed(kind: type) -> bool:
+    """Tell whether Keras may have drawn an object's seed: its class, or the library's behind it, takes it."""
+    behind = next(base for base in kind.__mro__ if is_library_class(base))
+    return behind is kind or "seed" in inspect.signature(behind.__init__).parameters
+
+
+def _held(holder: Any, has_config: bool) -> dict[str, Any]:
+    """Return the plain values that an object of Keras carries and its configuration may not say.
+
+    Of layers, metrics and optimizers Keras keeps private ones of its own, which change while training.
+    """
+    is_own = not is_library_class(type(holder))
+    if has_config and not is_own:
+        return {}
+    is_public = isinstance(holder, keras.Layer) and (has_config or not is_own)
+    is_public |= isinstance(holder, keras.Metric | keras.optimizers.Optimizer)
+    left_out = _bare_names() | ({"seed"} if _draws_seed(type(holder)) else set())
+    names = [name for name in vars(holder) if name not in left_out and not (is_public and name.startswith("_"))]
+    return {name: vars(holder)[name] for name in names if _is_plain(vars(holder)[name])}
+
+
 def _is_plain(value: Any) -> bool:
-    if isinstance(value, list | tuple | dict):
-        return all(map(_is_plain, value.values() if isinstance(value, dict) else value))
+    if isinstance(value, list | tuple | dict):  # an empty one is filled with variables later
+        return bool(value) and all(map(_is_plain, value.values() if isinstance(value, dict) else value))
     return value is None or isinstance(value, bool | int | float | str | np.ndarray | np.generic)
 
 
@@ -304,6 +344,12 @@ def _globals(code: types.CodeType, scope: Mapping[str, Any]) -> list[str]:
     } & set(scope)
     inner = [part for part in code.co_consts if isinstance(part, types.CodeType)]
     return sorted(found.union(*(_globals(part, scope) for part in inner)))
+
+
+def _names(code: types.CodeType) -> list[str]:
+    """Return the names that code uses, also as attributes, those of functions inside it included."""
+    inner = [part for part in code.co_consts if isinstance(part, types.CodeType)]
+    return sorted({*code.co_names}.union(*map(_names, inner)))
 
 
 @functools.cache

@@ -1,6 +1,7 @@
 """Fingerprints: what decides a result tells two apart, what a second kernel changes does not."""
 
 import functools
+import importlib
 import math
 import subprocess
 import sys
@@ -33,6 +34,61 @@ TWICE = "def f(z):\n    return 2 * z - 1\n"
 SCALED = "def f(z):\n    return FACTOR * z\n"
 LAYER = "import keras\nclass f(keras.layers.Layer):\n    def call(self, x):\n        return {} * x\n"
 HELPER = "def g(z):\n    return {} * z\ndef f(z):\n    return g(z) + 1\n"
+
+
+FOCAL = """
+import keras
+class f(keras.losses.Loss):
+    def __init__(self, gamma):
+        super().__init__()
+        self.gamma = gamma
+    def call(self, true, predicted):
+        return {} * keras.ops.mean(keras.ops.abs(true - predicted) ** self.gamma)
+"""
+SCHEDULE = """
+import keras
+class f(keras.optimizers.schedules.LearningRateSchedule):  # without `get_config`
+    def __init__(self, top):
+        self._top = top
+    def __call__(self, step):
+        return {} * self._top / (1.0 + step)
+"""
+OPTIMIZER = """
+import keras
+class f(keras.optimizers.SGD):
+    def update_step(self, gradient, variable, learning_rate):
+        variable.assign(variable - {} * learning_rate * gradient)
+"""
+SCALE = """
+import keras
+class f(keras.layers.Layer):  # whose configuration lacks its argument
+    def __init__(self, factor, **options):
+        super().__init__(**options)
+        self.factor = factor
+    def call(self, x):
+        return x * self.factor
+    def get_config(self):
+        return super().get_config()
+"""
+FLIP = """
+import keras
+class f(keras.layers.RandomFlip):
+    def call(self, x):
+        return super().call({} * x)
+"""
+METRIC = """
+import keras
+class f(keras.metrics.Mean):
+    def update_state(self, true, predicted, sample_weight=None):
+        return super().update_state({} * (true - predicted))
+"""
+LOSS_OBJECT = """
+class f:
+    def __init__(self, factor):
+        self.factor = factor
+    def __call__(self, true, predicted):
+        return self.factor * (true - predicted) ** 2
+"""
 
 
 def loss_of(factor):
@@ -95,6 +151,22 @@ PAIRS = {  # what makes one; what makes another
         lambda: network(layers.Conv2D(2, 3, kernel_regularizer=Penalty(typed(TWICE)))),
         lambda: network(layers.Conv2D(2, 3, kernel_regularizer=Penalty(typed(TWICE.replace("2", "3"))))),
     ),
+    "an argument that a configuration lacks": (
+        lambda: network(typed(SCALE)(1.0)),
+        lambda: network(typed(SCALE)(2.0)),
+    ),
+    "an array that a layer holds": (
+        lambda: network(typed(SCALE)(np.ones(2))),
+        lambda: network(typed(SCALE)(np.zeros(2))),
+    ),
+    "code of a layer with a seed that Keras draws": (
+        lambda: network(typed(FLIP.format(1))()),
+        lambda: network(typed(FLIP.format(2))()),
+    ),
+    "a partial in a Lambda": (
+        lambda: network(layers.Lambda(functools.partial(typed("def f(z, k): return k * z"), k=1))),
+        lambda: network(layers.Lambda(functools.partial(typed("def f(z, k): return k * z"), k=2))),
+    ),
     "what is frozen": (lambda: frozen(True), lambda: frozen(False)),
     "an argument of a layer": (lambda: network(layers.Dropout(0.1)), lambda: network(layers.Dropout(0.2))),
     "the dtype of a layer": (
@@ -124,13 +196,31 @@ def test_what_decides_the_result_tells_two_apart_and_the_same_made_again_is_the_
             {"optimizer": keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.1, 9))},
             {"optimizer": keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.1, 8))},
         ),
+        ({"loss": typed(FOCAL.format(1))(2.0)}, {"loss": typed(FOCAL.format(1))(5.0)}),
+        ({"loss": typed(FOCAL.format(1))(2.0)}, {"loss": typed(FOCAL.format(2))(2.0)}),
+        ({"loss": typed(LOSS_OBJECT)(2.0)}, {"loss": typed(LOSS_OBJECT)(5.0)}),
+        (
+            {"loss": typed(LOSS_OBJECT)(2.0), "optimizer": keras.optimizers.SGD(0.1, momentum=0.5)},
+            {"loss": typed(LOSS_OBJECT)(2.0), "optimizer": keras.optimizers.SGD(0.1, momentum=0.9)},
+        ),
+        ({"metrics": [typed(METRIC.format(1))()]}, {"metrics": [typed(METRIC.format(2))()]}),
+        *(
+            tuple(
+                {"optimizer": keras.optimizers.SGD(typed(SCHEDULE.format(f))(top), momentum=m)}
+                for f, top, m in two
+            )
+            for two in (
+                ((1, 0.1, 0.5), (1, 0.2, 0.5)),
+                ((1, 0.1, 0.5), (2, 0.1, 0.5)),
+                ((1, 0.1, 0.5), (1, 0.1, 0.9)),
+            )
+        ),
+        ({"optimizer": typed(OPTIMIZER.format(1))(0.1)}, {"optimizer": typed(OPTIMIZER.format(2))(0.1)}),
     ],
-    ids=["a closure of the loss", "loss", "momentum", "a closure of a metric", "schedule"],
 )
 def test_what_a_model_is_compiled_with_tells_two_apart(one, other):
-    first, second = (compile_fingerprint(network(**options)) for options in (one, other))
-    assert first != second
-    assert first == compile_fingerprint(network(**one))
+    first, second, again = (compile_fingerprint(network(**options)) for options in (one, other, one))
+    assert first == again != second
 
 
 def test_weights_count_unless_they_are_left_out():
@@ -152,6 +242,24 @@ def test_a_module_of_the_users_counts_with_its_text_and_one_of_a_library_by_name
     before = fingerprint(np, math)
     monkeypatch.setattr(np, "__file__", np.linalg.__file__)
     assert fingerprint(np, math) == before != fingerprint(np, sys)
+
+
+def test_of_a_module_of_the_users_what_is_used_counts_through_other_modules_too(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "own_one.py").write_text(
+        "import own_two\nFACTOR = 1\ndef g(z):\n    return own_two.h(z) * FACTOR\n"
+    )
+    found = []
+    for factor, text in ((1, "return z"), (1, "return -z"), (2, "return z"), (1, "return z")):
+        (tmp_path / "own_two.py").write_text(f"import own_one\ndef h(z):\n    {text}\n")
+        for name in ("own_one", "own_two"):
+            monkeypatch.delitem(sys.modules, name, raising=False)
+        importlib.invalidate_caches()
+        module = importlib.import_module("own_one")
+        module.FACTOR = factor
+        found.append(fingerprint(typed("def f(z):\n    return own_one.g(z)\n", own_one=module)))
+    assert found[0] == found[3]
+    assert len(set(found)) == 3
 
 
 @pytest.mark.parametrize(
@@ -192,8 +300,20 @@ def test_layers_are_found_in_models_attributes_lists_and_dictionaries_each_once(
     assert set(map(id, found)) == set(map(id, [holder, first, second, third, fourth, inner, holder.wrapped]))
 
 
-def test_training_changes_nothing():
-    model = network(layers.RandomFlip(), layers.BatchNormalization(), metrics=["mae"], loss=loss_of(1.0))
+@pytest.mark.parametrize(
+    "compiled",
+    [
+        {"metrics": ["mae"], "loss": loss_of(1.0)},
+        {
+            "optimizer": typed(OPTIMIZER.format(1))(0.1),
+            "loss": typed(FOCAL.format(1))(2.0),
+            "metrics": [typed(METRIC.format(1))()],
+        },
+    ],
+)
+def test_training_changes_nothing(compiled):
+    own = [typed(SCALE)(2.0), layers.Lambda(functools.partial(typed("def f(z, k): return k * z"), k=1))]
+    model = network(layers.RandomFlip(), layers.BatchNormalization(), *own, **compiled)
     before = fingerprint(model, weights=False), compile_fingerprint(model)
     model.fit(RNG.random((8, 6, 6, 2)), RNG.random((8, 3)), verbose=0)
     model.optimizer.learning_rate = 0.5
