@@ -3,14 +3,9 @@
 import dis
 import functools
 import hashlib
-import inspect
 import io
 import json
-import os
 import random
-import site
-import sys
-import sysconfig
 import types
 import warnings
 from collections.abc import Iterator, Mapping
@@ -20,9 +15,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerascv_course._configurations import clean_config, draws_seed, held_values, is_library, is_library_class
 from kerascv_course._models import flat_layers
 
-_HEAP_TYPE = 1 << 9  # `Py_TPFLAGS_HEAPTYPE`
 _ROWS = 256  # of an array at a time: it may lie on disk and be larger than the memory
 _BUILTINS: tuple[type, ...] = (
     *(types.BuiltinFunctionType, types.WrapperDescriptorType, types.MethodDescriptorType, np.ufunc),
@@ -144,7 +139,7 @@ class _Walk:
             return text_digest("wrapped", self.of(inner))
         if hasattr(value, "get_config"):
             config = self.config(value.get_config)
-            held = self.of(_held(value, bool(config)))
+            held = self.of(held_values(value, bool(config)))
             return text_digest(self.of(type(value)), config, held, *self.own_parts(value))
         try:
             parts = None if isinstance(value, _MOVING) else value.__reduce_ex__(2)
@@ -205,7 +200,7 @@ class _Walk:
         shapes = [(tuple(weight.shape), str(weight.dtype)) for weight in layer.weights]
         content = [] if id(layer) in self.bare else [array_digest(*layer.get_weights())]
         config, kind = self.config(layer.get_config), type(layer)
-        held = self.of(_held(layer, bool(config)))
+        held = self.of(held_values(layer, bool(config)))
         is_library_model = isinstance(layer, keras.Model) and is_library_class(kind)
         if not config and is_library_model and kind is not keras.Sequential:
             raise Unknowable(f"the model {layer.name!r}, whose configuration Keras cannot write,")
@@ -217,10 +212,10 @@ class _Walk:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # a lambda in it, for example
                 config = get_config()
-            drawn = _draws_seed(type(get_config.__self__))
+            drawn = draws_seed(type(get_config.__self__))
         except Exception:  # of a layer whose arguments Keras cannot write, and `get_config` is the user's own code
             return ""
-        return text_digest(json.dumps(_clean(config, places or {}, drawn), sort_keys=True, default=self.of))
+        return text_digest(json.dumps(clean_config(config, places or {}, drawn), sort_keys=True, default=self.of))
 
     def own_parts(self, holder: Any) -> list[str]:
         """Return the hashes of all functions and objects of the user's own that a Keras object holds."""
@@ -261,82 +256,6 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:32]
 
 
-def _clean(node: Any, places: Mapping[str, str], drawn: bool) -> Any:
-    """Return a configuration without what a second building of the same changes.
-
-    `places` says in place of the names of layers where these stand; `drawn` whether a seed may have been drawn by
-    Keras. Functions count by their code, elsewhere.
-    """
-    if isinstance(node, list | tuple):
-        return [_clean(part, places, drawn) for part in node]
-    if not isinstance(node, dict):
-        return node
-    kind = str(node.get("class_name"))
-    if kind in ("__lambda__", "function"):
-        return [kind, node["config"]] if isinstance(node.get("config"), str) else [kind]
-    if list(node) == ["value"] and isinstance(node["value"], list | tuple):  # a lambda as Keras marshals it
-        return "lambda"
-    if kind.endswith("Policy"):  # of the numbers of a layer: its name is what it is
-        return node
-    drawn = str(node["module"]).startswith("keras") if "module" in node else drawn
-    if isinstance(node.get("layers"), list):
-        names = [layer.get("name") or layer["config"].get("name") for layer in node["layers"]]
-        places = {name: f"#{place}" for place, name in enumerate(names)}
-    found = {}
-    for key, value in node.items():
-        if key in ("keras_history", "input_layers", "output_layers"):
-            found[key] = _rename(value, places)
-        elif (key == "learning_rate" and isinstance(value, float | int)) or (key == "seed" and drawn):
-            continue
-        elif key not in ("name", "shared_object_id", "build_config", "registered_name"):
-            found[places.get(str(key), str(key))] = _clean(value, places, drawn)
-    return found
-
-
-def _rename(node: Any, places: Mapping[str, str]) -> Any:
-    if isinstance(node, dict):
-        return {key: _rename(value, places) for key, value in node.items()}
-    if isinstance(node, list | tuple):
-        return [_rename(part, places) for part in node]
-    return places.get(node, node) if isinstance(node, str) else node
-
-
-@functools.cache
-def _bare_names() -> frozenset[str]:
-    """Return the names of what every compiled Keras model holds; on JAX and PyTorch it is made in the same way."""
-    model = keras.Model()
-    model.compile()
-    return frozenset([*vars(model), "history", "stop_training"])
-
-
-@functools.cache
-def _draws_seed(kind: type) -> bool:
-    """Tell whether Keras may have drawn an object's seed: its class, or the library's behind it, takes it."""
-    behind = next(base for base in kind.__mro__ if is_library_class(base))
-    return behind is kind or "seed" in inspect.signature(behind.__init__).parameters
-
-
-def _held(holder: Any, has_config: bool) -> dict[str, Any]:
-    """Return the plain values that an object of Keras carries and its configuration may not say.
-
-    Of layers, metrics and optimizers Keras keeps private ones of its own, which change while training.
-    """
-    is_own = not is_library_class(type(holder))
-    if has_config and not is_own:
-        return {}
-    is_public = isinstance(holder, keras.Layer) and (has_config or not is_own)
-    is_public |= isinstance(holder, keras.Metric | keras.optimizers.Optimizer)
-    left_out = _bare_names() | ({"seed"} if _draws_seed(type(holder)) else set())
-    names = [name for name in vars(holder) if name not in left_out and not (is_public and name.startswith("_"))]
-    return {name: vars(holder)[name] for name in names if _is_plain(vars(holder)[name])}
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, list | tuple | dict):  # an empty one is filled with variables later
-        return bool(value) and all(map(_is_plain, value.values() if isinstance(value, dict) else value))
-    return value is None or isinstance(value, bool | int | float | str | np.ndarray | np.generic)
-
-
 def _globals(code: types.CodeType, scope: Mapping[str, Any]) -> list[str]:
     """Return the names of the globals that code uses, that of functions inside it included."""
     found = {
@@ -350,28 +269,6 @@ def _names(code: types.CodeType) -> list[str]:
     """Return the names that code uses, also as attributes, those of functions inside it included."""
     inner = [part for part in code.co_consts if isinstance(part, types.CodeType)]
     return sorted({*code.co_names}.union(*map(_names, inner)))
-
-
-@functools.cache
-def _library_folders() -> tuple[str, ...]:
-    paths = sysconfig.get_paths()
-    folders = [paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-    folders += [*site.getsitepackages(), site.getusersitepackages(), str(Path(__file__).parent)]
-    return ("<frozen ", *{os.path.join(folder, "") for folder in folders})
-
-
-def is_library(file: str | None) -> bool:
-    """Tell whether code comes with Python or an installed package, or is the user's own."""
-    return file is None or file.startswith(_library_folders())
-
-
-def is_library_class(kind: type) -> bool:
-    """Tell whether a class comes with Python or an installed package, or is the user's own."""
-    module = sys.modules.get(kind.__module__)
-    if module is None or kind.__module__ == "__main__" or not is_library(getattr(module, "__file__", None)):
-        return False
-    # Code that was typed in may claim any module, but makes types of another kind than C does.
-    return not kind.__flags__ & _HEAP_TYPE or hasattr(module, kind.__qualname__.split(".")[0])
 
 
 def warn_unknowable(function: str, what: Unknowable, consequence: str) -> None:

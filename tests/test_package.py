@@ -20,8 +20,9 @@ BASE = {"_engines", "_fingerprints", "_models", "_ranges", "_store", "_tables", 
 CORE = {"datasets", "models", "architecture", "augmentation"}
 MAY_IMPORT = {
     "__init__": set(),  # it fetches names when they are used
+    "_configurations": set(),
     "_engines": {"_validation"},
-    "_fingerprints": {"_models"},
+    "_fingerprints": {"_configurations", "_models"},
     "_models": {"_ranges", "_validation"},
     "_pages": set(),
     "_ranges": set(),
