@@ -118,6 +118,14 @@ def test_each_notebook_runs_in_the_profile_gpu_with_its_sizes_cut(
     assert "in place of" not in done.summary
 
 
+def test_every_notebook_names_its_sizes_for_a_gpu_in_a_table_that_the_test_above_cuts():
+    for source in sources():
+        texts = source.path.read_text(encoding="utf-8").split("# %%")
+        tables = [text for text in texts if knobs_of(text.partition("\n")[2])]
+        assert tables, source.name
+        assert all("gpu=" in text for text in tables), source.name
+
+
 # A GPU
 
 
