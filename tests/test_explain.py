@@ -217,7 +217,7 @@ def resnet_v2(x):
 
 def densenet(x):
     for _ in range(2):
-        for _ in range(3):
+        for _ in range(2):
             x = layers.Concatenate()([x, conv(8)(normed(x))])
         x = layers.AveragePooling2D(2)(conv(12, 1)(normed(x)))
     return layers.Concatenate()([x, conv(8)(normed(x))])
@@ -250,7 +250,7 @@ def test_a_trained_network_of_any_kind_looks_at_the_planted_square(body):
     maps = body(conv(8)(inputs))
     model = keras.Model(inputs, layers.Dense(2, activation="softmax")(layers.GlobalAveragePooling2D()(maps)))
     model.compile(keras.optimizers.Adam(3e-3), "sparse_categorical_crossentropy")
-    model.fit(*planted(512, seed=1)[:2], epochs=12, batch_size=32, verbose=0)
+    model.fit(*planted(384, seed=1)[:2], epochs=10, batch_size=32, verbose=0)
     images, labels, corners = planted(40, seed=2)
     found = grad_cam(model, images)
     assert (found.classes == labels).mean() > 0.9
@@ -534,11 +534,7 @@ def test_nothing_goes_around_the_layer_that_is_chosen(build, layer):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("family", "side", "layer"),
-    [
-        ("InceptionV3", 96, "mixed7"),
-        ("ResNet50V2", 32, "conv4_block5_out"),
-    ],
+    ("family", "side", "layer"), [("InceptionV3", 96, "mixed7"), ("ResNet50V2", 32, "conv4_block5_out")]
 )
 def test_in_a_family_of_keras_applications_it_is_the_end_of_a_block(family, side, layer):
     build = getattr(keras.applications, family)
@@ -557,7 +553,7 @@ def twins() -> keras.Model:
     """Return a model that compares an image with its mirror image, by one tower."""
     tower = sequential(*backbone(), name="tower")
     inputs = keras.Input((12, 12, 1))
-    both = [layers.GlobalAveragePooling2D()(tower(image)) for image in (inputs, inputs[:, :, ::-1])]
+    both = [layers.GlobalAveragePooling2D()(tower(image)) for image in (inputs, ops.flip(inputs, axis=2))]
     return keras.Model(inputs, layers.Dense(2)(layers.Concatenate()(both)))
 
 
@@ -621,12 +617,12 @@ def test_of_several_outputs_the_named_one_is_explained_as_if_it_were_alone(name,
         same(found, expected)
 
 
-@pytest.mark.parametrize("output", [None, "size", 2, -1, 0.0, ["kind"]])
+@pytest.mark.parametrize("output", [None, "size", 2, -1, 0.5, ["kind"]])
 def test_an_output_that_is_not_there_is_refused_with_the_names_of_those_that_are(output):
     for model in (two_tasks(dict), called(TwoTasks(two_tasks(dict)))):
         with pytest.raises(ValueError, match=r"`output` of `grad_cam` must be one of .*'colour'"):
             grad_cam(model, pictures(), output=output)
-    with pytest.raises(ValueError, match="None for a model of one output"):
+    with pytest.raises(ValueError, match=r"one of \[None\]"):
         grad_cam(small_net(), pictures(), output="kind")
 
 
@@ -762,7 +758,7 @@ IMAGES = pictures()
             IMAGES,
             {},
             ValueError,
-            ["`output`", "one of ['flatten", "output=None"],
+            ["`output`", "one of [0, 1, 'flatten", "output=None"],
         ),
         (lambda: called(PairOfAnswers()), IMAGES, {}, ValueError, ["`output`", "one of [0, 1]", "output=None"]),
         (

@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "evaluation": BASE,
     "classic": BASE,
     "training": BASE | CORE,
-    "explain": BASE | {"architecture"},
+    "explain": BASE,
     "latent": BASE | CORE,
     "transfer": BASE | CORE | {"training", "latent", "explain"},
     "experiment": BASE | CORE | {"training"},

@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from kerascv_course._models import check_linked
+from kerascv_course._models import check_linked, flat_layers
 from kerascv_course._validation import input_error
 from kerascv_course.architecture import fields
 from kerascv_course.architecture.calls import Call, Tensor, UnknownError
@@ -57,7 +57,8 @@ def layer_table(model: keras.Model, *, input_shape: Sequence[Any] | None = None)
         way_out = "Its `call` is its own: move what it does into layers."
         raise _unfit(model, "a functional or Sequential model", way_out, TypeError)
     check_linked("layer_table", model)
-    channels_first = (_data_format(model) or keras.config.image_data_format()) == "channels_first"
+    formats = [found for layer in flat_layers(model) if (found := getattr(layer, "data_format", None))]
+    channels_first = [*formats, keras.config.image_data_format()][0] == "channels_first"
     inputs = []
     for tensor, shape in zip(model.inputs, input_shapes("layer_table", model, input_shape), strict=True):
         axes = range(2, 1 + len(shape)) if channels_first else range(1, len(shape))
@@ -88,15 +89,6 @@ def input_shapes(function: str, model: keras.Model, given: Any) -> list[tuple[in
             raise input_error(function, "input_shape", f"sizes for the input {own}, as (224, 224, 3)", given)
         shapes.append(shape)
     return shapes
-
-
-def _data_format(model: keras.Model) -> str | None:
-    """Return the data format of the first layer that has one."""
-    for layer in model.layers:
-        found = _data_format(layer) if isinstance(layer, keras.Model) else getattr(layer, "data_format", None)
-        if found:
-            return found
-    return None
 
 
 class _Walk:

@@ -1,7 +1,6 @@
 """Grad-CAM: a heatmap of the places that raise the score of a class, for any Keras model of images."""
 
 import re
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -26,7 +25,6 @@ from kerascv_course._models import (
     without_squashing,
 )
 from kerascv_course._validation import check_int, check_labels, input_error
-from kerascv_course.architecture import layer_table
 
 Change = Callable[[Any], Any]
 
@@ -221,15 +219,13 @@ def _choose_layer(
     noise = np.random.default_rng(0).uniform(image.min(), image.max() + 1e-3, image.shape).astype("float32")
     usual, other = (scores_with(suitable[-1].part, batch, lambda maps: maps) for batch in (image, noise))
     last_calls = {call.part.path: call for call in suitable}
-    trunk = None
     for call in reversed(suitable):
-        if last_calls[call.part.path] is not call or (trunk is not None and call.part.path not in trunk):
+        if last_calls[call.part.path] is not call:
             continue
         # Nothing goes around the maps if with them another image gets the scores of this one.
         scores = scores_with(call.part, noise, lambda _, maps=call.output: maps)
         if float(ops.max(ops.abs(scores - usual))) <= 1e-4 * float(ops.max(ops.abs(other - usual))):
             break
-        trunk = trunk or _trunk(model, image)  # a look at the graph costs less than to try each of many layers
     else:
         raise input_error("grad_cam", "layer", "named, as other paths go around the maps of each", None, fit)
     behind = calls[next(place for place, other in enumerate(calls) if other is call) :]
@@ -242,17 +238,6 @@ def _choose_layer(
 
 def _finds_nothing(operation: Any) -> bool:
     return any(_FIND_NOTHING.search(kind.__name__) for kind in type(operation).__mro__)
-
-
-def _trunk(model: keras.Model, image: np.ndarray) -> set[str] | None:
-    """Return the paths of what nothing in the graph of a model goes around, or None where it has no such graph."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # MACs that are not known
-            table = layer_table(model, input_shape=image.shape[1:])
-    except (TypeError, ValueError):
-        return None
-    return {table.rows[place].name for place in table.trunk}
 
 
 # The checks
@@ -268,27 +253,21 @@ def _with_one_output(model: keras.Model, output: Any) -> tuple[keras.Model, Any]
     if len(tensors) < 2:
         return model, output
     answer = model.compute_output_spec(model.inputs if len(model.inputs) > 1 else model.inputs[0])
-    names = keras.tree.flatten({name: name for name in answer}) if isinstance(answer, dict) else model.output_names
-    chosen = _pick(
-        output, dict(zip(names, tensors, strict=True)) if len({*names}) == len(names) else list(tensors)
-    )
-    return keras.Model(model.inputs, chosen, name=model.name), None
+    if isinstance(answer, dict):
+        named = dict(zip(keras.tree.flatten({name: name for name in answer}), tensors, strict=True))
+    else:
+        named = {**dict(enumerate(tensors)), **dict(zip(model.output_names, tensors, strict=True))}
+    return keras.Model(model.inputs, _pick(output, named), name=model.name), None
 
 
 def _pick(output: Any, answer: Any) -> Any:
     """Return one of several answers, by its name or number, or raise where it is none of them."""
-    if output is None and not isinstance(answer, dict | list | tuple):
-        return answer
-    named = dict(
-        answer if isinstance(answer, dict) else enumerate(answer if isinstance(answer, list | tuple) else ())
-    )
+    several = enumerate(answer) if isinstance(answer, list | tuple) else [(None, answer)]
+    named = answer if isinstance(answer, dict) else dict(several)
     if output is None and len(named) == 1:
         return next(iter(named.values()))
-    rule = f"one of {list(named)}, the outputs of the model" if named else "None for a model of one output"
-    if isinstance(output, int) and 0 <= output < len(named):
-        return list(named.values())[output]
-    if not isinstance(output, str) or output not in named:
-        raise input_error("grad_cam", "output", rule, output)
+    if output not in list(named):
+        raise input_error("grad_cam", "output", f"one of {list(named)}, the outputs of the model", output)
     return named[output]
 
 
