@@ -225,7 +225,7 @@ def test_a_choice_is_read_whatever_its_capitals(answer):
     assert answers.choice("padding", answer, ["same", "valid"]) == "same"
 
 
-@pytest.mark.parametrize("answer", ["two 3x3", "Two 3 x 3", "two 3×3", "two_3x3", "TWO-3-x-3"])
+@pytest.mark.parametrize("answer", ["two 3x3", "Two 3 x 3", "two 3×3", "two_3x3", "TWO-3-x-3", "2 3x3"])
 def test_a_choice_is_read_whatever_the_spaces_and_the_sign_for_times(answer):
     assert answers.choice("design", answer, ["one 5 x 5", "two 3 x 3"]) == "two 3 x 3"
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from kerascv_course.exercises.sheet import WrongAnswerError, said
 
+_MEANT = {"×": "x", "**": "^", "²": "^2", "one": "1", "two": "2", " ": "", "-": "", "_": ""}
 Mistakes = Mapping[Any, str] | Iterable[tuple[Any, str]]
 
 
@@ -308,10 +309,11 @@ def kind(answer: Any) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return a text without what people write in several ways."""
-    for written, meant in (("×", "x"), ("**", "^"), ("²", "^2"), (" ", ""), ("-", ""), ("_", "")):
+    """Return a text with one spelling of what people write in several ways."""
+    text = text.lower()
+    for written, meant in _MEANT.items():
         text = text.replace(written, meant)
-    return text.lower()
+    return text
 
 
 def _floats(answer: Any, kinds: str = "iufbO") -> np.ndarray | None:

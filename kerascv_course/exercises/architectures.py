@@ -42,7 +42,7 @@ _TOO_MUCH = {
 def vgg_row(row_b: Any) -> str:
     """Write a row of the slides' table of VGG that lacks a convolution there (erratum of Manco)."""
     words = row_b.replace(",", " ").split() if isinstance(row_b, str) else row_b
-    if not isinstance(words, list | tuple):
+    if not isinstance(words, list | tuple | np.ndarray):
         raise WrongAnswerError(f"`row_b` must be a list; it is {answers.kind(row_b)}.")
     words = [str(word).strip().removesuffix(".0") for word in words]
     row = " ".join(word if word.isdecimal() else "M" for word in words)
@@ -51,7 +51,7 @@ def vgg_row(row_b: Any) -> str:
     maps = [block[-1] for block in blocks if block]
     answers.refuse(
         (behind, "the row ends with a pooling."),
-        (len(blocks) != 5, f"there are {len(blocks)} poolings; VGG halves the sides five times."),
+        (len(blocks) != 5, f"poolings: {len(blocks)}; VGG halves the sides five times."),
         (counts == [2, 2, 2, 2, 1], "that is the slide's row: with three dense layers it has 12 layers, not 13."),
         (weighted != 13, f"with the three dense layers that is VGG{weighted}, not VGG13."),
         (counts != [2] * 5, f"the blocks have {counts} convolutions. In column B all blocks have as many."),

@@ -9,6 +9,7 @@ RIGHT = {
         lambda: ([64, 64, "M", 128, 128, "M", 256, 256, "M", 512, 512, "M", 512, 512, "M"],),
         lambda: ((64, 64, "m", 128, 128, "m", 256, 256, "m", 512, 512, "m", 512, 512, "m"),),
         lambda: ("64 64 M 128 128 M 256 256 M 512 512 M 512 512 M",),
+        lambda: (np.array([64, 64, "M", 128, 128, "M", 256, 256, "M", 512, 512, "M", 512, 512, "M"]),),
         lambda: ("64, 64, max, 128, 128, max, 256, 256, max, 512, 512, max, 512, 512, max",),
         lambda: (
             [maps for block in (64, 128, 256, 512, 512) for maps in (float(block), np.int64(block), "pool")],
@@ -52,7 +53,7 @@ WRONG = {
             "the slide's row",
         ),
         (lambda: ([64, 64, "M", 128, 128, "M", 256, 256, "M", 512, 512, "M", 512, 512],), "ends with a pooling"),
-        (lambda: ([64, 64, 128, 128, "M", 256, 256, "M", 512, 512, "M", 512, 512, "M"],), "there are 4 poolings"),
+        (lambda: ([64, 64, 128, 128, "M", 256, 256, "M", 512, 512, "M", 512, 512, "M"],), "poolings: 4;"),
         (lambda: ([64, "M", 128, "M", 256, 256, "M", 512, 512, "M", 512, 512, "M"],), "VGG11, not VGG13"),
         (lambda: ("64 64 M 128 128 M 256 256 256 M 512 512 512 M 512 512 512 M",), "VGG16, not VGG13"),
         (lambda: ("64 64 M 128 128 M 256 256 M 512 512 512 M 512 M",), "the blocks have [2, 2, 2, 3, 1]"),
@@ -60,7 +61,7 @@ WRONG = {
         (lambda: ("32 32 M 64 64 M 128 128 M 256 256 M 512 512 M",), "the blocks have [[32, 32]"),
         (lambda: ("64 64 M 128 128 M 256 256 M 512 256 M 512 512 M",), "[512, 256]"),
         (lambda: (13,), "`row_b` must be a list; it is of the type int"),
-        (lambda: ([64, "M"],), "there are 1 poolings"),
+        (lambda: ([64, "M"],), "poolings: 1;"),
     ],
     "reduction": [
         (lambda: (16,), "that is the slide's reduction"),
