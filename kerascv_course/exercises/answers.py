@@ -40,8 +40,7 @@ def number(name: str, answer: Any) -> float:
         if not all(part == 0 or 100 <= part <= 999 for part in answer[1:]):
             raise WrongAnswerError(f"`{name}` must be one number; it is {answer}.")
         plain = "".join([str(answer[0]), *(f"{part:03d}" for part in answer[1:])])
-        reads = f"Python reads a comma between digits as a tuple, `{answer}`"
-        raise WrongAnswerError(f"{reads}: write {plain} without it.")
+        raise WrongAnswerError(f"A comma between digits makes a tuple, `{answer}`: write {plain} without it.")
     if callable(answer):
         raise WrongAnswerError(f"`{name}` is {kind(answer)}, not a number. Does it lack its parentheses?")
     value = _floats(answer, "iuf")
