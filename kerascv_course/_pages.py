@@ -19,7 +19,8 @@ _CSS = {"border", "margin", "max-width", "padding"}
 _DROPPED = {
     "iframe", "math", "noscript", "object", "script", "style", "svg", "template", "textarea", "title",
 }  # fmt: skip
-_LOADS = re.compile(r"url\s*\(|\\", re.IGNORECASE)  # in a style: an address, or a letter that is spelled out
+# In a style: a function, as of an address, but those of colours and lengths; or a letter that is spelled out.
+_LOADS = re.compile(r"(?<![\w-])(?!(rgba?|hsla?|calc)\()[\w-]*\s*\(|\\", re.IGNORECASE)
 _PICTURE = re.compile(r"data:image/(png|jpeg|gif|webp|svg\+xml);base64,[\w+/=\s]*\Z")
 _LINK = re.compile(r"(https?://|mailto:|#)", re.IGNORECASE)
 

@@ -9,6 +9,7 @@ import html
 import io
 import os
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,8 @@ def write_report(
     * a pair (figure or table, caption). The captions are numbered. Describe in that of a figure what is seen: it
       is read out to those who do not see it.
 
+    In place of what cannot be shown, whatever it is, the page says why, and a warning says so too.
+
     Args:
         path: Where to write, a name that ends in ".html", in a folder that exists.
         title: Title of the project.
@@ -64,9 +67,8 @@ def write_report(
         The path of the page.
 
     Raises:
-        TypeError: If an argument has the wrong type, or a section holds something else.
-        ValueError: If the path is no name of an HTML file, or the rows of a table differ in their columns.
-        ImportError: If a table is not of this package, and bleach is missing.
+        TypeError: If an argument has the wrong type.
+        ValueError: If the path is no name of an HTML file.
         FileNotFoundError: If the folder does not exist.
 
     Example:
@@ -99,7 +101,7 @@ def write_report(
     counts = {"Figure": 0, "Table": 0}
     parts = [f'<section class="summary">\n{_contents("summary", summary, counts)}</section>']
     for heading, contents in sections.items():
-        body = _contents("sections", contents, counts)
+        body = _contents(f"sections[{heading!r}]", contents, counts)
         parts.append(f"<section>\n<h2>{html.escape(heading)}</h2>\n{body}</section>")
     byline = html.escape(f"{', '.join(names)} · {date}")
     header = f"<header>\n<h1>{html.escape(title)}</h1>\n<p>{byline}</p>\n</header>"
@@ -181,16 +183,30 @@ def _in_words(matrix: np.ndarray, names: list[str]) -> str:
 def _contents(argument: str, contents: Any, counts: dict[str, int]) -> str:
     """Return what a section holds as HTML; a list of rows is one table."""
     is_list = isinstance(contents, list | tuple) and not _is_rows(contents) and not _is_pair(contents)
-    return "".join(_item(argument, item, counts) for item in (contents if is_list else [contents]))
+    return "".join(_shown(argument, item, counts) for item in (contents if is_list else [contents]))
 
 
-def _item(argument: str, item: Any, counts: dict[str, int]) -> str:
+def _shown(argument: str, item: Any, counts: dict[str, int]) -> str:
+    """Return an item as HTML, or the reason why it cannot be shown: the others are worth having."""
+    try:
+        return _item(item, counts)
+    except Exception as error:  # whatever the objects of others do
+        try:
+            reason = f"{type(error).__name__}: {error}"
+        except Exception:  # not even that
+            reason = type(error).__name__
+    note = f"{type(item[0] if _is_pair(item) else item).__name__} cannot be shown. {reason[:300]}"
+    warnings.warn(f"`{_FUNCTION}`, `{argument}`: {note}", stacklevel=4)
+    return f"<p>{html.escape(note)}</p>\n"
+
+
+def _item(item: Any, counts: dict[str, int]) -> str:
     if isinstance(item, str):
         paragraphs = [part.strip() for part in re.split(r"\n\s*\n", item) if part.strip()]
         return "".join(f"<p>{html.escape(paragraph)}</p>\n" for paragraph in paragraphs)
     item, caption = item if _is_pair(item) else (item, "")
     is_figure = hasattr(item, "savefig")
-    body = _picture(item, caption) if is_figure else _table(argument, item)
+    body = _picture(item, caption) if is_figure else _table(item)
     if not caption:
         return f"<figure>\n{body}\n</figure>\n"
     kind = "Figure" if is_figure else "Table"
@@ -229,7 +245,7 @@ def _described(figure: Any) -> str:
     return f"{'; '.join(texts)}." if texts else ""
 
 
-def _table(argument: str, item: Any) -> str:
+def _table(item: Any) -> str:
     if isinstance(item, Mapping):
         lines = "".join(
             f'<tr><th scope="row" style="text-align: left">{html.escape(str(name))}</th>'
@@ -241,18 +257,20 @@ def _table(argument: str, item: Any) -> str:
         header = list(item[0])
         for row in item:
             if list(row) != header:
-                raise input_error(_FUNCTION, argument, f"tables with the columns {header} in each row", dict(row))
+                raise ValueError(f"The columns are {header} in one row, {list(row)} in another.")
         body = [[_written(row[name]) for name in header] for row in item]
         return Layout([str(name) for name in header], body).html()
     if isinstance(item, Table):
         return item._repr_html_()
     if callable(getattr(item, "_repr_html_", None)) and not isinstance(item, type):
-        text = safe_html(str(item._repr_html_()))
+        text = item._repr_html_()
+        if not isinstance(text, str):
+            raise TypeError(f"Its `_repr_html_` returned {describe(text)}, no string.")
+        text = safe_html(text)
         if "<img" in text or re.sub(r"<[^>]*>", "", text).strip():
             return text
         return f"<p>{type(item).__name__}: nothing of it is left without scripts and addresses from outside.</p>"
-    rule = "made of strings, figures, tables and pairs of one of these with a caption"
-    raise input_error(_FUNCTION, argument, rule, describe(item), error=TypeError)
+    raise TypeError("A report is made of strings, figures, tables and pairs of one of these with a caption.")
 
 
 def _written(value: Any) -> str:
