@@ -104,6 +104,7 @@ def for_backend(batches: Any, tensors: dict[int, Any]) -> Any:
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(batches)))
     options = tf.data.Options()
     options.autotune.enabled = False
+    options.threading.private_threadpool_size = 1  # the threads of TensorFlow are left to the training
     return (dataset.map(gather) if gather else dataset).prefetch(2).with_options(options)
 
 
