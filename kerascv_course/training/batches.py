@@ -1,6 +1,5 @@
 """Batches in an order that depends on the seed and the epoch alone."""
 
-import mmap
 from typing import Any
 
 import keras
@@ -67,49 +66,29 @@ class Batches(keras.utils.PyDataset):
 
     def take(self, chosen: Any) -> tuple[Any, ...]:
         """Return images, labels and, where there are some, weights, of those that are chosen."""
-        return tree.map_structure(lambda part: part[chosen], self.parts)
+        return tree.map_structure(lambda part: np.take(part, chosen, axis=0), self.parts)
 
     def digest(self) -> str:
         """Return a fingerprint of the images and labels, in whatever order they come."""
         return text_digest(tree.map_structure(array_digest, self.parts), array_digest(self.indices))
 
 
-def for_backend(batches: Any, tensors: dict[int, Any]) -> Any:
+def for_backend(batches: Any) -> Any:
     """Return batches as the backend trains fastest on them: with TensorFlow `tf.data` that does not tune itself.
 
-    What it tries out, while it tunes itself, takes the cores from the training. TensorFlow gathers the batches of
-    arrays in memory, in a thread of its own, from tensors that `tensors` holds by the ids of the arrays, so that
-    an array is copied once. Arrays on disk are read batch by batch.
+    What it tries out, while it tunes itself, takes the cores from the training. One thread gathers the batches,
+    two in advance; no array is copied.
     """
     if keras.config.backend() != "tensorflow" or not isinstance(batches, Batches):
         return batches
     import tensorflow as tf
 
-    if type(batches) is Batches and not any(map(_is_on_disk, tree.flatten(batches.parts))):
-        with tf.device("CPU"):
-            for part in tree.flatten(batches.parts):
-                if id(part) not in tensors:
-                    tensors[id(part)] = tf.convert_to_tensor(part)
-        held = tree.map_structure(lambda part: tensors[id(part)], tree.lists_to_tuples(batches.parts))
+    def one(index: int) -> Any:
+        return tree.lists_to_tuples(batches[index])
 
-        @tf.autograph.experimental.do_not_convert
-        def gather(chosen: Any) -> Any:
-            return tree.map_structure(lambda part: tf.gather(part, chosen), held)
-
-        spec, one = tf.TensorSpec((None,), "int64"), batches.chosen
-    else:
-        gather, one = None, lambda index: tree.lists_to_tuples(batches[index])
-        spec = tree.map_structure(lambda part: tf.TensorSpec((None, *part.shape[1:]), part.dtype), one(0))
-    dataset = tf.data.Dataset.from_generator(lambda: map(one, range(len(batches))), output_signature=spec)
-    dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(batches)))
+    spec = tree.map_structure(lambda part: tf.TensorSpec((None, *part.shape[1:]), part.dtype), one(0))
+    data = tf.data.Dataset.from_generator(lambda: map(one, range(len(batches))), output_signature=spec)
     options = tf.data.Options()
     options.autotune.enabled = False
     options.threading.private_threadpool_size = 1  # the threads of TensorFlow are left to the training
-    return (dataset.map(gather) if gather else dataset).prefetch(2).with_options(options)
-
-
-def _is_on_disk(array: Any) -> bool:
-    """Tell whether an array, or what it is a view of, is a file."""
-    while array is not None and not isinstance(array, np.memmap | mmap.mmap):
-        array = getattr(array, "base", None)
-    return array is not None
+    return data.apply(tf.data.experimental.assert_cardinality(len(batches))).prefetch(2).with_options(options)
