@@ -529,7 +529,8 @@ def test_notes_on_tracing_are_not_printed_and_other_messages_are():
 def test_image_dataset_trains_as_its_arrays_do():
     images = RNG.integers(0, 256, (40, 8, 8, 1), dtype=np.uint8)
     labels = np.arange(40) % 2
-    data = ImageDataset(images, labels, images[:4], labels[:4], ("even", "odd"), "toy", "drawn")
+    names, held_out = ("even", "odd"), (images[:6], labels[:6])
+    data = ImageDataset(images, labels, images[:4], labels[:4], names, "toy", "drawn", (), *held_out)
 
     def small():
         model = keras.Sequential(
@@ -544,8 +545,9 @@ def test_image_dataset_trains_as_its_arrays_do():
         return model
 
     first, second = small(), small()
-    training.fit(first, data, epochs=2, verbose=0)
-    training.fit(second, (images, labels), epochs=2, verbose=0)
+    history = training.fit(first, data, epochs=2, verbose=0)
+    expected = training.fit(second, (images, labels), epochs=2, validation_data=held_out, verbose=0)
+    assert history.history["val_loss"] == expected.history["val_loss"]
     np.testing.assert_array_equal(first.get_weights()[0], second.get_weights()[0])
     assert np.abs(first.get_weights()[0]).max() > 0
 

@@ -448,11 +448,13 @@ def test_patience_ends_a_stage_early():
     assert results.rows[0].epochs == len(losses) == int(np.argmin(losses)) + 2 < 30
 
 
-def test_an_image_dataset_brings_its_test_images_and_results_are_tables():
+def test_an_image_dataset_brings_its_other_images_and_results_are_tables():
     pandas = pytest.importorskip("pandas")
-    data = ImageDataset(X, Y, *TEST, ("a", "b", "c"), "toy", "a test")
+    held_out = X[9:18, ::-1], Y[9:18]
+    data = ImageDataset(X, Y, *TEST, ("a", "b", "c"), "toy", "a test", (), *held_out)
     one, two = build(), build()
-    results, second = train(one, STAGES[:1], data), train(two, STAGES[:1], test_data=TEST)
+    results = train(one, STAGES[:1], data)
+    second = train(two, STAGES[:1], test_data=TEST, validation_data=held_out)
     assert table(results) == table(second)
     assert_same_weights(one, two, exact=True)
     frame = results.to_frame()

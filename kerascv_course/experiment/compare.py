@@ -71,7 +71,8 @@ def compare(
         class_weight: As in `training.fit`.
         validation_split: Share of the training images that is held out to measure the accuracy, above 0 and below
             1. Ignored where `validation_data` is given.
-        validation_data: Images and labels to measure the accuracy on, or batches of them.
+        validation_data: Images and labels to measure the accuracy on, or batches of them. An `ImageDataset` with a
+            part for validation brings its own.
         folder: Where completed runs are kept; made if it does not exist. None keeps nothing.
         verbose: 1 shows a progress bar over the runs, 0 is silent.
 
@@ -102,6 +103,8 @@ def compare(
     plans = _check_variants(variants, {**defaults, "callbacks": callbacks, "class_weight": class_weight})
     numbers = _check_seeds(seeds)
     split = check_number(_FUNCTION, "validation_split", validation_split, 0, 0.99)
+    if validation_data is None and isinstance(data, ImageDataset):
+        validation_data = data.validation
     if validation_data is None and split == 0:
         way_out = "Or pass `validation_data`: the accuracy is measured on images that were held out."
         raise input_error(_FUNCTION, "validation_split", "above 0", validation_split, way_out)

@@ -75,7 +75,8 @@ def fit(
         batch_size: Images per step, at least 1; 32 by default. Left out where the data come in batches.
         validation_split: Share of the training images that is held out, from 0 to below 1; every class in its
             proportion, chosen by `seed`. Ignored where `validation_data` is given.
-        validation_data: Images and labels to validate on, or batches of them.
+        validation_data: Images and labels to validate on, or batches of them. An `ImageDataset` with a part for
+            validation brings its own.
         patience: Stop after so many epochs without improvement of `monitor`, and go back to the best weights.
             None trains all epochs and keeps the last weights.
         monitor: The figure that early stopping watches, as Keras names it.

@@ -39,6 +39,8 @@ def read_training(
     size = 32 if batch_size is None else check_int(function, "batch_size", batch_size, 1)
     shuffle = check_bool(function, "shuffle", options.get("shuffle", True))
     held_out = figures = None
+    if validation_data is None:
+        validation_data = getattr(data, "validation", None)  # of an `ImageDataset`
     if come_in_batches(data):
         refused = {"batch_size": batch_size, "validation_split": share or None, "sample_weight": sample_weight}
         for name, value in refused.items():

@@ -72,8 +72,9 @@ class Run:
         self.goal = Goal(function, model, images[:1], labels)
         source = getattr(model, "weights_source", "")
         self.notes = [f"Weights of the backbone: {source}."] if source else []
-        if isinstance(data, ImageDataset) and test_data is None:
-            test_data = (data.x_test, data.y_test)
+        if isinstance(data, ImageDataset):
+            test_data = (data.x_test, data.y_test) if test_data is None else test_data
+            validation_data = data.validation if validation_data is None else validation_data
         x, y = self._check_data("data", (images, labels))
         self.test_data = None if test_data is None else self._check_data("test_data", test_data)
         if x.shape[-1] == 1 and (input_shape(function, model) or x.shape[1:])[-1] != 1:

@@ -74,7 +74,8 @@ def fit_stages(
         batch_size: Images per step, 1 or more.
         validation_split: Share of the training images that is held out, from 0 to below 1, every class in its
             proportion. With 0 and no `validation_data` a stage hands on its last weights.
-        validation_data: Images and labels to hold the training against, in place of a split.
+        validation_data: Images and labels to hold the training against, in place of a split. An `ImageDataset`
+            with a part for validation brings its own.
         test_data: Images and labels whose accuracy is measured after each stage; they decide nothing.
         patience: A stage ends after so many epochs without improvement; None trains all its epochs.
         callbacks: A Keras callback or several, in every stage. Where one may look at the model, and does not

@@ -108,7 +108,8 @@ def unfreeze_sweep(
         batch_size: Images per step of the optimizer, 1 or more.
         validation_split: Share of the training images that is held out, from 0 to below 1, every class in its
             proportion. With 0 and no `validation_data` a step ends with its last weights.
-        validation_data: Images and labels to hold the training against, in place of a split.
+        validation_data: Images and labels to hold the training against, in place of a split. An `ImageDataset`
+            with a part for validation brings its own.
         test_data: Images and labels whose accuracy is measured after each step; they decide nothing.
         augmentation: A layer that changes training images at random, for example `augmentation.pipeline(...)`.
         seed: Decides the split, the order of the images, the dropout and the augmentation.
