@@ -614,9 +614,9 @@ def of_several_sizes(images: np.ndarray) -> list[np.ndarray]:
     return [image[: sides[place % 4][0], : sides[place % 4][1]] for place, image in enumerate(images)]
 
 
-@pytest.mark.parametrize("options", [{}, {"pyramid_levels": 2}, {"encoding": "vlad", "pca": 8}, {"n_jobs": 2}])
+@pytest.mark.parametrize("options", [{"pyramid_levels": 2}, {"encoding": "vlad", "pca": 8, "n_jobs": 2}])
 def test_images_of_different_sizes_have_the_vectors_that_each_has_alone(photographs, options):
-    images = of_several_sizes(photographs[:12])
+    images = of_several_sizes(photographs[:8])
     bag = BagOfVisualWords(vocabulary=8, **options).fit(images)
     found = bag.transform(images)
     alone = np.concatenate([bag.transform(image[None]) for image in images])
@@ -625,7 +625,7 @@ def test_images_of_different_sizes_have_the_vectors_that_each_has_alone(photogra
     in_object_array[:] = images
     np.testing.assert_array_equal(bag.transform(in_object_array), found)
     described = bag.describe(images)
-    assert np.unique(described.images).tolist() == list(range(12))
+    assert np.unique(described.images).tolist() == list(range(8))
     for place, image in enumerate(images):
         np.testing.assert_allclose(
             described.descriptors[described.images == place], bag.describe(image[None]).descriptors
