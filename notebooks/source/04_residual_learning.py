@@ -219,9 +219,10 @@ for axis, batch_norm in zip(axes, (False, True), strict=True):
     epochs = range(len(means))
     axis.fill_between(epochs, means - deviations, means + deviations, alpha=0.3, label="± 1 standard deviation")
     axis.plot(epochs, means, label="mean")
-    axis.set(title=name, xlabel="epoch")
-axes[0].set_ylabel("inputs of the last convolution")
+    axis.set(title=name, xlabel="epoch", ylabel="inputs of the last convolution")
 axes[1].legend()
+axes[0].grid(alpha=0.3)
+axes[1].grid(alpha=0.3)
 
 # %% [markdown]
 # The figure shows one network and one layer. Whether less shift is the *reason* why batch normalization helps is

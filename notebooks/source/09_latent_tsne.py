@@ -233,11 +233,11 @@ print(f"divergence by hand: {divergences[0]:.2f} at first, {divergences[-1]:.2f}
 figure, axes = plt.subplots(1, 3, figsize=(11, 3.6), layout="constrained")
 axes[0].plot(divergences)
 axes[0].set(xlabel="step", ylabel="KL divergence", title="the objective")
+figure.suptitle(f"{len(vectors)} test images of {data.name}, colours: classes", fontsize=10)
 both_maps = {"by hand": points, "the library": library.points}
 for axis, (name, found_points) in zip(axes[1:], both_maps.items(), strict=True):
     axis.scatter(*found_points.T, c=classes, cmap="tab10", s=14)
     axis.set(title=name, xticks=[], yticks=[])
-figure.suptitle(f"{len(vectors)} test images of {data.name}, colours: classes", fontsize=10)
 
 # %% [markdown]
 # The two maps look different: a map may be turned, mirrored, and its groups may change places. What agrees is who
@@ -261,7 +261,7 @@ for axis, (name, found_map) in zip(axes.flat, maps.items(), strict=False):
 for axis in axes.flat[len(maps) :]:
     axis.axis("off")
 handles, class_names = axes.flat[0].get_legend_handles_labels()
-figure.legend(handles, class_names, loc="outside lower center", ncols=5, markerscale=3)
+_ = figure.legend(handles, class_names, loc="outside lower center", ncols=5, markerscale=3)
 
 # %%
 for name, found_map in maps.items():
@@ -368,8 +368,10 @@ axis.scatter(*half_map.points.T, s=6, color="lightgray", label="in the map from 
 for label in (0, 3):
     own = labels[half:] == label
     axis.scatter(*placed[own].T, s=14, label=f"placed: {data.class_names[label]}")
-axis.set(xticks=[], yticks=[], title=f"Trained network, {data.name}")
 axis.legend()
+axis.set(xticks=[], yticks=[])
+axis.set_title(f"Trained network, {data.name}", fontsize=10)
+axis.grid(False)
 
 # %% [markdown]
 # ## Exercises
