@@ -124,7 +124,7 @@ def execute(notebook: "NotebookNode", folder: Path, name: str, profile: str | No
         notebook: What is executed; its outputs come into it.
         folder: Where the executed notebook and the page are written.
         name: Their name, without suffix.
-        profile: "smoke", "lite" or "full"; None: by the device.
+        profile: "smoke", "lite", "full" or "gpu"; None: by the device.
 
     Returns:
         What came out.
