@@ -86,7 +86,7 @@ CALLS = {
 
 
 @pytest.mark.parametrize("call", CALLS)
-@pytest.mark.parametrize("kind", ["made", "reloaded"])
+@pytest.mark.parametrize("kind", ["made", pytest.param("reloaded", marks=pytest.mark.slow)])
 def test_images_from_0_to_1_are_named_once_by_what_looks_at_them(models, kind, call):
     said = told(lambda: CALLS[call](models[kind], UNIT))
     assert len(said) == 1
@@ -95,7 +95,10 @@ def test_images_from_0_to_1_are_named_once_by_what_looks_at_them(models, kind, c
     assert "floats from 0 to 1" in said[0]
 
 
-@pytest.mark.parametrize("call", ["predict", "fit", "fit of tf.data", "grad_cam", "extract_features"])
+@pytest.mark.parametrize(
+    "call",
+    ["predict", "grad_cam", *(pytest.param(name, marks=pytest.mark.slow) for name in ("fit", "fit of tf.data"))],
+)
 def test_dark_images_raise_no_alarm(models, call):
     dim = RNG.random((6, 16, 16, 3)).astype("float32") * 3  # a photograph at night, resized
     ones = RNG.integers(0, 2, (6, 16, 16, 3))
@@ -115,6 +118,10 @@ def test_dark_images_raise_no_alarm(models, call):
 def test_images_from_minus_1_to_1_are_named_as_such(models):
     (said,) = told(lambda: models["made"].predict(UNIT * 2 - 1, verbose=0))
     assert "floats from -1 to 1" in said
+
+
+def test_a_reloaded_model_says_so_too(models):
+    assert len(told(lambda: models["reloaded"].predict(UNIT, verbose=0))) == 1
 
 
 def test_the_order_of_a_pipeline_that_is_looked_at_stays(models):
@@ -163,7 +170,11 @@ class OwnNetwork(keras.Model):
         (lambda: convolving(layers.BatchNormalization(), layers.Rescaling(1 / 255)), False),
         (lambda: OwnNetwork(1 / 255), True),
         (lambda: OwnNetwork(1.0), False),
-        (lambda: keras.applications.MobileNetV3Small(weights=None, input_shape=(32, 32, 3)), True),
+        pytest.param(
+            lambda: keras.applications.MobileNetV3Small(weights=None, input_shape=(32, 32, 3)),
+            True,
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_model_that_scales_images_is_known_by_its_first_layers(make, expected):

@@ -106,7 +106,10 @@ def expected(in_advance):
         return model.get_layer("base").get_weights(), model.layers[-1].get_weights()
 
 
-@pytest.mark.parametrize("kind", BUILDS)
+SLOW = ("nothing of it built", "named", "given", "subclassed, named", "normalized before")
+
+
+@pytest.mark.parametrize("kind", [pytest.param(k, marks=[pytest.mark.slow] * (k in SLOW)) for k in BUILDS])
 def test_however_a_model_is_put_together_the_same_weights_are_trained(kind, expected):
     build, options = BUILDS[kind]
     before = [layers.Rescaling(1 / 127.5, -1)] if build is flat else ()
@@ -130,6 +133,7 @@ def test_the_pattern_of_the_guides_is_told_what_to_write_and_then_works():
     np.testing.assert_array_equal(model.get_layer("block2_conv1").get_weights()[0], before)
 
 
+@pytest.mark.slow
 def test_a_head_with_more_weights_than_the_backbone_is_no_backbone():
     head = keras.Sequential([layers.Flatten(), layers.Dense(400, "relu")])
     model = linked(make_base(), [head, layers.Dense(2, "softmax")])
@@ -152,6 +156,7 @@ def test_a_backbone_that_is_none_is_refused(backbone, error, words):
         assert word in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_sweep_takes_the_flat_pattern_too():
     model = flat(make_base(), make_head())
     rows = unfreeze_sweep(model, (X, Y), backbone="block2_pool", epochs=1, validation_split=0.25, verbose=0).rows
@@ -162,7 +167,7 @@ def test_a_sweep_takes_the_flat_pattern_too():
 
 
 @pytest.mark.parametrize("kind", ["sequential", "subclassed"])
-@pytest.mark.parametrize("units", [1, 2])
+@pytest.mark.parametrize("units", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_logits_are_trained_with_their_cross_entropy(kind, units):
     build = linked if kind == "sequential" else Subclassed
     model = build(make_base(), make_head(layers.Dense(units)))
@@ -174,7 +179,7 @@ def test_logits_are_trained_with_their_cross_entropy(kind, units):
     assert row.test_accuracy == np.mean(shares.argmax(axis=1) == Y)
 
 
-@pytest.mark.parametrize("activation", ["sigmoid", None])
+@pytest.mark.parametrize("activation", ["sigmoid", pytest.param(None, marks=pytest.mark.slow)])
 def test_several_labels_are_trained_with_binary_cross_entropy(activation):
     model = linked(make_base(), make_head(layers.Dense(3, activation)))
     row = train(model, data=(X, LABELS), validation_data=(X[:6], LABELS[:6]), test_data=(X, LABELS)).rows[-1]
@@ -194,6 +199,7 @@ def test_labels_that_do_not_fit_several_sigmoid_units_are_refused_before_trainin
         train(model, data=(X, labels))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", [None, "sigmoid"])
 def test_one_half_is_yes_on_held_out_and_test_images_alike(activation):
     model = linked(make_base(), make_head(layers.Dense(1, activation, kernel_initializer="zeros")))
@@ -244,7 +250,13 @@ def doubled(truth, answers):
     return 2 * keras.losses.sparse_categorical_crossentropy(truth, answers)
 
 
-@pytest.mark.parametrize("metrics", [["acc"], [keras.metrics.SparseCategoricalAccuracy()], None])
+@pytest.mark.parametrize(
+    "metrics",
+    [
+        ["acc"],
+        *(pytest.param(m, marks=pytest.mark.slow) for m in ([keras.metrics.SparseCategoricalAccuracy()], None)),
+    ],
+)
 def test_a_compiled_model_keeps_its_optimizer_loss_and_metrics(metrics):
     model = linked(make_base(), make_head())
     model.compile(keras.optimizers.SGD(momentum=0.5, clipnorm=1.0), doubled, metrics=metrics)
@@ -258,6 +270,7 @@ def test_a_compiled_model_keeps_its_optimizer_loss_and_metrics(metrics):
     assert row.val_accuracy == (np.mean(answers.argmax(axis=1) == Y[held_out()]) if metrics else None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("labels", [Y, np.eye(2)[Y]])
 @pytest.mark.parametrize("loss", ["sparse_categorical_crossentropy", keras.losses.CategoricalCrossentropy()])
 def test_class_numbers_and_one_hot_labels_fit_either_loss(labels, loss):
@@ -271,6 +284,7 @@ def mean_answer(truth, answers):
     return ops.mean(answers)
 
 
+@pytest.mark.slow
 def test_metrics_that_keras_cannot_write_are_kept_and_need_images():
     model = linked(make_base(), make_head())
     model.compile("adam", "sparse_categorical_crossentropy", metrics=[mean_answer])
@@ -283,6 +297,7 @@ def test_metrics_that_keras_cannot_write_are_kept_and_need_images():
         train(model, [HEAD], augmentation=layers.RandomFlip())
 
 
+@pytest.mark.slow
 def test_class_weights_and_callbacks_reach_every_stage():
     """By hand: one stage on images is `training.fit` of a model whose backbone is frozen."""
     weights, model, other = {0: 1.0, 1: 7.0}, linked(make_base(), make_head()), linked(make_base(), make_head())
@@ -309,6 +324,7 @@ def test_class_weights_and_callbacks_reach_every_stage():
         np.testing.assert_allclose(found, wanted, atol=0 if ON_TENSORFLOW else 1e-5)
 
 
+@pytest.mark.slow
 def test_figures_may_be_watched_while_the_head_is_trained_on_features():
     stop = keras.callbacks.EarlyStopping(monitor="loss", min_delta=100, patience=1)
     row = train(linked(make_base(), make_head()), [Stage("head", epochs=5)], callbacks=[stop]).rows[0]
@@ -320,6 +336,7 @@ class TimeLimit(keras.callbacks.Callback):
         self.model.stop_training = True
 
 
+@pytest.mark.slow
 def test_a_stage_that_a_callback_stops_is_gone_on_with(tmp_path):
     stages = [Stage("head", epochs=3), Stage("all", epochs=1)]
     model, whole = linked(make_base(), make_head()), linked(make_base(), make_head())
@@ -332,11 +349,13 @@ def test_a_stage_that_a_callback_stops_is_gone_on_with(tmp_path):
     assert again.histories["2 all"]["val_loss"] == pytest.approx(expected.histories["2 all"]["val_loss"], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_without_a_folder_the_next_stage_follows_one_that_a_callback_stops():
     results = train(linked(make_base(), make_head()), [Stage("head", epochs=3), LAST], callbacks=TimeLimit())
     assert [row.epochs for row in results.rows] == [1, 1]
 
 
+@pytest.mark.slow
 def test_other_compile_arguments_are_another_run(tmp_path):
     for rate in (0.5, 0.9):
         model = linked(make_base(), make_head())
