@@ -165,6 +165,10 @@ def test_parts_of_any_usual_name_are_found_and_validation_stays_apart(tmp_path, 
                 value = 100 * first + 50 * label + index
                 save(tmp_path / "set" / where / name / f"{index}.png", (value,) * 3)
     (tmp_path / "set" / "labels.csv").write_text("a,b")
+    listed = ("labels.csv (no image)",)
+    if layout == "Kaggle":
+        save(tmp_path / "set" / "seg_pred" / "seg_pred" / "1.png")
+        listed += ("seg_pred (images without classes)",)
     data = load_image_folder(tmp_path / "set", image_size=4)
     _, val, test = LAYOUTS[layout]
     values = [np.sort(x[:, 0, 0, 0]) for x in (data.x_train, data.x_test)]
@@ -179,7 +183,7 @@ def test_parts_of_any_usual_name_are_found_and_validation_stays_apart(tmp_path, 
         assert data.x_val[:, 0, 0, 0].tolist() == [100 + value for value in train_values]
         assert data.y_val.tolist() == [0] * 5 + [1] * 5
     assert (data.validation is None) == (not val)
-    assert (data.class_names, data.skipped) == (("cat", "dog"), ("labels.csv (no image)",))
+    assert (data.class_names, data.skipped) == (("cat", "dog"), listed)
 
 
 def test_a_record_with_a_part_for_validation_says_so_and_gives_it_on(tmp_path):
@@ -494,7 +498,7 @@ def test_a_tree_of_every_oddity_loads_and_says_what_was_left_out(tmp_path):
     expected |= {"docs": "a folder without images", "docs/read me.pdf": "no image"}
     (top / "to predict").mkdir()
     grey.save(top / "to predict" / "1.png")
-    expected["to predict"] = "a folder beside train and val and test"
+    expected["to predict"] = "images without classes"
     (top.parent / "__MACOSX").mkdir()
     data = load_image_folder(tmp_path / "flowers", image_size=8, on_error="skip")
     listed = dict(text.removesuffix(")").split(" (", 1) for text in data.skipped)
@@ -663,7 +667,7 @@ def other_beside_train(folder):
 
 def other_beside_both(folder):
     write_splits(folder)
-    save(folder / "seg_pred" / "1.png")
+    write_classes(folder / "more")
 
 
 def two_for_testing(folder):
@@ -704,7 +708,7 @@ def broken_class(folder):
         (different_classes, "skip", r"the same classes.*Only in train: dog; in test: dogs\."),
         (test_only, "raise", r"train and test, with train alone, or with class folders.*It holds test\."),
         (other_beside_train, "raise", r"with train alone.*It holds held_out, train\."),
-        (other_beside_both, "raise", r"1 file at fault: seg_pred \(a folder beside train and test\)"),
+        (other_beside_both, "raise", r"1 file at fault: more \(a folder beside train and test\)"),
         (two_for_testing, "raise", r"1 file at fault: test \(a second folder for test\)"),
         (
             fewer_classes_to_validate,

@@ -18,7 +18,8 @@ _SUFFIXES = (
     *(".heic", ".heif", ".avif", ".jp2", ".svg", ".psd", ".dng"),
 )
 _HIDDEN, _NO_IMAGE, _NONE_IN_IT = "hidden", "no image", "a folder without images"
-_HARMLESS = (_HIDDEN, _NO_IMAGE, _NONE_IN_IT)  # what lies beside the images, and hinders nothing
+_NO_CLASSES = "images without classes"  # as Kaggle's to predict
+_HARMLESS = (_HIDDEN, _NO_IMAGE, _NONE_IN_IT, _NO_CLASSES)  # what lies beside the images, and hinders nothing
 # The parts of a set by the words in the names of their folders, as in seg_train, Testing or ValidationData.
 _PARTS = {
     "train": r"train(ing)?|trn",
@@ -241,7 +242,9 @@ def list_class_folders(function: str, path: str | os.PathLike[str], argument: st
     if parts:
         beside = f"a folder beside {' and '.join(parts)}"
         for folder in others:
-            left_out[readable(folder)] = beside if tree.holds_images(folder) else _NONE_IN_IT
+            has_classes = len(tree.look(tree.descend(folder))[0]) > 1
+            reason = beside if has_classes else _NO_CLASSES
+            left_out[readable(folder)] = reason if tree.holds_images(folder) else _NONE_IN_IT
         left_out.update({readable(file): "beside the class folders" for file in loose})
     classes = {part: tree.classes(tree.descend(folder)) for part, folder in (parts or {"train": top}).items()}
     if not any(images for part in classes.values() for images in part.values()):

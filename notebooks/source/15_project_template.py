@@ -114,7 +114,7 @@ pairs = duplicates_across(data.x_train, data.x_test)
 near = sorted((pair for pair in pairs if pair.kind == "near"), key=lambda pair: pair.distance)
 copies = sorted({*(pair.train for pair in pairs if pair.kind == "exact"), *same_in_both})
 near = [pair for pair in near if pair.train not in copies]
-print(f"nearly equal: {len(near)} pairs" + (", of which 6 are shown" if len(near) > 6 else ""))
+print(f"nearly equal pairs: {len(near)}" + (", of which 6 are shown" if len(near) > 6 else ""))
 for pair in near[:6]:
     both = [view(data.x_train[pair.train]), view(data.x_test[pair.test])]
     titles = [f"training image {pair.train}", f"test image {pair.test}"]
