@@ -107,6 +107,11 @@ def every_layer() -> list[str]:
     return [kind.__name__ if hasattr(layers, kind.__name__) else name for kind, name in kinds.items()]
 
 
+def states_of(sizes: Any) -> Any:
+    """Return an input for each state of a recurrent cell, in lists where it has several."""
+    return [states_of(size) for size in sizes] if isinstance(sizes, list | tuple) else keras.Input((sizes,))
+
+
 def model_of(name: str) -> keras.Model:
     """Return a model of one layer."""
     shapes, options = BY_NAME.get(name, ([IMAGE], {}))
@@ -115,8 +120,7 @@ def model_of(name: str) -> keras.Model:
         return keras.Model(inputs, layers.Identity()(inputs[0]))
     layer = getattr(layers, name)(**options)
     if hasattr(layer, "state_size") and not hasattr(layer, "cell"):
-        sizes = keras.tree.flatten(layer.state_size)
-        states = keras.tree.pack_sequence_as(layer.state_size, [keras.Input((size,)) for size in sizes])
+        states = states_of(layer.state_size)
         return keras.Model([inputs, states], layer(*inputs, states if isinstance(states, list) else [states]))
     apart = name in ("MultiHeadAttention", "GroupQueryAttention") or len(inputs) == 1
     return keras.Model(inputs, layer(*inputs) if apart else layer(inputs))
