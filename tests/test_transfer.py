@@ -1118,6 +1118,7 @@ RGBA = np.concatenate([X, X[..., :1]], axis=-1)
         ({"batch_norm": "frozen"}, ValueError, ["`batch_norm`", "'inference' or 'train'", "'frozen'"]),
         ({"feature_dtype": "float64"}, ValueError, ["`feature_dtype`", "'float64'"]),
         ({"augmentation": np.flip}, TypeError, ["`augmentation`", "Lambda"]),
+        ({"callbacks": keras.callbacks.EarlyStopping}, TypeError, ["`callbacks`", "a Keras callback"]),
         ({"folder": 3}, TypeError, ["`folder`", "3"]),
         ({"folder": __file__}, ValueError, ["`folder`", "a name that does not exist yet", "test_transfer.py"]),
     ],

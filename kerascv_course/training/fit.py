@@ -246,7 +246,7 @@ def build(function: str, model: keras.Model, batches: Any) -> tuple[Any, Any]:
 
 def check_callbacks(function: str, callbacks: Any) -> list[keras.callbacks.Callback]:
     """Return a list of callbacks, or raise."""
-    found = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else list(callbacks or ())
+    found = [callbacks] if isinstance(callbacks, keras.callbacks.Callback | type) else list(callbacks or ())
     if not all(isinstance(callback, keras.callbacks.Callback) for callback in found):
         raise input_error(function, "callbacks", "a Keras callback or a list of some", callbacks, error=TypeError)
     return found
