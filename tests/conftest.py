@@ -11,6 +11,8 @@ os.environ.setdefault("MPLBACKEND", "agg")
 
 import pytest
 
+collect_ignore = ["students"]  # a program, which a test runs
+
 
 @pytest.fixture(autouse=True)
 def own_cache_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -218,7 +218,7 @@ def test_one_name_loads_its_own_module_and_nothing_beside_it():
     loaded = loaded_after("from kerascv_course import layer_table", *others, "kerascv_course.architecture.graph")
     assert loaded == {
         f"kerascv_course.{name}"
-        for name in ("_models", "_tables", "_validation", "architecture", "architecture.graph")
+        for name in ("_models", "_ranges", "_tables", "_validation", "architecture", "architecture.graph")
     }
 
 

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import random
+import re
 import socket
 import subprocess
 import sys
@@ -22,11 +23,13 @@ CELLS = [
 
 # What the notebook's cell needs, small: each trial notes that it is trained, and takes a moment.
 SMALL = """
-import json, sys, tempfile, time
+import json, sys, time, zlib
 from pathlib import Path
+from types import SimpleNamespace
 import keras, keras_tuner
 
-knobs, train, held_out = {"trials": int(sys.argv[1])}, ((), ()), ()
+knobs = dict.fromkeys(("per_class", "held_out", "filters", "side", "batch", "epochs"), 1)
+knobs["trials"], train, held_out, data = int(sys.argv[1]), ((), ()), (), SimpleNamespace(name="small")
 
 class Small(keras_tuner.HyperModel):
     def build(self, hp):
@@ -48,8 +51,9 @@ def cell(part):
 
 def small_search(folder):
     """Return a script that runs the notebook's search on the small space in a folder."""
-    assert cell("class KeptSearch").count("Path(tempfile.mkdtemp())") == 1
-    own_folder = cell("class KeptSearch").replace("Path(tempfile.mkdtemp())", f"Path({str(folder)!r})")
+    line = re.compile("^folder = .*$", flags=re.MULTILINE)
+    own_folder, changes = line.subn(lambda _: f"folder = Path({str(folder)!r})", cell("class KeptSearch"))
+    assert changes == 1
     return f"{SMALL}\n{own_folder}\ntuner = search(Small())\n"
 
 

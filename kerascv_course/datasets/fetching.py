@@ -116,7 +116,7 @@ def listed_checksum(listed: str, file: RemoteFile) -> str:
     return f"sha256:{found[1]}" if found else ""
 
 
-def fetch(file: RemoteFile, *, tries: int = _TRIES) -> Fetched:
+def fetch(file: RemoteFile, *, tries: int | None = None) -> Fetched:
     """Download a file into the downloads folder, unless it is there; a progress bar shows how far it is.
 
     It is asked for at the mirrors in `KERASCV_COURSE_MIRRORS`, then at its own addresses. One that is gone, has
@@ -150,7 +150,7 @@ def fetch(file: RemoteFile, *, tries: int = _TRIES) -> Fetched:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tqdm(desc=target.name, total=file.size, unit="B", unit_scale=True, mininterval=0.5) as bar:
-            transfer = _Transfer(file, target, bar, tries)
+            transfer = _Transfer(file, target, bar, tries or _TRIES)
             with transfer.alone():
                 return at_hand if target.is_file() else transfer.fetch_from_first(places)
     except ConnectionError:

@@ -314,6 +314,10 @@ steps = 10 * (50_000 // 256)
 
 ex.steps.check(steps)
 
+# %% [markdown] tags=["solution"]
+# 50,000 images are 195 whole batches of 256, and 80 images more. They are skipped, and other ones in the next
+# epoch, since each epoch has an order of its own.
+
 # %% tags=["exercise"]
 # ### Soft labels
 #
