@@ -205,7 +205,7 @@ def test_a_project_with_photographs_ends_in_a_report_of_them(smoke_run, capsys):
     assert "images of the folder data" in report
     assert "synthetic" not in report
     assert "19 training and 8 test images" in report  # of 20, as one is in the test set as well
-    assert "1 training images were also in the test set" in report
+    assert "1 of the training images were also in the test set" in report
     assert "train/dots/broken.jpg" in report
     assert "By hand: bag of visual words" in report
     assert "Report: " in nbformat.read("mine/project_executed.ipynb", as_version=4).cells[-1].outputs[0].text
