@@ -217,13 +217,14 @@ def _choose_layer(
     if not suitable:
         raise _unfit(f"a model with a layer {_WRITES_MAPS}", f"layers {listed([part.path for part in parts])}")
     noise = np.random.default_rng(0).uniform(image.min(), image.max() + 1e-3, image.shape).astype("float32")
-    usual, other = (scores_with(suitable[-1].part, batch, lambda maps: maps) for batch in (image, noise))
+    last = suitable[-1].part
+    usual, other = (ops.stop_gradient(scores_with(last, batch, lambda maps: maps)) for batch in (image, noise))
     last_calls = {call.part.path: call for call in suitable}
     for call in reversed(suitable):
         if last_calls[call.part.path] is not call:
             continue
         # Nothing goes around the maps if with them another image gets the scores of this one.
-        scores = scores_with(call.part, noise, lambda _, maps=call.output: maps)
+        scores = ops.stop_gradient(scores_with(call.part, noise, lambda _, maps=call.output: maps))
         if float(ops.max(ops.abs(scores - usual))) <= 1e-4 * float(ops.max(ops.abs(other - usual))):
             break
     else:
