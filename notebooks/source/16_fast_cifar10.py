@@ -62,6 +62,8 @@ if knobs["per_class"]:
 (x_train, y_train), (x_test, y_test) = data
 print(f"{data.name}: {len(x_train):,} training and {len(x_test):,} test images, from {data.source}")
 
+plotting.plot_images(data.examples()[0], titles=data.class_names, columns=10, caption=f"Data: {data.name}")
+
 # %% [markdown]
 # ## Trick 1: a network that keeps the cores busy
 #
