@@ -35,12 +35,12 @@ print(device)
 # %%
 choose = runtime.by_profile
 knobs = {
-    "per_class": choose(smoke=5, lite=20, full=50, gpu=50),  # the tiny set
-    "test_images": choose(smoke=50, lite=200, full=1_000, gpu=5_000),
-    "seeds": choose(smoke=1, lite=2, full=5, gpu=5),
+    "per_class": choose(smoke=5, lite=10, full=50, gpu=50),  # the tiny set
+    "test_images": choose(smoke=50, lite=100, full=1_000, gpu=5_000),
+    "seeds": choose(smoke=1, lite=1, full=5, gpu=5),
     "head_epochs": choose(smoke=1, lite=20, full=40, gpu=40),
     "sweep_epochs": choose(smoke=1, lite=1, full=2, gpu=10),
-    "every": choose(smoke=2, lite=6, full=3, gpu=1),  # each so many blocks are a step of unfreezing
+    "every": choose(smoke=20, lite=10, full=3, gpu=1),  # each so many blocks are a step of unfreezing
     "views": choose(smoke=2, lite=2, full=3, gpu=5),  # of each image, where augmentation is tried
 }
 knobs
@@ -191,8 +191,8 @@ def mean_and_interval(values):
     values = 100 * np.array(values)
     if len(values) < 2:
         return f"{values[0]:5.1f} (one seed)"
-    low, high = stats.t.interval(0.95, len(values) - 1, values.mean(), stats.sem(values))
-    return f"{values.mean():5.1f} ({low:.1f} to {high:.1f})"
+    reach = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
+    return f"{values.mean():5.1f} ({values.mean() - reach:.1f} to {values.mean() + reach:.1f})"
 
 
 for start, by_step in sweeps.items():
