@@ -176,6 +176,8 @@ for seed, few in enumerate(tiny_sets):
     model.fit_stages([head], few, seed=seed, **options)
     for start, by_step in sweeps.items():
         wanted = steps if start == "input" else steps[1:-1]  # none and all are the same from both ends
+        if not wanted:
+            continue
         found_out = transfer.unfreeze_sweep(
             model, few, start=start, steps=wanted, epochs=knobs["sweep_epochs"], seed=seed, **options
         )
