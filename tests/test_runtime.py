@@ -335,8 +335,24 @@ def test_bad_input_changes_no_seed_and_no_precision(monkeypatch):
     assert draw() == expected
 
 
-def test_notes_on_tracing_are_kept_back_within_the_block_alone(caplog):
+def test_after_the_setup_of_a_notebook_no_notes_on_tracing_are_shown(caplog, monkeypatch):
     logger = logging.getLogger("tensorflow")
+    monkeypatch.setattr(logger, "filters", [])
+    logger.addHandler(caplog.handler)
+    try:
+        runtime.setup()
+        with runtime.without_tracing_notes():
+            pass
+        logger.warning("5 out of the last 9 calls triggered tf.function retracing")
+        logger.warning("another message")
+    finally:
+        logger.removeHandler(caplog.handler)
+    assert {record.getMessage() for record in caplog.records} == {"another message"}
+
+
+def test_notes_on_tracing_are_kept_back_within_the_block_alone(caplog, monkeypatch):
+    logger = logging.getLogger("tensorflow")
+    monkeypatch.setattr(logger, "filters", [])
     logger.addHandler(caplog.handler)
     try:
         with runtime.without_tracing_notes():

@@ -66,7 +66,7 @@ def test_time_augmentation(
             image itself and random versions of it, `count` views in all.
         count: Views for a layer or function, 2 or more.
         mean: "arithmetic", or "geometric" (the mean of the logarithms, so that one view can veto a class).
-        sure_from: Images of which the model gives one class at least this probability at first sight, from 0 to 1,
+        sure_from: Images whose first view gives one class at least this probability, from 0 to 1,
             get no further view; None shows all of them all views.
         batch_size: Images in a batch, 1 or more.
 

@@ -34,7 +34,7 @@ def load(name: str, *, fallback: str | None = None, download: str | None = None)
         name: "cifar10", or one of the embedded sets "mnist", "digits", "patches", "faces".
         fallback: The embedded set to use where the named one is not at hand; None for none.
         download: What is done where the named one is not at hand: "always" downloads it, "if possible" uses the
-            fallback where that fails for want of a connection, "never" uses the fallback at once. None is "never"
+            fallback where there is no connection, "never" uses the fallback at once. None is "never"
             with a fallback, and "always" without.
 
     Returns:

@@ -76,7 +76,7 @@ def find_backbone_weights(
     Args:
         backbone: Name of the function in `keras.applications`, for example "MobileNetV2".
         image_size: Height and width of the images in pixels; MobileNetV2 has files for several.
-        download: "always", "if possible" (None is returned where it fails for want of a connection) or "never" (no
+        download: "always", "if possible" (None is returned where there is no connection) or "never" (no
             connection is made).
 
     Returns:

@@ -1,5 +1,6 @@
 """Where the code runs: backend, accelerator, seeds, mixed precision, and the profile of a notebook."""
 
+import logging
 import os
 import sys
 from collections.abc import Mapping
@@ -8,6 +9,7 @@ from typing import TypeVar
 
 from kerascv_course._validation import check_choice, check_int, input_error
 from kerascv_course.runtime.backends import gradient as gradient
+from kerascv_course.runtime.backends import is_no_tracing_note
 from kerascv_course.runtime.backends import strategy as strategy
 from kerascv_course.runtime.backends import torch_generator as torch_generator
 from kerascv_course.runtime.backends import without_tracing_notes as without_tracing_notes
@@ -102,6 +104,7 @@ def setup(
     chosen_profile = profile()
     import keras
 
+    logging.getLogger("tensorflow").addFilter(is_no_tracing_note)  # a notebook builds many models
     gpus = find_gpus(memory_growth=True)
     seed_everything(seed, deterministic=deterministic)
     half = "mixed_float16" if gpus else "mixed_bfloat16"

@@ -144,13 +144,16 @@ def without_tracing_notes() -> Iterator[None]:
         >>> with without_tracing_notes():
         ...     logging.getLogger("tensorflow").warning("5 calls triggered tf.function retracing.")
     """
-
-    def is_another(record: logging.LogRecord) -> bool:
-        return "triggered tf.function retracing" not in record.getMessage()
-
     logger = logging.getLogger("tensorflow")
-    logger.addFilter(is_another)
+    is_kept_back = is_no_tracing_note in logger.filters  # by `setup`, for good
+    logger.addFilter(is_no_tracing_note)
     try:
         yield
     finally:
-        logger.removeFilter(is_another)
+        if not is_kept_back:
+            logger.removeFilter(is_no_tracing_note)
+
+
+def is_no_tracing_note(record: logging.LogRecord) -> bool:
+    """Tell whether a message of TensorFlow is another than that of a function that is traced again."""
+    return "triggered tf.function retracing" not in record.getMessage()
