@@ -228,7 +228,10 @@ def test_the_interval_of_a_hand_computed_case():
     # Differences 0.1 and 0.3: mean 0.2, deviation sqrt(0.02), and t(0.975, 1) = 12.7062.
     assert (found.low, found.high) == pytest.approx((0.2 - 1.27062, 0.2 + 1.27062), abs=1e-5)
     found_by_hand = "difference +20.0 points over 2 seeds, 95% interval -107.1 to +147.1, half-width 127.1"
-    assert str(found) == f"a is better than b: undecided ({found_by_hand})"
+    few = "; fewer than five seeds: no verdict to rely on"
+    assert str(found) == f"a is better than b: undecided ({found_by_hand}{few})"
+    five = verdict({"a": (0.3, 0.5, 0.4, 0.3, 0.4), "b": (0.2,) * 5}, "a", "b")
+    assert "fewer than five" not in str(five)
 
 
 @pytest.mark.parametrize(

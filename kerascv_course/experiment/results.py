@@ -157,7 +157,8 @@ class Verdict:
             return f"{claim} ({found}; an interval needs two seeds)"
         interval = f"{100 * self.low:+.1f} to {100 * self.high:+.1f}"
         half_width = f"half-width {50 * (self.high - self.low):.1f}"
-        return f"{claim} ({found}, {self.confidence:.0%} interval {interval}, {half_width})"
+        few = "; fewer than five seeds: no verdict to rely on" if self.seeds < 5 else ""
+        return f"{claim} ({found}, {self.confidence:.0%} interval {interval}, {half_width}{few})"
 
 
 def verdict(
@@ -198,7 +199,7 @@ def verdict(
         >>> accuracies = {"3x3": [0.71, 0.70, 0.73], "5x5": [0.65, 0.66, 0.68]}
         >>> print(verdict(accuracies, "3x3", "5x5"))
         3x3 is better than 5x5: holds (difference +5.0 points over 3 seeds,
-        95% interval +2.5 to +7.5, half-width 2.5)
+        95% interval +2.5 to +7.5, half-width 2.5; fewer than five seeds: no verdict to rely on)
     """
     rule = "what `compare` returned, or a dictionary from names to accuracies, one for each seed"
     if isinstance(results, ExperimentResults):
