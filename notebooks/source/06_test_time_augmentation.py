@@ -75,26 +75,6 @@ plotting.plot_image_table(
 
 
 # %%
-class Changed(keras.utils.PyDataset):
-    """Batches of images in a new order in each epoch, each batch changed by a pipeline."""
-
-    def __init__(self, images, labels, change, seed):
-        super().__init__()
-        self.images, self.labels, self.change = images, labels, change
-        self.rng = np.random.default_rng(seed)
-        self.on_epoch_end()
-
-    def on_epoch_end(self):
-        self.order = self.rng.permutation(len(self.images))
-
-    def __len__(self):
-        return -(-len(self.images) // 50)
-
-    def __getitem__(self, index):
-        chosen = self.order[50 * index : 50 * (index + 1)]
-        return keras.ops.convert_to_numpy(self.change(self.images[chosen], training=True)), self.labels[chosen]
-
-
 def trained(seed):
     """Train a network of three convolutions on random, mirrored crops."""
     keras.utils.set_random_seed(seed)
@@ -105,10 +85,10 @@ def trained(seed):
         model.add(layers.ReLU())
     model.add(layers.GlobalAveragePooling2D())
     model.add(layers.Dense(10, activation="softmax"))
-    model.compile(keras.optimizers.Adam(2e-3), "sparse_categorical_crossentropy", metrics=["accuracy"])
-    change = pipeline(crop=(side, side), flip="horizontal", seed=seed)
-    batches = Changed(photos.x_train, photos.y_train, change, seed)
-    model.fit(batches, epochs=knobs["epochs"], shuffle=False, verbose=0)  # the batches shuffle themselves
+    change = pipeline(crop=(side, side), flip="horizontal", seed=seed)  # acts in training alone
+    in_training = keras.Sequential([keras.Input((32, 32, 3)), change, model])
+    in_training.compile(keras.optimizers.Adam(2e-3), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    in_training.fit(photos.x_train, photos.y_train, batch_size=50, epochs=knobs["epochs"], verbose=0)
     return model
 
 
