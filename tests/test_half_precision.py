@@ -141,6 +141,7 @@ OF_EACH_KIND = (
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_a_part_of_it_and_the_copies_of_models_work_on_the_other_backends(backend):
+    pytest.importorskip(backend)
     here = Path(__file__).parent
     files = [str(here / name) for name in ("test_half_precision.py", "test_copies.py")]
     options = ["-n", "0", "-q", "-m", "not slow", "-k", OF_EACH_KIND]
