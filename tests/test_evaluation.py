@@ -190,19 +190,16 @@ def test_the_calibration_error_is_the_mean_distance_of_accuracy_and_confidence(b
     assert sum(row.images for row in found.rows) == 60
 
 
-@pytest.mark.parametrize("strategy", ["uniform", "quantile"])
-def test_bins_equal_those_of_scikit_learn(strategy):
+def test_bins_equal_those_of_scikit_learn():
     from sklearn.calibration import calibration_curve
 
     scores = RNG.dirichlet(np.ones(3), 200)
     labels = RNG.integers(0, 3, 200)
     right, confidence = labels == scores.argmax(axis=1), scores.max(axis=1)
-    rows = [row for row in calibration(labels, scores, bins=8, strategy=strategy).rows if row.images]
-    shares, means = calibration_curve(right, confidence, n_bins=8, strategy=strategy)
+    rows = [row for row in calibration(labels, scores, bins=8).rows if row.images]
+    shares, means = calibration_curve(right, confidence, n_bins=8)
     assert [row.accuracy for row in rows] == pytest.approx(shares)
     assert [row.confidence for row in rows] == pytest.approx(means)
-    if strategy == "quantile":
-        assert {row.images for row in rows} == {25}
 
 
 def test_a_confidence_on_an_edge_belongs_to_the_bin_below_it():
@@ -210,9 +207,7 @@ def test_a_confidence_on_an_edge_belongs_to_the_bin_below_it():
     assert [row.images for row in found.rows] == [0, 1, 1, 0]
 
 
-def test_equal_confidences_share_a_bin_and_an_empty_one_has_dashes():
-    same = calibration(np.array([0, 1, 0]), np.full((3, 2), 0.5), bins=4, strategy="quantile")
-    assert [(row.images, row.accuracy, row.confidence) for row in same.rows] == [(3, pytest.approx(2 / 3), 0.5)]
+def test_an_empty_bin_has_dashes():
     empty = calibration(np.array([0]), np.array([[1.0, 0.0]]), bins=2)
     assert [(row.images, row.accuracy) for row in empty.rows] == [(0, None), (1, 1.0)]
     assert str(empty).splitlines()[2].split()[-2:] == ["-", "-"]
@@ -255,11 +250,6 @@ def test_without_mistakes_there_are_no_rows():
     [
         (lambda: calibration(LABELS, SCORES, bins=0), ValueError, "`bins` of `calibration` .* at least 1"),
         (lambda: calibration(LABELS, SCORES, bins="auto"), TypeError, "`bins` of `calibration`"),
-        (
-            lambda: calibration(LABELS, SCORES, strategy="kmeans"),
-            ValueError,
-            "'uniform' or 'quantile'. .*'kmeans'",
-        ),
         (lambda: confident_mistakes(LABELS, SCORES, count=0), ValueError, "`count` of `confident_mistakes`"),
         (lambda: confident_mistakes(LABELS, SCORES, ["a"]), ValueError, "`class_names` of `confident_mistakes`"),
         (lambda: classification_report(LABELS, SCORES, "abcd"), TypeError, "`class_names` of `classification_r"),

@@ -323,7 +323,6 @@ def test_the_figure_shows_each_run_the_mean_and_the_interval():
         (lambda: verdict([], "a", "b"), TypeError, "`results` of `verdict` must be what `compare` returned"),
         (lambda: verdict(results_of(a=(1,), b=(0,)), "a", "c"), ValueError, "`than` of `verdict` must be 'b'"),
         (lambda: verdict(results_of(a=(1,), b=(0,)), "a", "a"), ValueError, "`than` of `verdict` must be 'b'"),
-        (lambda: verdict(results_of(a=(1,), b=(0,)), "a", "b", confidence=1), ValueError, "above 0 and below 1"),
         (lambda: verdict({"a": (1, 0), "b": (1,)}, "a", "b"), ValueError, "as many accuracies of 'b' as of 'a'"),
         (lambda: verdict({"a": "high", "b": "low"}, "a", "b"), TypeError, "a dictionary from names to accuracies"),
         (lambda: verdict({"a": (1,), "b": (0,)}, "a", "b", margin=-1), ValueError, "`margin` of `verdict`"),

@@ -205,7 +205,7 @@ def writing(*batches):
     scale = keras.layers.Dense(1, use_bias=False, activation="relu", name="numbers")
     model = keras.Sequential([keras.Input((1,)), scale])
     scale.activation = keras.activations.linear
-    statistics = ActivationStatistics(np.ones((1, 1)), layers=["numbers"], bins=16)
+    statistics = ActivationStatistics(np.ones((1, 1)), layers=["numbers"])
     for step, numbers in enumerate(batches):
         statistics.images = np.asarray(numbers, "float32")[:, None]
         scale.set_weights([np.ones((1, 1))])
@@ -222,7 +222,7 @@ def test_a_histogram_that_grows_equals_one_in_the_final_bins():
         [-0.5, 64],
     ]
     row = writing(*batches)
-    assert row.histogram_edges.tolist() == np.linspace(-256, 256, 17).tolist() or row.histogram_edges[-1] == 128
+    assert row.histogram_edges.tolist() == np.linspace(-256, 256, 129).tolist() or row.histogram_edges[-1] == 128
     for counts, numbers in zip(row.histogram_counts, batches, strict=True):
         expected, _ = np.histogram(np.asarray(numbers, "float32"), row.histogram_edges)
         assert counts.tolist() == expected.tolist()
@@ -298,22 +298,13 @@ def test_numbers_of_half_precision_are_recorded_in_full_precision():
     agree(statistics.records.rows[1], 0, np.asarray(captured).astype("float32"))
 
 
-def test_the_table_shows_the_first_and_the_last_record_and_the_rows_all():
+def test_the_table_shows_the_first_and_the_last_record():
     model, statistics = small(), ActivationStatistics(PROBE, every=1)
     assert statistics.records.rows == ()
     model.fit(X, Y, batch_size=16, epochs=1, verbose=0, callbacks=[statistics])
     records = statistics.records
     assert str(records).splitlines()[-1] == "7 images, 4 records from step 0 to 3."
     assert f"{records.rows[0].means[-1]:.3g}" in str(records).splitlines()[2]
-    rows = records.to_dict()
-    assert len(rows) == 4 * 3
-    assert rows[1] == {
-        "layer": "block1",
-        "step": 1,
-        "mean": records.rows[0].means[1],
-        "standard_deviation": records.rows[0].standard_deviations[1],
-        "zero_share": records.rows[0].zero_shares[1],
-    }
     assert "block1" in records._repr_html_()
 
 
@@ -336,8 +327,6 @@ def recording(model=None, images=PROBE, **options):
             "`every` of `ActivationStatistics` .* at least 1",
         ),
         (lambda: recording(every=2.5), TypeError, "`every` of `ActivationStatistics` must be an integer"),
-        (lambda: recording(bins=100), ValueError, "`bins` of `ActivationStatistics` must be a power of two"),
-        (lambda: recording(bins=2), ValueError, "`bins` .* from 4 to 4096"),
         (lambda: recording(layers="block1"), TypeError, "`layers` of `ActivationStatistics` must be a list"),
         (lambda: recording(layers=[]), ValueError, "one or more"),
         (lambda: recording(layers=["blok1"]), ValueError, "'blok1'. Fit layers: 'block1'"),

@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,7 +54,6 @@ def _run(options: argparse.Namespace) -> int:
         print(input_error("run", "--output", "a folder; it is made if need be", str(folder)), file=sys.stderr)
         return USAGE
     print(f"{name}: {title}\nInto {folder.resolve()}\n")
-    started = time.perf_counter()
     try:
         done = execute(notebook, folder, name, options.profile)
     except KeyboardInterrupt:
@@ -65,7 +63,7 @@ def _run(options: argparse.Namespace) -> int:
     if done.error:
         print(f"\n{done.error}", file=sys.stderr)
         return FAILED
-    print(f"\n{done.summary}\nTime: {time.perf_counter() - started:.0f} s")
+    print(f"\n{done.summary}\nTime: {done.seconds:.0f} s")
     return OK
 
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from kerascv_course._tables import Table
-from kerascv_course._validation import check_choice, check_int
+from kerascv_course._validation import check_int
 from kerascv_course.evaluation.decisions import read_classes, read_decisions
 
 
@@ -126,9 +126,7 @@ class Calibration(Table):
     }
 
 
-def calibration(
-    labels: np.ndarray, probabilities: np.ndarray, *, bins: int = 15, strategy: str = "uniform"
-) -> Calibration:
+def calibration(labels: np.ndarray, probabilities: np.ndarray, *, bins: int = 15) -> Calibration:
     """Compare how sure a model is with how often it is right.
 
     The confidence of an image is the probability of its predicted class. A model that is right less often than it
@@ -138,9 +136,7 @@ def calibration(
         labels: True classes: integers from 0, (images,) or (images, 1), or one-hot.
         probabilities: What `model.predict` returned: (images, classes), from 0 to 1. One column, or an array
             (images,), is the probability of class 1 of two.
-        bins: Number of bins, 1 or more.
-        strategy: "uniform" for bins of the same width from 0 to 1, as in the paper; "quantile" for bins of as
-            equal a number of images as equal confidences allow.
+        bins: Number of bins of the same width from 0 to 1, 1 or more.
 
     Returns:
         A row for each bin, and the expected calibration error. It depends on the bins: compare models with the
@@ -148,8 +144,7 @@ def calibration(
 
     Raises:
         TypeError: If an array or `bins` has the wrong type.
-        ValueError: If shapes or labels do not fit each other, a value is not from 0 to 1, or an option is not
-            known.
+        ValueError: If shapes or labels do not fit each other, or a value is not from 0 to 1.
 
     Example:
         >>> probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.4, 0.6]])
@@ -159,14 +154,10 @@ def calibration(
 
     Source: Guo, Pleiss, Sun and Weinberger, On Calibration of Modern Neural Networks (2017).
     """
-    check_choice("calibration", "strategy", strategy, ("uniform", "quantile"))
     bins = check_int("calibration", "bins", bins, 1)
     found = read_decisions("calibration", labels, probabilities)
     right, confidence = found.truth == found.predicted, found.confidence
     edges = np.linspace(0, 1, bins + 1)
-    if strategy == "quantile":
-        edges = np.unique(np.quantile(confidence, edges))
-        edges = edges if len(edges) > 1 else np.repeat(edges, 2)
     places = np.searchsorted(edges[1:-1], confidence, side="left")
     rows = []
     for index, (lower, upper) in enumerate(pairwise(edges)):

@@ -8,9 +8,7 @@ import numpy as np
 from scipy import stats
 
 from kerascv_course._tables import Table
-from kerascv_course._validation import as_numbers, check_above, check_choice, check_number, input_error
-
-CONFIDENCE = 0.95
+from kerascv_course._validation import as_numbers, check_choice, check_number, input_error
 
 
 @dataclass(frozen=True)
@@ -100,7 +98,7 @@ def summary_row(name: str, runs: Sequence[ExperimentRun]) -> ExperimentRow:
     done = [run for run in runs if not run.error]
     accuracies = [run.accuracy for run in done if run.accuracy is not None]
     mean = float(np.mean(accuracies)) if accuracies else None
-    low, high = t_interval(accuracies, CONFIDENCE)
+    low, high = t_interval(accuracies)
     params = next((run.params for run in runs if run.params is not None), None)
     return ExperimentRow(
         variant=name,
@@ -116,11 +114,11 @@ def summary_row(name: str, runs: Sequence[ExperimentRun]) -> ExperimentRow:
     )
 
 
-def t_interval(values: Sequence[float], confidence: float) -> tuple[float | None, float | None]:
-    """Return the interval of the mean, or two None for fewer than two values."""
+def t_interval(values: Sequence[float]) -> tuple[float | None, float | None]:
+    """Return the 95 % interval of the mean, or two None for fewer than two values."""
     if len(values) < 2:
         return None, None
-    reach = stats.t.ppf((1 + confidence) / 2, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
+    reach = stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
     return float(np.mean(values) - reach), float(np.mean(values) + reach)
 
 
@@ -133,10 +131,9 @@ class Verdict:
         than: The other one.
         conclusion: "holds", "does not hold", "undecided", or "practically equal" where a margin was named.
         difference: Mean over the seeds of accuracy(better) - accuracy(than); None where no seed has both.
-        low: Lower end of its interval; None for fewer than two seeds.
+        low: Lower end of its 95 % interval; None for fewer than two seeds.
         high: Upper end.
         seeds: Number of seeds that both variants completed.
-        confidence: Of the interval, as a share.
     """
 
     better: str
@@ -146,7 +143,6 @@ class Verdict:
     low: float | None
     high: float | None
     seeds: int
-    confidence: float
 
     def __str__(self) -> str:
         claim = f"{self.better} is better than {self.than}: {self.conclusion}"
@@ -158,7 +154,7 @@ class Verdict:
         interval = f"{100 * self.low:+.1f} to {100 * self.high:+.1f}"
         half_width = f"half-width {50 * (self.high - self.low):.1f}"
         few = "; fewer than five seeds: no verdict to rely on" if self.seeds < 5 else ""
-        return f"{claim} ({found}, {self.confidence:.0%} interval {interval}, {half_width}{few})"
+        return f"{claim} ({found}, 95% interval {interval}, {half_width}{few})"
 
 
 def verdict(
@@ -167,16 +163,15 @@ def verdict(
     than: str,
     *,
     margin: float = 0.0,
-    confidence: float = CONFIDENCE,
 ) -> Verdict:
     """Say whether the runs bear out the claim that one variant has a higher accuracy than another.
 
     The test is the paired t-test, in the form of its interval: the runs of both variants with the same seed were
-    held against the same images, so it takes the difference of each pair, and the two-sided interval of the mean
-    of these differences (Student's t, n - 1 degrees of freedom). Wholly above 0 the claim *holds*; wholly below 0
-    it *does not hold*: the other variant is the better one. Otherwise, and with fewer than two seeds, it is
-    *undecided*: that is no proof that the two are equally good. Of twenty claims without any truth, about one is
-    decided all the same, at 95 %.
+    held against the same images, so it takes the difference of each pair, and the two-sided 95 % interval of the
+    mean of these differences (Student's t, n - 1 degrees of freedom). Wholly above 0 the claim *holds*; wholly
+    below 0 it *does not hold*: the other variant is the better one. Otherwise, and with fewer than two seeds, it
+    is *undecided*: that is no proof that the two are equally good. Of twenty claims without any truth, about one
+    is decided all the same.
 
     Args:
         results: What `compare` returned; or a dictionary from names to accuracies, one for each seed, the seeds of
@@ -185,7 +180,6 @@ def verdict(
         than: Name of the other one.
         margin: A difference that does not matter, as a share: 0.01 is one point. Where the whole interval lies
             within plus and minus it, the two are *practically equal*. Name it before you look. 0: no such answer.
-        confidence: Of the interval, above 0 and below 1.
 
     Returns:
         The `Verdict`, which shows itself as a sentence.
@@ -214,14 +208,13 @@ def verdict(
     check_choice("verdict", "better", better, list(figures))
     check_choice("verdict", "than", than, [name for name in figures if name != better])
     margin = check_number("verdict", "margin", margin, 0)
-    confidence = check_above("verdict", "confidence", confidence, below=1)
     first, second = figures[better], figures[than]
     if isinstance(results, Mapping) and len(first) != len(second):
         rule = f"with as many accuracies of {than!r} as of {better!r}, a pair for each seed"
         raise input_error("verdict", "results", rule, f"{len(first)} and {len(second)}")
     pairs = [(first[seed], second[seed]) for seed in first if seed in second]
     differences = [a - b for a, b in pairs if a is not None and b is not None]
-    low, high = t_interval(differences, confidence)
+    low, high = t_interval(differences)
     conclusion = "undecided"
     if low is not None and high is not None:
         if -margin < low and high < margin:
@@ -229,4 +222,4 @@ def verdict(
         elif low > 0 or high < 0:
             conclusion = "holds" if low > 0 else "does not hold"
     mean = float(np.mean(differences)) if differences else None
-    return Verdict(better, than, conclusion, mean, low, high, len(differences), confidence)
+    return Verdict(better, than, conclusion, mean, low, high, len(differences))

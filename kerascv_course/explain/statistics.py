@@ -24,6 +24,7 @@ from kerascv_course._tables import Layout, Table
 from kerascv_course._validation import as_numbers, check_images, check_int, input_error
 
 _FUNCTION = "ActivationStatistics"
+_BINS = 128  # of a histogram, a power of two
 _SMALLEST_LIMIT = 2.0**-20  # of a histogram, where all activations are zero
 
 
@@ -37,9 +38,9 @@ class LayerStatistics:
         means: Mean, `float64`, (records,). NaN where an activation is NaN or infinite, as the next.
         standard_deviations: Standard deviation, divisor n, `float64`, (records,).
         zero_shares: Share of activations that are exactly zero, from 0 to 1, `float64`, (records,).
-        histogram_counts: Number of activations in each bin, `int64`, (records, bins). NaN and infinite ones are
+        histogram_counts: Number of activations in each bin, `int64`, (records, 128). NaN and infinite ones are
             in none.
-        histogram_edges: The same at all steps, `float64`, (bins + 1,): of one width, from minus to plus the
+        histogram_edges: The same at all steps, `float64`, (129,): of one width, from minus to plus the
             smallest power of two above all magnitudes. A bin holds its lower edge and not its upper one.
     """
 
@@ -68,22 +69,6 @@ class ActivationRecords(Table):
         names = ("Layer", "Mean, first", "last", "Standard deviation, first", "last", "Zeros, first", "last")
         return Layout(names, [_cells(row) for row in self.rows], self.notes)
 
-    def to_dict(self) -> list[dict[str, Any]]:
-        """Return a dictionary for each layer and step, without the histograms."""
-        return [
-            {
-                "layer": row.layer,
-                "step": int(step),
-                "mean": float(mean),
-                "standard_deviation": float(deviation),
-                "zero_share": float(zeros),
-            }
-            for row in self.rows
-            for step, mean, deviation, zeros in zip(
-                row.steps, row.means, row.standard_deviations, row.zero_shares, strict=True
-            )
-        ]
-
 
 def _cells(row: LayerStatistics) -> list[str]:
     numbers = [f"{values[at]:.3g}" for values in (row.means, row.standard_deviations) for at in (0, -1)]
@@ -109,7 +94,6 @@ class ActivationStatistics(keras.callbacks.Callback):
             By default all that apply an activation function, or else all that have weights. Of a layer that is
             called several times the last call counts.
         every: Steps between two records, 1 or more.
-        bins: Bins of the histograms, a power of two from 4 to 4096.
 
     Raises:
         TypeError: If an argument has the wrong type.
@@ -131,9 +115,7 @@ class ActivationStatistics(keras.callbacks.Callback):
     Source: Lorente, Manco (TinyNet: mean, variance and histogram of the activations while training).
     """
 
-    def __init__(
-        self, images: np.ndarray, *, layers: Sequence[str] | None = None, every: int = 20, bins: int = 128
-    ) -> None:
+    def __init__(self, images: np.ndarray, *, layers: Sequence[str] | None = None, every: int = 20) -> None:
         super().__init__()
         images = as_numbers(_FUNCTION, "images", images, "a batch (images, height, width, channels)")
         if images.ndim < 2 or images.size == 0:
@@ -145,9 +127,6 @@ class ActivationStatistics(keras.callbacks.Callback):
             if not layers:
                 raise input_error(_FUNCTION, "layers", rule, layers)
         self.every = check_int(_FUNCTION, "every", every, 1)
-        self.bins = check_int(_FUNCTION, "bins", bins, 4, 4096)
-        if bins & (bins - 1):
-            raise input_error(_FUNCTION, "bins", "a power of two", bins)
         self.images, self.layers = images.astype("float32"), layers
         self._found: dict[int, dict[str, _Moment]] = {}  # by step and layer
         self._probe: _Probe | None = None
@@ -181,7 +160,7 @@ class ActivationStatistics(keras.callbacks.Callback):
             way_out = "Take a new `ActivationStatistics` for another model."
             rule = f"one with the layers that were recorded before: {listed(list(known))}"
             raise input_error("record", "model", rule, listed(list(outputs)), way_out)
-        self._found[step] = {path: _measure(output, self.bins) for path, output in outputs.items()}
+        self._found[step] = {path: _measure(output) for path, output in outputs.items()}
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         """Record the untrained model, and forget the steps that are made again."""
@@ -293,8 +272,8 @@ class _Moment(NamedTuple):
     limit: float
 
 
-def _measure(output: np.ndarray, bins: int) -> _Moment:
-    """Return what is kept of the activations, `float32`; `bins` is a power of two."""
+def _measure(output: np.ndarray) -> _Moment:
+    """Return what is kept of the activations, `float32`."""
     values = output.reshape(-1)
     zeros = 1 - np.count_nonzero(values) / values.size
     mean = deviation = np.nan
@@ -306,8 +285,8 @@ def _measure(output: np.ndarray, bins: int) -> _Moment:
     largest = max(abs(float(values.min(initial=0))), abs(float(values.max(initial=0))))
     limit = max(2.0 ** int(np.frexp(largest)[1]) if largest else 0.0, _SMALLEST_LIMIT)
     # Powers of two: nothing is rounded, so this equals `np.histogram`, in a third of its time.
-    places = np.floor(values * np.float32(bins / 2 / limit)).astype("int64") + bins // 2
-    return _Moment(mean, deviation, zeros, np.bincount(places, minlength=bins), limit)
+    places = np.floor(values * np.float32(_BINS / 2 / limit)).astype("int64") + _BINS // 2
+    return _Moment(mean, deviation, zeros, np.bincount(places, minlength=_BINS), limit)
 
 
 def _joined(layer: str, steps: list[int], moments: list[_Moment]) -> LayerStatistics:

@@ -154,8 +154,7 @@ def plot_calibration_curve(result: Any, *, caption: str | None = None) -> Figure
     rows = check_records(function, "result", result, rule, *fields)
     figure, (upper, lower) = panels(2, 1, size=(5.2, 6.0), sharex=True, height_ratios=(3, 1))
     left = np.array([row.lower for row in rows])
-    # Bins of one value, as among equal confidences, would have no width.
-    width = np.maximum([row.upper - row.lower for row in rows], 0.004)
+    width = np.array([row.upper - row.lower for row in rows])
     used = np.array([row.accuracy is not None for row in rows])
     confidence, accuracy = np.array([[row.confidence, row.accuracy] for row in rows if row.accuracy is not None]).T
     bar: dict[str, Any] = {"align": "edge", "edgecolor": style.PAPER, "linewidth": 0.5}
