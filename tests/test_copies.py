@@ -209,7 +209,7 @@ OTHERS = {
         lambda change: change(PHOTOGRAPHS, LABELS)[:1],
     ),
     "RandomAffine": (lambda: augmentation.RandomAffine(zoom=0.2, seed=3), lambda layer: [layer(PHOTOGRAPHS)]),
-    "RandomNoise": (lambda: augmentation.RandomNoise(0.1, seed=3), lambda layer: [layer(PHOTOGRAPHS)]),
+    "noise": (lambda: augmentation.pipeline(noise=0.1, seed=3), lambda layer: [layer(PHOTOGRAPHS, training=True)]),
     "pipeline": (
         lambda: augmentation.pipeline("lorente", seed=3),
         lambda layer: [layer(PHOTOGRAPHS, training=True)],

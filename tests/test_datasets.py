@@ -11,7 +11,6 @@ import shutil
 import struct
 import sys
 import tarfile
-import time
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,6 @@ from sklearn.datasets import load_digits as load_scans
 
 from kerascv_course.datasets import (
     ImageDataset,
-    cache,
     cache_folder,
     cifar10,
     find_cifar10,
@@ -713,66 +711,6 @@ def test_file_that_another_process_just_placed_and_holds_open_will_do(own_cache_
     assert cached_arrays("a", {"x": (3,)}, build)["x"].tolist() == [0, 1, 2]
     with pytest.raises(PermissionError, match="in use"):
         cached_arrays("b", {"x": (3,)}, lambda: {"x": np.arange(3, dtype="uint8")})
-
-
-def key(letter):
-    return f"folder-{letter * 32}"
-
-
-def cache_three(letter):
-    return cached_arrays(key(letter), {"x": (3,)}, lambda: {"x": np.arange(3, dtype="uint8")})
-
-
-def kept(folder):
-    return "".join(sorted(path.stem[-1] for path in folder.glob("folder-*.npz")))
-
-
-def test_arrays_that_were_not_used_for_longest_are_deleted_beyond_the_size_to_keep(own_cache_folder, monkeypatch):
-    for age, letter in enumerate("abcd"):
-        cache_three(letter)
-        os.utime(own_cache_folder / f"{key(letter)}.npz", (1000 - age, 1000 - age))
-    size = (own_cache_folder / f"{key('a')}.npz").stat().st_size
-    monkeypatch.setattr(cache, "_KEPT", 2 * size)
-    cache_three("d")  # reading deletes nothing, and makes it the last one used
-    assert kept(own_cache_folder) == "abcd"
-    (own_cache_folder / "mine.npz").write_bytes(bytes(10 * size))
-    cache_three("e")
-    assert kept(own_cache_folder) == "ade"
-    assert (own_cache_folder / "mine.npz").is_file()
-
-
-def test_new_arrays_are_kept_however_large_they_are(own_cache_folder, monkeypatch):
-    monkeypatch.setattr(cache, "_KEPT", 0)
-    for letter in "ab":
-        cache_three(letter)
-        assert kept(own_cache_folder) == letter
-
-
-@pytest.mark.parametrize("error", [PermissionError, FileNotFoundError])
-def test_arrays_that_another_process_reads_or_deletes_are_no_error(own_cache_folder, monkeypatch, error):
-    def refuse(path, missing_ok=False):
-        if path.suffix == ".npz":
-            refused.append(path.stem)
-            raise error("in use")
-
-    refused = []
-    cache_three("a")
-    monkeypatch.setattr(cache, "_KEPT", 0)
-    monkeypatch.setattr(Path, "unlink", refuse)
-    assert cache_three("b")["x"].tolist() == [0, 1, 2]
-    assert refused == [key("a")]
-
-
-def test_what_killed_processes_left_is_deleted_after_a_day(own_cache_folder):
-    for letter, hours in (("b", 24.02), ("c", 23.98)):
-        part = own_cache_folder / f"{key(letter)}.{'0' * 32}.part"
-        part.write_bytes(b"")
-        then = time.time() - 3600 * hours
-        os.utime(part, (then, then))
-        shutil.copy2(part, own_cache_folder / f"{letter}.part")  # somebody else's
-    cache_three("a")
-    names = sorted(path.name for path in own_cache_folder.iterdir())
-    assert names == ["b.part", "c.part", f"{key('a')}.npz", f"{key('c')}.{'0' * 32}.part"]
 
 
 def test_cache_that_cannot_be_written_is_an_error_before_any_decoding(tmp_path, monkeypatch):

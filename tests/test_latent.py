@@ -442,12 +442,6 @@ def test_the_sign_of_pca_does_not_depend_on_the_order_of_the_images():
     np.testing.assert_allclose(first.points, second.points[::-1], atol=1e-3)
 
 
-def test_one_feature_still_gives_a_map():
-    found = project(rng().normal(size=(30, 1)), method="pca")
-    assert found.points.shape == (30, 2)
-    assert not found.points[:, 1].any()
-
-
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_map_keeps_groups_together_and_places_new_points_in_theirs(engine):
     features, new = groups(), groups(9, seed=5)
@@ -525,6 +519,7 @@ def test_from_3000_points_the_gradient_is_computed_by_fft():
         ({"features": "a.npy"}, TypeError, r"an array \(images, features\)"),
         ({"features": np.full((40, 3), np.nan)}, ValueError, "finite numbers"),
         ({"features": np.ones((40, 3))}, ValueError, "features that differ"),
+        ({"features": np.ones((40, 1))}, ValueError, "two features or more"),
         (
             {"features": groups(22), "perplexity": 8},
             ValueError,

@@ -226,11 +226,10 @@ def test_a_download_that_fails_names_every_address_and_the_way_by_hand(mirror):
     assert find(download="if possible") is None
 
 
-def test_a_keras_cache_that_cannot_be_written_is_named_with_the_way_out(folder, mirror):
+def test_a_keras_cache_that_cannot_be_written_hinders_nothing(folder, mirror):
     put(mirror / "models" / NAME)
     put(folder / "keras", b"")
-    with pytest.raises(OSError, match=r"keras.models.* cannot be written.*KERAS_HOME.*downloads.models"):
-        find()
+    assert find().path == fetching.downloads_folder() / "models" / NAME
 
 
 def test_official_addresses_and_checksums_are_those_of_keras(monkeypatch):
@@ -261,10 +260,9 @@ def test_official_addresses_and_checksums_are_those_of_keras(monkeypatch):
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"backbone": None}, TypeError, "`backbone` of `find_backbone_weights` must be a string"),
+        ({"backbone": None}, TypeError, "`backbone` of `find_backbone_weights` must be a name in"),
         ({"backbone": ""}, ValueError, "`backbone` .* a name in `keras.applications`"),
         ({"backbone": "../MobileNetV2"}, ValueError, "`backbone` .* a name in `keras.applications`"),
-        ({"image_size": 96}, ValueError, r"`image_size` .* \(height, width\)"),
         ({"image_size": (96, 96, 3)}, ValueError, r"`image_size` .* \(height, width\)"),
         ({"image_size": (96, 0)}, ValueError, "`image_size` .* at least 1"),
         ({"image_size": (96.0, 96)}, TypeError, "`image_size` .* an integer"),

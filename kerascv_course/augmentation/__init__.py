@@ -3,7 +3,7 @@
 from kerascv_course.augmentation.affine import RandomAffine, warp
 from kerascv_course.augmentation.batches import AffineBatches
 from kerascv_course.augmentation.mixing import augment_by_class, balanced_indices, cutmix, mixup
-from kerascv_course.augmentation.pipeline import RandomNoise, pipeline
+from kerascv_course.augmentation.pipeline import pipeline
 from kerascv_course.augmentation.preservation import PreservationRecord, label_preserved
 from kerascv_course.augmentation.tta import AveragedAnswer, test_time_augmentation
 
@@ -12,7 +12,6 @@ __all__ = [
     "AveragedAnswer",
     "PreservationRecord",
     "RandomAffine",
-    "RandomNoise",
     "augment_by_class",
     "balanced_indices",
     "cutmix",

@@ -1,10 +1,10 @@
 """Batches of moved images from arrays in memory: the fastest way to augment on a CPU."""
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
+import joblib
 import keras
 import numpy as np
 
@@ -128,15 +128,11 @@ def _warp_with_opencv(
         for image, matrix, result in zip(images[first:end], maps[first:end], moved[first:end], strict=True):
             cv2.warpAffine(image, matrix, size, result, flags, border, values)
 
-    cuts = np.linspace(0, len(images), _cores() + 1).astype(int).tolist()
-    list(_threads().map(move, cuts[:-1], cuts[1:]))
-
-
-def _cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)  # not on macOS and Windows
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
+    cores = joblib.cpu_count()
+    cuts = np.linspace(0, len(images), cores + 1).astype(int).tolist()
+    list(_threads(cores).map(move, cuts[:-1], cuts[1:]))
 
 
 @cache
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_cores(), thread_name_prefix="kerascv_course_warp")
+def _threads(cores: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(cores, thread_name_prefix="kerascv_course_warp")

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import keras
 import numpy as np
-from keras import layers, ops
+from keras import layers
 
 from kerascv_course._ranges import other_range
 from kerascv_course._validation import check_choice, check_number, check_seed, check_size, input_error
@@ -35,15 +35,22 @@ def _random_crop(size: tuple[int, int], o: _Options) -> list[keras.Layer]:
     return [layers.RandomCrop(*size, **o.seed), layers.CenterCrop(*size)]
 
 
+def _in_unit_range(o: _Options, *inner: keras.Layer) -> list[keras.Layer]:
+    """Return layers that count from 0 to 1 between two that go there and back."""
+    low, high = o.colours["value_range"]
+    return [layers.Rescaling(1 / (high - low), -low / (high - low)), *inner, layers.Rescaling(high - low, low)]
+
+
 def _random_saturation(span: tuple[float, float], o: _Options) -> list[keras.Layer]:
     # Of values up to 255 `RandomSaturation` of Keras 3.15 makes negative ones: it cuts at 255 what must end at 1.
-    # It counts from 0 to 1, where one half changes nothing.
-    low, high = o.colours["value_range"]
-    return [
-        layers.Rescaling(1 / (high - low), -low / (high - low)),
-        layers.RandomSaturation(tuple(0.5 + bound / 2 for bound in span), value_range=(0, 1), **o.seed),
-        layers.Rescaling(high - low, low),
-    ]
+    # One half changes nothing.
+    factor = tuple(0.5 + bound / 2 for bound in span)
+    return _in_unit_range(o, layers.RandomSaturation(factor, value_range=(0, 1), **o.seed))
+
+
+def _random_noise(deviation: float, o: _Options) -> list[keras.Layer]:
+    # The second layer cuts what leaves the range.
+    return _in_unit_range(o, layers.GaussianNoise(deviation, **o.seed), layers.ReLU(1.0))
 
 
 def _random_perspective(scale: float, o: _Options) -> keras.Layer:
@@ -73,7 +80,7 @@ _STEPS: dict[str, tuple[Any, Callable[[Any, _Options], Any]]] = {
     "contrast": (_SHARE, lambda change, o: layers.RandomContrast((change, change), **o.colours, **o.seed)),
     "saturation": (_BOTH_WAYS, _random_saturation),
     "hue": (_ONE_WAY, lambda span, o: layers.RandomHue(span, **o.colours, **o.seed)),
-    "noise": (_SHARE, lambda deviation, o: RandomNoise(deviation, **o.colours, **o.seed)),
+    "noise": (_SHARE, _random_noise),
     "erasing": (_SHARE, lambda share, o: layers.RandomErasing((share, share), **o.colours, **o.seed)),
 }
 
@@ -81,14 +88,19 @@ _STEPS: dict[str, tuple[Any, Callable[[Any, _Options], Any]]] = {
 _COLOURS = {"brightness", "contrast", "saturation", "hue", "noise", "erasing"}  # they count in the value range
 
 
-def _call_in_range(model: keras.Sequential, value_range: tuple[float, float], images: Any, **options: Any) -> Any:
-    """Call a pipeline, or raise where the images can be looked at and are in another range."""
-    found = other_range(images, *value_range)
+def _call_in_range(
+    model: keras.Sequential, span: tuple[float, float], images: Any, training: bool | None = None, **options: Any
+) -> Any:
+    """Call a pipeline, or raise where the images can be looked at and are in another range.
+
+    Called by itself it is active, as Keras' augmentation layers are, but not its `GaussianNoise`.
+    """
+    found = other_range(images, *span)
     if found:
         way_out = "Pass the range of your images: `value_range=(0, 1)`, or (0, 255)."
         rule = f"that of the images, which are from {found}"
-        raise input_error("pipeline", "value_range", rule, value_range, way_out)
-    return keras.Sequential.call(model, images, **options)
+        raise input_error("pipeline", "value_range", rule, span, way_out)
+    return keras.Sequential.call(model, images, training=training is not False, **options)
 
 
 def pipeline(
@@ -161,7 +173,12 @@ def pipeline(
     if not chosen:
         raise input_error(function, "presets", "a name, or a strength is given", presets)
     check_choice(function, "fill_mode", fill_mode, FILL_MODES)
-    low, high = _value_range(function, value_range)
+    rule = "(lowest, highest), as (0, 255) or (0, 1)"
+    if not isinstance(value_range, tuple | list) or len(value_range) != 2:
+        raise input_error(function, "value_range", rule, value_range)
+    low, high = (check_number(function, "value_range", bound) for bound in value_range)
+    if low >= high:
+        raise input_error(function, "value_range", rule, value_range)
     seed = check_seed(function, "seed", seed)
     fill = {"fill_mode": fill_mode, "fill_value": low}
     stack: list[keras.Layer] = []
@@ -177,76 +194,6 @@ def pipeline(
     return made
 
 
-@keras.saving.register_keras_serializable(package="kerascv_course")
-class RandomNoise(layers.Layer):
-    """Add noise of the normal distribution to each value, and cut what leaves the value range.
-
-    Keras' `GaussianNoise` does not cut, and is off where the layer is called by itself; Keras' augmentation layers
-    are on then, and so is this one. It works in a model on any backend, in `tf.data` on the TensorFlow backend.
-
-    Args:
-        deviation: Standard deviation as a share of the value range, from 0 to 1.
-        value_range: Lowest and highest value of the images.
-        seed: Seed of the layer, 0 or more; None for another result in each run.
-        **kwargs: As for any layer, for example `name`.
-
-    Raises:
-        TypeError: If an argument has the wrong type.
-        ValueError: If an argument is out of range.
-
-    Example:
-        >>> noisy = RandomNoise(0.1, seed=0)(keras.ops.full((1, 2, 2, 3), 128.0))
-        >>> tuple(noisy.shape), bool(keras.ops.all(noisy == 128.0))
-        ((1, 2, 2, 3), False)
-
-    Source: Manco, Architectures (photometric augmentation).
-    """
-
-    def __init__(
-        self,
-        deviation: float,
-        value_range: tuple[float, float] = (0, 255),
-        seed: int | None = None,
-        **kwargs: Any,
-    ) -> None:
-        self.deviation = check_number("RandomNoise", "deviation", deviation, 0, 1)
-        self.value_range = _value_range("RandomNoise", value_range)
-        self.seed = check_seed("RandomNoise", "seed", seed)
-        super().__init__(**kwargs)
-        self.random = keras.random.SeedGenerator(self.seed)
-
-    def call(self, images: Any, training: bool = True) -> Any:
-        """Return the noisy images, in the layer's dtype."""
-        images = ops.cast(images, self.compute_dtype)
-        if not training:
-            return images
-        low, high = self.value_range
-        noise = keras.random.normal(
-            ops.shape(images), 0.0, self.deviation * (high - low), self.compute_dtype, seed=self.random
-        )
-        return ops.clip(images + noise, low, high)
-
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """Return the shape of the images."""
-        return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments, from which the layer can be made again."""
-        own = {"deviation": self.deviation, "value_range": self.value_range, "seed": self.seed}
-        return {**super().get_config(), **own}
-
-
 def _seed_of(seed: int, place: int) -> int:
     """Return a seed for each layer, far from the others: on PyTorch neighbouring seeds draw the same numbers."""
     return int(np.random.SeedSequence([seed, place]).generate_state(1)[0] % 2**31)
-
-
-def _value_range(function: str, value: Any) -> tuple[float, float]:
-    pair = (
-        [check_number(function, "value_range", bound) for bound in value]
-        if isinstance(value, tuple | list)
-        else []
-    )
-    if len(pair) != 2 or pair[0] >= pair[1]:
-        raise input_error(function, "value_range", "(lowest, highest), as (0, 255) or (0, 1)", value)
-    return pair[0], pair[1]

@@ -1,13 +1,13 @@
 """Weights of `keras.applications` backbones: which files there are, where they lie, and how they are found."""
 
-import os
+import contextlib
 import re
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-from kerascv_course._validation import check_choice, check_int, input_error
-from kerascv_course.datasets.cache import DOWNLOADS, data_folder
+from kerascv_course._validation import check_choice, check_size, input_error
+from kerascv_course.datasets.cache import DOWNLOADS, data_folder, placed_whole
 from kerascv_course.datasets.fetching import Fetched, RemoteFile, downloads_folder, fetch, is_right, keras_home
 
 WEIGHT_FOLDER = "models"  # in the data folder, in the downloads folder and in Keras' cache
@@ -39,11 +39,10 @@ WEIGHTS = {
 }
 
 
-@dataclass(frozen=True)
-class BackboneWeights:
+class BackboneWeights(NamedTuple):
     """A file with the weights of a backbone without its top.
 
-    Attributes:
+    Args:
         path: The file.
         source: Where it is from, without the folders of this machine; completes "from ...".
     """
@@ -53,7 +52,7 @@ class BackboneWeights:
 
 
 def find_backbone_weights(
-    backbone: str, image_size: tuple[int, int], *, download: str = "always"
+    backbone: str, image_size: int | tuple[int, int], *, download: str = "always"
 ) -> BackboneWeights | None:
     """Find the ImageNet weights of a backbone without its top, for `weights=` in `keras.applications`.
 
@@ -75,7 +74,7 @@ def find_backbone_weights(
 
     Args:
         backbone: Name of the function in `keras.applications`, for example "MobileNetV2".
-        image_size: Height and width of the images in pixels; MobileNetV2 has files for several.
+        image_size: Height and width of the images in pixels, or one integer; MobileNetV2 has files for several.
         download: "always", "if possible" (None is returned where there is no connection) or "never" (no
             connection is made).
 
@@ -98,13 +97,11 @@ def find_backbone_weights(
         ValueError: `image_size` of `find_backbone_weights` must be an integer of at least 1. Received: ...
     """
     function = "find_backbone_weights"
-    if not isinstance(backbone, str):
-        raise input_error(function, "backbone", "a string", backbone, error=TypeError)
-    if not re.fullmatch("[A-Za-z][A-Za-z0-9]*", backbone):
-        raise input_error(function, "backbone", "a name in `keras.applications`, like 'MobileNetV2'", backbone)
-    if not isinstance(image_size, tuple | list) or len(image_size) != 2:
-        raise input_error(function, "image_size", "(height, width)", image_size)
-    height, width = (check_int(function, "image_size", side, minimum=1) for side in image_size)
+    if not isinstance(backbone, str) or not re.fullmatch("[A-Za-z][A-Za-z0-9]*", backbone):
+        error = ValueError if isinstance(backbone, str) else TypeError
+        rule = "a name in `keras.applications`, like 'MobileNetV2'"
+        raise input_error(function, "backbone", rule, backbone, error=error)
+    height, width = check_size(function, "image_size", image_size)
     check_choice(function, "download", download, DOWNLOADS)
     file = _file_for(backbone, height, width)
     found = _in_data_folder(backbone, file)
@@ -134,25 +131,17 @@ def fetch_weights(file: RemoteFile) -> Fetched:
         As of `fetch`, which also says what is raised.
     """
     fetched, place = fetch(file), keras_home() / file.path
-    if place.is_file():
-        return fetched
-    try:
-        place_copy(fetched.path, place)
-    except OSError as error:
-        way_out = f"Free some space, or name another folder in KERAS_HOME. The file itself is {fetched.path}."
-        raise OSError(error.errno, f"{place} cannot be written: {error.strerror or error}. {way_out}") from error
+    if not place.is_file():
+        with contextlib.suppress(OSError):  # it is at hand all the same
+            place_copy(fetched.path, place)
     return fetched
 
 
 def place_copy(source: Path, target: Path) -> None:
     """Copy a file to a place where it appears whole or not at all."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f"{target.name}.{os.getpid()}.part")
-    try:
-        shutil.copyfile(source, part)
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
+    with source.open("rb") as file, placed_whole(target) as copy:
+        shutil.copyfileobj(file, copy)
 
 
 def find_weights() -> list[Path]:

@@ -39,10 +39,3 @@ def ranked(
     exact = distances(metric, features, queries, places)
     order = np.lexsort((places, exact))[:, :k]
     return np.take_along_axis(places, order, 1), np.take_along_axis(exact, order, 1)
-
-
-def unit_vectors(features: np.ndarray) -> np.ndarray:
-    """Return vectors (n, d) of length 1, in `float64`; zero ones stay zero."""
-    vectors = features.astype("float64")
-    lengths = np.sqrt((vectors**2).sum(axis=1, keepdims=True))
-    return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)

@@ -1,7 +1,6 @@
 """Retrieval: which of many images are nearest to a given one, in the space of the features."""
 
 import os
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from kerascv_course._validation import as_array, check_choice, check_features, check_int, check_labels, input_error
+from kerascv_course.datasets.cache import placed_whole
 from kerascv_course.latent.distances import METRICS
 from kerascv_course.latent.nearest import Nearest
 
@@ -160,18 +160,11 @@ class ImageIndex:
         Raises:
             OSError: If the file cannot be written.
         """
-        target = Path(path)
         arrays = {"features": self.features, "images": self.images, "labels": self.labels}
         given = {name: array for name, array in arrays.items() if array is not None}
-        # Written beside its place and moved there whole, so that a full disk leaves the old file as it was.
-        part = target.with_name(f"{target.name}.{uuid.uuid4().hex}.part")
-        try:
-            with part.open("xb") as file:
-                # No `allow_pickle=`: NumPy 2.1, which Colab has, takes it for an array.
-                np.savez(file, format=_FORMAT, metric=self.metric, **given)
-            os.replace(part, target)
-        finally:
-            part.unlink(missing_ok=True)
+        with placed_whole(Path(path)) as file:
+            # No `allow_pickle=`: NumPy 2.1, which Colab has, takes it for an array.
+            np.savez(file, format=_FORMAT, metric=self.metric, **given)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "ImageIndex":

@@ -1,14 +1,13 @@
 """Maps of the latent space: many features drawn as points in a plane, and how far the map can be trusted."""
 
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 
 from kerascv_course._engines import choose_engine
 from kerascv_course._validation import check_choice, check_features, check_int, check_number, describe, input_error
 from kerascv_course.latent.quality import map_quality
-from kerascv_course.latent.tsne import Place, by_opentsne, by_sklearn
+from kerascv_course.latent.tsne import Map, Place, by_opentsne, by_sklearn
 
 _FUNCTION = "project"
 
@@ -40,7 +39,8 @@ class Projection:
     neighbours: int
     kl_divergence: float | None
     _dimension: int = field(repr=False)
-    _place: Place = field(repr=False)
+    _reduce: Place = field(repr=False)
+    _place: Place | None = field(repr=False)
 
     @property
     def caption(self) -> str:
@@ -69,7 +69,8 @@ class Projection:
             ValueError: If they do not fit the map or are not finite.
         """
         new = check_features("Projection.place", "features", features, width=self._dimension)
-        return self._place(new).astype("float32")
+        reduced = self._reduce(new)
+        return (reduced if self._place is None else self._place(reduced)).astype("float32")
 
 
 def project(
@@ -85,7 +86,7 @@ def project(
     """Draw features as points in a plane.
 
     Args:
-        features: Array (images, features) of finite numbers, at most 1e15 in size.
+        features: Array (images, features) of finite numbers, at most 1e15 in size, two or more for each image.
         method: "tsne", which keeps neighbours together and does not keep distances between groups, sizes of groups
             or directions; or "pca", the two directions of the largest variance.
         perplexity: About how many neighbours each point of t-SNE attends to: from 1 to a third of the other
@@ -122,67 +123,38 @@ def project(
         check_choice(_FUNCTION, "engine", engine, (None, "sklearn"))
     else:
         engine = choose_engine(_FUNCTION, engine, "opentsne", "sklearn")
+    from sklearn.decomposition import PCA  # takes a second
+
     if pca_components is not None:
         pca_components = check_int(_FUNCTION, "pca_components", pca_components, 2)
     seed = check_int(_FUNCTION, "seed", seed, 0, 2**32 - 1)
     points = check_features(_FUNCTION, "features", features)
     count, dimension = points.shape
     least = 4 if method == "tsne" else 3
-    if count < least:
-        raise input_error(_FUNCTION, "features", f"those of {least} images or more", features)
+    if count < least or dimension < 2:
+        raise input_error(_FUNCTION, "features", f"two features or more, of {least} images or more", features)
     if np.ptp(points, axis=0).max() == 0:
         raise input_error(_FUNCTION, "features", "features that differ between images", describe(features))
     way_out = f"There are {count} images."
-    neighbours = check_int(
-        _FUNCTION, "neighbours", min(10, (count - 1) // 2) if neighbours is None else neighbours, 1
-    )
-    if 2 * neighbours >= count:
+    neighbours = min(10, (count - 1) // 2) if neighbours is None else neighbours
+    if 2 * check_int(_FUNCTION, "neighbours", neighbours, 1) >= count:
         raise input_error(_FUNCTION, "neighbours", "fewer than half of the images", neighbours, way_out)
-    reduce: Place = np.asarray
+    plane = PCA(2, random_state=seed).fit(points)
+    reduce: Place = plane.transform
     if method == "pca":
-        reduce = _principal_components(points, 2, seed)
-        place, placed, name, divergence = reduce, reduce(points), "scikit-learn", None
+        found, perplexity = Map(reduce(points), "scikit-learn", None, None), None
     else:
         most = (count - 1) / 3
         perplexity = check_number(_FUNCTION, "perplexity", min(30, most) if perplexity is None else perplexity, 1)
         if perplexity > most:
             rule = f"at most {most:.4g}, a third of the other images"
             raise input_error(_FUNCTION, "perplexity", rule, perplexity, way_out)
-        start = _principal_components(points, 2, seed)(points)
+        start, reduce = reduce(points), np.asarray
         if pca_components is not None and pca_components < min(count, dimension):
-            reduce = _principal_components(points, pca_components, seed)
+            reduce = PCA(pca_components, random_state=seed).fit(points).transform
         found = (by_opentsne if engine == "opentsne" else by_sklearn)(reduce(points), start, perplexity, seed)
-        placed, name, divergence = found.points, found.engine, found.kl_divergence
-        place = partial(_chained, reduce, found.place)
-    trust, kept = map_quality(points, placed, neighbours, seed)
-    used = perplexity if method == "tsne" else None
-    placed = placed.astype("float32")
-    return Projection(placed, method, name, used, trust, kept, neighbours, divergence, dimension, place)
-
-
-def _principal_components(features: np.ndarray, count: int, seed: int) -> Place:
-    """Return the function that gives the coordinates of features in the directions of the largest variance.
-
-    The sign of a direction is free: here the largest of its numbers is positive.
-    """
-    from sklearn.decomposition import PCA
-
-    found = PCA(min(count, *features.shape), random_state=seed).fit(features)
-    directions = found.components_
-    largest = np.abs(directions).argmax(axis=1)
-    directions = directions * np.sign(directions[np.arange(len(directions)), largest])[:, None]
-    # Of a single feature there is one direction; a map has two coordinates.
-    directions = np.pad(directions, ((0, max(0, 2 - len(directions))), (0, 0)))
-
-    return partial(_coordinates, found.mean_, directions)
-
-
-# Functions that can be pickled, for `Projection.place`.
-
-
-def _coordinates(mean: np.ndarray, directions: np.ndarray, features: np.ndarray) -> np.ndarray:
-    return (features - mean) @ directions.T
-
-
-def _chained(first: Place, then: Place, features: np.ndarray) -> np.ndarray:
-    return then(first(features))
+    quality = map_quality(points, found.points, neighbours, seed)
+    placed, divergence = found.points.astype("float32"), found.kl_divergence
+    return Projection(
+        placed, method, found.engine, perplexity, *quality, neighbours, divergence, dimension, reduce, found.place
+    )

@@ -19,8 +19,8 @@ class Map(NamedTuple):
 
     points: np.ndarray
     engine: str
-    kl_divergence: float
-    place: Place
+    kl_divergence: float | None
+    place: Place | None
 
 
 def by_opentsne(features: np.ndarray, start: np.ndarray, perplexity: float, seed: int) -> Map:

@@ -77,7 +77,6 @@ def setup(
     *,
     seed: int = 0,
     mixed_precision: bool = False,
-    deterministic: bool = False,
     missing: Mapping[str, str] | None = None,
 ) -> Runtime:
     """Prepare a notebook: GPU memory that grows on demand, seeds, precision; and report what it runs on.
@@ -86,7 +85,6 @@ def setup(
         seed: Seed of Python, NumPy and the Keras backend, 0 to 2**32 - 1.
         mixed_precision: Whether layers compute in half precision (bfloat16 on the CPU, float16 on a GPU) while
             their weights stay float32. It pays on a GPU with tensor cores and slows most CPUs down.
-        deterministic: Whether operations must give the same bits in every run; slower.
         missing: What `datasets.missing` returned for the data that the notebook uses.
 
     Returns:
@@ -106,7 +104,7 @@ def setup(
 
     logging.getLogger("tensorflow").addFilter(is_no_tracing_note)  # a notebook builds many models
     gpus = find_gpus(memory_growth=True)
-    seed_everything(seed, deterministic=deterministic)
+    seed_everything(seed)
     half = "mixed_float16" if gpus else "mixed_bfloat16"
     keras.config.set_dtype_policy(half if mixed_precision else "float32")
     backend = keras.config.backend()
@@ -182,11 +180,9 @@ def find_gpus(*, memory_growth: bool = False) -> tuple[str, ...]:
         import jax
 
         return tuple(device.device_kind for device in jax.devices() if device.platform == "gpu")
-    if backend == "torch":
-        import torch
+    import torch
 
-        return tuple(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
-    return ()
+    return tuple(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
 
 
 def host() -> str:

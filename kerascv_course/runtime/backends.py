@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from kerascv_course._validation import input_error
-
 
 def gradient(function: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
     """Return the value of a scalar function of one tensor, and its gradient, on any backend.
@@ -29,35 +27,24 @@ def gradient(function: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
 
     backend = keras.config.backend()
     x = keras.ops.convert_to_tensor(x)
-    if "float" not in keras.backend.standardize_dtype(x.dtype):
-        raise input_error("gradient", "x", "floats", x, error=TypeError)
-
-    def scalar(x: Any) -> Any:
-        value = function(x)
-        if not hasattr(value, "shape") or tuple(value.shape):
-            raise input_error("gradient", "function", "one that returns a scalar tensor", value)
-        return value
-
     if backend == "tensorflow":
         import tensorflow as tf
 
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(x)
-            value = scalar(x)
+            value = function(x)
         return value, tape.gradient(value, x, unconnected_gradients=tf.UnconnectedGradients.ZERO)
     if backend == "jax":
         import jax
 
-        return jax.value_and_grad(scalar)(x)
-    if backend == "torch":
-        import torch
+        return jax.value_and_grad(function)(x)
+    import torch
 
-        x = x.detach().clone().requires_grad_()
-        with torch.enable_grad():
-            value = scalar(x)
-        slope = torch.autograd.grad(value, x, allow_unused=True)[0] if value.requires_grad else None
-        return value.detach(), torch.zeros_like(x) if slope is None else slope
-    raise RuntimeError(f"`gradient` needs the TensorFlow, JAX or PyTorch backend of Keras, not {backend!r}.")
+    x = x.detach().clone().requires_grad_()
+    with torch.enable_grad():
+        value = function(x)
+    slope = torch.autograd.grad(value, x, allow_unused=True)[0] if value.requires_grad else None
+    return value.detach(), torch.zeros_like(x) if slope is None else slope
 
 
 @contextmanager
@@ -68,17 +55,16 @@ def strategy() -> Iterator[tuple[str, ...]]:
     TensorFlow backend this is `tf.distribute.MirroredStrategy`, with JAX `keras.distribution.DataParallel`. Where
     there is no GPU, the devices are the logical CPUs, usually one.
 
-    The `batch_size` stays that of all devices together, and the loss that of one device. With TensorFlow a
-    `BatchNormalization` takes the statistics of its own device's share, unless it was made with
-    `synchronized=True`, and a last batch that cannot be shared out evenly counts a little differently; with JAX
-    such a batch is an error.
+    The `batch_size` stays that of all devices together, and their number must divide it; the loss is that of one
+    device. With TensorFlow a `BatchNormalization` takes the statistics of its own device's share, unless it was
+    made with `synchronized=True`, and a last batch that cannot be shared out evenly counts a little differently;
+    with JAX such a batch is an error.
 
     Yields:
         The names of the devices.
 
     Raises:
         RuntimeError: With PyTorch; or with TensorFlow, where a `keras.distribution` is set.
-        ValueError: If a batch cannot be shared out among the devices.
 
     Example:
         >>> import keras
@@ -110,18 +96,8 @@ def strategy() -> Iterator[tuple[str, ...]]:
             f"`strategy` needs the TensorFlow or JAX backend of Keras, not {backend!r}: Keras cannot "
             "share a batch among devices there. Set KERAS_BACKEND before Keras is imported."
         )
-    try:
-        with scope:
-            yield devices
-    except Exception as error:
-        # Keras for TensorFlow adds up the shares of the first batch; JAX shards each batch.
-        if not any(part in str(error) for part in ("AddN must have the same size", "evenly divide the shape")):
-            raise
-        number = len(devices)
-        raise ValueError(
-            f"`strategy`: a batch cannot be shared out evenly among {number} devices. Choose a `batch_size` that "
-            f"{number} divides, and with JAX numbers of training and validation images that it divides as well."
-        ) from error
+    with scope:
+        yield devices
 
 
 def torch_generator() -> Any:
