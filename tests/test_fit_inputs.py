@@ -380,18 +380,16 @@ def test_each_run_has_callbacks_of_its_own_and_the_accuracy_is_that_of_the_weigh
     assert [run.accuracy for run in results.runs] == pytest.approx([1 / 3, 1 / 3])  # of equal answers the first
 
 
-def test_weights_of_classes_and_callbacks_may_be_those_of_a_variant_and_are_marks_of_its_runs(tmp_path):
+def test_weights_of_classes_and_callbacks_are_marks_of_the_runs_of_a_comparison(tmp_path):
     def build():
         return simple(metrics=["accuracy"])
 
     stop = keras.callbacks.EarlyStopping(monitor="loss", patience=0, min_delta=100)
-    variants = {
-        "plain": build,
-        "weighted": (build, {"class_weight": {0: 9}}),
-        "stopped": (build, {"callbacks": stop}),
-    }
     options = {"epochs": 3, "seeds": [0], "folder": tmp_path, "verbose": 0}
-    plain, weighted, stopped = compare(variants, (X, Y), **options).runs
+    plain, weighted, stopped = (
+        compare({"a": build}, (X, Y), **options, **more).runs[0]
+        for more in ({}, {"class_weight": {0: 9}}, {"callbacks": stop})
+    )
     assert weighted.history["loss"][0] > 2 * plain.history["loss"][0]
     assert len(stopped.history["loss"]) == 2
     assert compare({"a": build}, (X, Y), class_weight={0: 9}, **options).runs[0].seconds == weighted.seconds

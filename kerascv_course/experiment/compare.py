@@ -22,15 +22,12 @@ from kerascv_course.training.inputs import come_in_batches, read_arrays, read_tr
 from kerascv_course.training.trial import accuracy_name, check_compiled
 
 Build = Callable[[], keras.Model]
-Plans = dict[str, tuple[Build, dict[str, Any]]]
 
 _FUNCTION = "compare"
-_RULES = {"epochs": 1, "batch_size": 1, "patience": 0}  # settings that are integers; the least
-_SETTINGS = (*_RULES, "callbacks", "class_weight")  # that a variant may have of its own
 
 
 def compare(
-    variants: Mapping[str, Build | tuple[Build, Mapping[str, Any]]],
+    variants: Mapping[str, Build],
     data: ImageDataset | Arrays | Any,
     *,
     epochs: int,
@@ -56,9 +53,7 @@ def compare(
 
     Args:
         variants: From a variant's name to the function that builds and compiles its model, with
-            `metrics=["accuracy"]` or another accuracy of Keras; it is called without arguments after seeding. Or
-            to a pair: the function, and a dictionary of the settings that this variant has of its own, out of
-            `epochs`, `batch_size`, `patience`, `callbacks` and `class_weight`.
+            `metrics=["accuracy"]` or another accuracy of Keras; it is called without arguments after seeding.
         data: The training images and labels as two arrays, an `ImageDataset`, whose images are passed on as they
             are, or batches, as for `training.fit`. Runs on batches are not kept.
         epochs: How often the training images are seen, 1 or more.
@@ -99,8 +94,18 @@ def compare(
 
     Source: Manco (designing a CNN: one change at a time, and the ratio accuracy * 1e5 / parameters).
     """
-    defaults = {"epochs": epochs, "batch_size": batch_size, "patience": patience}
-    plans = _check_variants(variants, {**defaults, "callbacks": callbacks, "class_weight": class_weight})
+    _check_variants(variants)
+    for argument, value, least in (
+        ("epochs", epochs, 1),
+        ("batch_size", batch_size, 1),
+        ("patience", patience, 0),
+    ):
+        if value is not None or argument == "epochs":
+            check_int(_FUNCTION, argument, value, least)
+    if not callable(callbacks):
+        check_callbacks(_FUNCTION, callbacks)
+    settings: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "patience": patience}
+    settings |= {"callbacks": callbacks, "class_weight": class_weight}
     numbers = _check_seeds(seeds)
     split = check_number(_FUNCTION, "validation_split", validation_split, 0, 0.99)
     if validation_data is None and isinstance(data, ImageDataset):
@@ -118,9 +123,9 @@ def compare(
 
     parts["validation_split"] = 0 if come_in_batches(data) else split
     parts["digest"] = None if folder is None else _digest(parts)
-    progress = keras.utils.Progbar(len(plans) * len(numbers), unit_name="run") if verbose else None
+    progress = keras.utils.Progbar(len(variants) * len(numbers), unit_name="run") if verbose else None
     runs = []
-    for name, (build, settings) in plans.items():
+    for name, build in variants.items():
         for seed in numbers:
             runs.append(_train(name, build, parts, seed, settings, folder))
             if progress is not None:
@@ -131,7 +136,7 @@ def compare(
     notes = [f"{run.variant}, seed {run.seed}, failed: {run.error}" for run in failed]
     figures = {run.variant: run.figure for run in runs if run.figure not in ("", "acc", "accuracy")}
     notes += [f"The accuracy of {name} is the figure {figure!r}." for name, figure in figures.items()]
-    rows = tuple(summary_row(name, [run for run in runs if run.variant == name]) for name in plans)
+    rows = tuple(summary_row(name, [run for run in runs if run.variant == name]) for name in variants)
     return ExperimentResults(rows, tuple(runs), tuple(notes))
 
 
@@ -224,36 +229,17 @@ def _new(callbacks: Any) -> list[keras.callbacks.Callback]:
     return check_callbacks(_FUNCTION, found)
 
 
-def _check_variants(variants: Any, defaults: Mapping[str, Any]) -> Plans:
-    """Return name -> (build, settings), or raise."""
-    rule = "a dictionary from names to functions that build a compiled model, or to pairs (function, settings)"
+def _check_variants(variants: Any) -> None:
+    rule = "a dictionary from names to functions that build a compiled model"
     if not isinstance(variants, Mapping):
         raise input_error(_FUNCTION, "variants", rule, variants, error=TypeError)
     if not variants:
         raise input_error(_FUNCTION, "variants", "one or more named functions", variants)
-    _check_settings(defaults, "")
-    plans: Plans = {}
-    for name, variant in variants.items():
-        pair = variant if isinstance(variant, tuple) and len(variant) == 2 else (variant, {})
-        is_builder = callable(pair[0]) and not isinstance(pair[0], keras.Model)  # which can be called as well
-        if not isinstance(name, str) or not is_builder or not isinstance(pair[1], Mapping):
+    for name, build in variants.items():
+        is_builder = callable(build) and not isinstance(build, keras.Model)  # which can be called as well
+        if not isinstance(name, str) or not is_builder:
             way_out = "Pass the function itself, not the model: each seed needs a new one."
-            raise input_error(_FUNCTION, "variants", rule, {name: variant}, way_out, TypeError)
-        unknown = sorted(set(pair[1]) - set(_SETTINGS))
-        if unknown:
-            rule = f"without settings other than {', '.join(_SETTINGS)}"
-            raise input_error(_FUNCTION, f"variants[{name!r}]", rule, unknown[0])
-        _check_settings(pair[1], f"variants[{name!r}]")
-        plans[name] = (pair[0], {**defaults, **pair[1]})
-    return plans
-
-
-def _check_settings(settings: Mapping[str, Any], where: str) -> None:
-    for key, value in settings.items():
-        if key in _RULES and (value is not None or key == "epochs"):
-            check_int(_FUNCTION, f"{where}[{key!r}]" if where else key, value, _RULES[key])
-        elif key == "callbacks" and not callable(value):
-            check_callbacks(_FUNCTION, value)
+            raise input_error(_FUNCTION, "variants", rule, {name: build}, way_out, TypeError)
 
 
 def _check_seeds(seeds: Any) -> list[int]:
