@@ -7,16 +7,7 @@ from pathlib import Path
 
 from kerascv_course._validation import check_choice
 from kerascv_course.cli.status import FAILED, OK, USAGE
-from kerascv_course.datasets import cifar10, weights
-from kerascv_course.datasets.fetching import (
-    CHECKSUMS,
-    RemoteFile,
-    downloads_folder,
-    fetch,
-    find_copies,
-    is_right,
-    listed_checksum,
-)
+from kerascv_course.datasets import cifar10, fetching, weights
 from kerascv_course.datasets.registry import FILES
 
 
@@ -42,10 +33,10 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 
 def _list(options: argparse.Namespace) -> int:
-    print(f"Downloads folder: {downloads_folder()}")
+    print(f"Downloads folder: {fetching.downloads_folder()}")
     shown: list[Path] = []
     for name, file in FILES.items():
-        copies = find_copies(file)
+        copies = fetching.find_copies(file)
         shown += copies
         print(f"{name}: {file.title}", *(map(_sized, copies) if copies else _missing(name)), sep="\n  ")
     if others := [path for path in weights.find_weights() if path not in shown]:
@@ -72,8 +63,8 @@ def _write_checksums() -> int:
 
     lines = []
     for file in FILES.values():
-        path = downloads_folder() / file.path
-        if path.is_file() and file.checksum and not is_right(path, file.checksum):
+        path = fetching.downloads_folder() / file.path
+        if path.is_file() and file.checksum and not fetching.is_right(path, file.checksum):
             print(f"{path} is damaged: delete it and fetch it again. No checksums were written.", file=sys.stderr)
             return FAILED
         if path.is_file():
@@ -81,7 +72,7 @@ def _write_checksums() -> int:
     if not lines:
         print("The downloads folder is empty: kerascv-course data fetch", file=sys.stderr)
         return FAILED
-    target = downloads_folder() / CHECKSUMS
+    target = fetching.downloads_folder() / fetching.CHECKSUMS
     target.write_text("".join(lines), encoding="ascii", newline="\n")
     print(f"{len(lines)} checksums: {target}")
     return OK
@@ -99,15 +90,15 @@ def _fetch(options: argparse.Namespace) -> int:
     return OK
 
 
-def _bring(file: RemoteFile) -> str:
+def _bring(file: fetching.RemoteFile) -> str:
     """Bring a file into the downloads folder: a copy on this machine that is right, or else from the network."""
-    target = downloads_folder() / file.path
+    target = fetching.downloads_folder() / file.path
     if not target.is_file():
-        for copy in find_copies(file) if file.checksum else ():
-            if is_right(copy, file.checksum):
+        for copy in fetching.find_copies(file) if file.checksum else ():
+            if fetching.is_right(copy, file.checksum):
                 weights.place_copy(copy, target)
                 return f"Copied from {copy}: {target}"
-    fetched = weights.fetch_weights(file) if file in weights.WEIGHTS.values() else fetch(file)
+    fetched = weights.fetch_weights(file) if file in weights.WEIGHTS.values() else fetching.fetch(file)
     if not fetched.is_new:
         return f"At hand already: {target}"
     checked = f"compared with {fetched.checked}" if fetched.checked else "UNCHECKED: nobody states its checksum"
@@ -115,16 +106,16 @@ def _bring(file: RemoteFile) -> str:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    sums = downloads_folder() / CHECKSUMS
+    sums = fetching.downloads_folder() / fetching.CHECKSUMS
     listed = sums.read_text("utf-8", "replace") if sums.is_file() else ""
     status, found = OK, False
     for file in FILES.values():
-        checksum = file.checksum or listed_checksum(listed, file)
-        for path in find_copies(file):
+        checksum = file.checksum or fetching.listed_checksum(listed, file)
+        for path in fetching.find_copies(file):
             found = True
             if not checksum:
                 print(f"unchecked  {path}: no checksum is known")
-            elif is_right(path, checksum):
+            elif fetching.is_right(path, checksum):
                 print(f"right      {path}")
             else:
                 print(f"WRONG      {path}: delete it and fetch it again")

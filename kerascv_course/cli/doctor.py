@@ -69,34 +69,22 @@ def examine() -> list[Finding]:
         >>> [finding.subject for finding in examine()][:2]
         ['kerascv_course', 'Python']
     """
+    import keras
+
+    backend, gpus, host = keras.config.backend(), runtime.find_gpus(), runtime.host()
+    no_gpu = "Fine for the lite profile. In Colab: Runtime > Change runtime type > GPU."
     return [
         Finding("kerascv_course", __version__),
         Finding("Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
-        *_backend(),
-        _colab(),
+        Finding("Keras", f"{keras.__version__} on {backend} {importlib.metadata.version(backend)}"),
+        Finding("GPU", ", ".join(gpus) or "none", "" if gpus else no_gpu),
+        Finding("Colab", "yes" if host == "Colab" else f"no, {host}" if host else "no"),
         _profile(),
         _disk(),
         _cifar10(),
         _weights(),
         *_extras(),
     ]
-
-
-def _backend() -> list[Finding]:
-    import keras
-
-    backend = keras.config.backend()
-    gpus = runtime.find_gpus()
-    advice = "" if gpus else "Fine for the lite profile. In Colab: Runtime > Change runtime type > GPU."
-    return [
-        Finding("Keras", f"{keras.__version__} on {backend} {importlib.metadata.version(backend)}"),
-        Finding("GPU", ", ".join(gpus) or "none", advice),
-    ]
-
-
-def _colab() -> Finding:
-    host = runtime.host()
-    return Finding("Colab", "yes" if host == "Colab" else f"no, {host}" if host else "no")
 
 
 def _profile() -> Finding:
@@ -145,8 +133,7 @@ def _weights() -> Finding:
 def _extras() -> list[Finding]:
     findings = []
     for extra, packages in EXTRAS.items():
-        missing = [name for name in packages if importlib.util.find_spec(name) is None]
+        missing = ", ".join(name for name in packages if importlib.util.find_spec(name) is None)
         advice = f'pip install "kerascv_course[{extra}]"' if missing else ""
-        found = f"lacks {', '.join(missing)}" if missing else "installed"
-        findings.append(Finding(f"Extra {extra}", found, advice))
+        findings.append(Finding(f"Extra {extra}", f"lacks {missing}" if missing else "installed", advice))
     return findings
