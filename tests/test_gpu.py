@@ -19,6 +19,7 @@ REAL_DATA = os.environ.get("KERASCV_COURSE_DATA")
 # The courses' own sizes, cut
 
 # The first pattern that stands in the name of a knob says to what each of its numbers is cut; None means "all".
+# Tracing each network would take longer than all of its steps; the solved pages run the same cells traced.
 CUT = """\
 LEAST = {
     **{"epochs": 1, "stages": 1, "seeds": 1, "repeated": 1, "per_class": 20, "test": 20, "images": 20},
@@ -42,6 +43,15 @@ def cut(name, value):
 def cut_all(*tables):
     for table in tables:
         table.update({name: cut(name, value) for name, value in table.items()})
+
+
+def without_tracing():
+    import warnings
+
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    warnings.filterwarnings("ignore", "Even though the `tf.config.experimental_run_functions_eagerly`")
 """
 
 
@@ -111,7 +121,7 @@ def test_each_notebook_runs_in_the_profile_gpu_with_its_sizes_cut(
 ):
     monkeypatch.delenv("PYTEST_CURRENT_TEST")  # kernels that see it capture less
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
-    done = in_profile_gpu(source, tmp_path / "out", "cut_all({})", data=data_of_the_courses)
+    done = in_profile_gpu(source, tmp_path / "out", "cut_all({}); without_tracing()", data=data_of_the_courses)
     error = done.error
     assert error is None
     assert done.summary

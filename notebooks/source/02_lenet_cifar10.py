@@ -37,19 +37,19 @@ print(device)
 choose = runtime.by_profile
 knobs = {
     "digits_per_class": choose(smoke=20, lite=None, full=None, gpu=None),
-    "tried_epochs": choose(smoke=1, lite=4, full=12, gpu=12),  # to choose the learning rate
-    "digit_epochs": choose(smoke=1, lite=12, full=12, gpu=12),
+    "tried_epochs": choose(smoke=1, lite=3, full=12, gpu=12),  # to choose the learning rate
+    "digit_epochs": choose(smoke=1, lite=10, full=12, gpu=12),
     "digit_seeds": choose(smoke=1, lite=3, full=5, gpu=5),
     "photos_per_class": choose(smoke=20, lite=200, full=None, gpu=None),
     "test_photos_per_class": choose(smoke=20, lite=50, full=None, gpu=None),
-    "long_epochs": choose(smoke=2, lite=15, full=40, gpu=50),  # long enough to overfit
+    "long_epochs": choose(smoke=2, lite=10, full=30, gpu=50),  # long enough to overfit
     "subset": choose(smoke=100, lite=1_000, full=10_000, gpu=None),  # for the ladder of changes
     "rungs": choose(smoke=(0, 7), lite=(0, 7), full=range(8), gpu=range(8)),
     "epochs": choose(smoke=1, lite=3, full=10, gpu=20),
     "seeds": choose(smoke=1, lite=2, full=5, gpu=5),
     "final_seeds": choose(smoke=1, lite=1, full=3, gpu=5),
 }
-learning_rates_tried = (1e-3, 2e-3, 4e-3)  # for the digits: Adam, falling to 0
+learning_rates_tried = choose(smoke=(4e-3,), lite=(4e-3, 8e-3), full=(2e-3, 4e-3, 8e-3), gpu=(2e-3, 4e-3, 8e-3))
 photo_learning_rate = 1e-3  # for CIFAR-10: Adam, as in the courses
 peak_learning_rate = 1e-2  # of "one cycle"
 knobs
@@ -189,7 +189,7 @@ def with_shifts(network):
     return keras.Sequential([keras.Input(network.input_shape[1:]), shift, network])
 
 
-def train(build, images, labels, *, epochs, learning_rate, seed, batch_size=32):
+def train(build, images, labels, *, epochs, learning_rate, seed, batch_size=64):
     """Build a network, train it, and return it."""
     keras.utils.set_random_seed(seed)
     model = build()
