@@ -933,6 +933,7 @@ def test_links_in_an_archive_are_not_followed(tmp_path):
 # Real images
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 @pytest.mark.skipif(not REAL_DATA, reason="KERASCV_COURSE_DATA is not set: no real CIFAR-10 to read")
 def test_real_cifar10_is_complete_and_has_its_known_mean_colour(monkeypatch):

@@ -335,6 +335,7 @@ found = [fingerprint(model, scope["f"], layers[1], weights=False), compile_finge
 """
 
 
+@pytest.mark.slow
 def test_another_kernel_changes_nothing():
     here = {"number": 1}
     exec(AGAIN, here)

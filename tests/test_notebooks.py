@@ -35,7 +35,6 @@ from kerascv_course.notebooks.source import (
 )
 
 REAL_SOURCES = list_sources()
-REAL_DATA = os.environ.get("KERASCV_COURSE_DATA")
 PIXEL = base64.b64encode(b"no real picture").decode()
 
 LESSON = """\
@@ -1029,19 +1028,6 @@ def shown(cell) -> str:
     """Return the text of the one object that a cell shows."""
     (text,) = (output.data["text/plain"] for output in cell.outputs if "data" in output)
     return text
-
-
-@pytest.mark.slow
-@pytest.mark.real_data
-@pytest.mark.skipif(not REAL_DATA, reason="KERASCV_COURSE_DATA is not set: no real CIFAR-10 to run on")
-def test_the_lenet_notebook_runs_on_real_cifar10_where_it_is_at_hand(tmp_path, without_network):
-    environment = without_network | {"KERASCV_COURSE_DATA": REAL_DATA}
-    done = execute_notebook(
-        make_notebook(find_source("lenet"), "solved"), tmp_path, "lenet", environment=environment
-    )
-    assert_ran_clean(done)
-    assert "On cifar10 (20 per class" in done.summary
-    assert "patches" not in done.summary
 
 
 def test_no_notebook_names_a_folder_of_the_machine_that_ran_it():

@@ -897,6 +897,7 @@ np.save(sys.argv[3], model.predict_on_batch(np.load(sys.argv[2])))
 """
 
 
+@pytest.mark.slow
 def test_a_saved_file_loads_without_this_package_and_predicts_the_same(tmp_path):
     model = build()
     train(model, STAGES[:1])
