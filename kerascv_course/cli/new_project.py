@@ -1,6 +1,7 @@
 """`kerascv-course new-project`: a student's project, with the notebook and a folder for the images."""
 
 import argparse
+import shutil
 import sys
 from pathlib import Path
 
@@ -9,25 +10,6 @@ from kerascv_course.cli.status import FAILED, OK, USAGE
 
 _TEMPLATE = "15_project_template"
 _NOTEBOOK = "project.ipynb"
-_README = """\
-Your images go here, each class in a folder of its own. Either
-
-    data/cat/one.jpg                       the notebook sets a fifth of each class
-    data/dog/two.jpg                       aside for testing
-
-or, where it is decided already which images are for testing,
-
-    data/train/cat/one.jpg                 both folders with the same classes
-    data/train/dog/two.jpg
-    data/test/cat/three.jpg
-    data/test/dog/four.jpg
-
-JPEG, PNG, BMP, GIF, WebP and TIFF files are read. A file that cannot be read is left out, and the report says so.
-Some dozen images of each class are a beginning. Photographs of one and the same thing, taken one after the other,
-belong together: all for training, or all for testing.
-
-While there is no folder here, the notebook takes synthetic depth maps of parcels, and says so.
-"""
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -51,7 +33,7 @@ def _new_project(options: argparse.Namespace) -> int:
     try:
         _check_empty(folder)
         (folder / "data").mkdir(parents=True)
-        (folder / "data" / "README.txt").write_text(_README, encoding="utf-8", newline="\n")
+        shutil.copyfile(Path(__file__).with_name("new_project_data.txt"), folder / "data" / "README.txt")
         write_notebook(notebook, folder / _NOTEBOOK)
     except ValueError as error:
         print(error, file=sys.stderr)

@@ -188,11 +188,7 @@ class Mistakes(Table):
 
 
 def confident_mistakes(
-    labels: np.ndarray,
-    probabilities: np.ndarray,
-    class_names: Sequence[str] | None = None,
-    *,
-    count: int = 16,
+    labels: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str] | None = None, *, count: int = 16
 ) -> Mistakes:
     """Find the images that were taken for another class with the highest probability.
 

@@ -167,12 +167,7 @@ def _key(model: keras.Model, *parts: Any) -> str:
 
 
 def _train(
-    name: str,
-    build: Build,
-    data: Mapping[str, Any],
-    seed: int,
-    settings: Mapping[str, Any],
-    folder: str | os.PathLike[str] | None,
+    name: str, build: Build, data: Mapping[str, Any], seed: int, settings: Mapping[str, Any], folder: Any
 ) -> ExperimentRun:
     """Train one variant with one seed, or find the run; an error becomes part of the record."""
     params, key = None, ""

@@ -158,11 +158,7 @@ class Verdict:
 
 
 def verdict(
-    results: ExperimentResults | Mapping[str, Sequence[float]],
-    better: str,
-    than: str,
-    *,
-    margin: float = 0.0,
+    results: ExperimentResults | Mapping[str, Sequence[float]], better: str, than: str, *, margin: float = 0.0
 ) -> Verdict:
     """Say whether the runs bear out the claim that one variant has a higher accuracy than another.
 

@@ -120,12 +120,10 @@ class ActivationStatistics(keras.callbacks.Callback):
         images = as_numbers(_FUNCTION, "images", images, "a batch (images, height, width, channels)")
         if images.ndim < 2 or images.size == 0:
             raise input_error(_FUNCTION, "images", "a batch (images, height, width, channels), not empty", images)
-        if layers is not None:
-            rule = "a list of names of layers, one or more, or None"
-            if not isinstance(layers, list | tuple) or not all(isinstance(name, str) for name in layers):
-                raise input_error(_FUNCTION, "layers", rule, layers, error=TypeError)
-            if not layers:
-                raise input_error(_FUNCTION, "layers", rule, layers)
+        are_names = isinstance(layers, list | tuple) and all(isinstance(name, str) for name in layers)
+        if layers is not None and not (are_names and layers):
+            rule, error = "a list of names of layers, one or more, or None", ValueError if are_names else TypeError
+            raise input_error(_FUNCTION, "layers", rule, layers, error=error)
         self.every = check_int(_FUNCTION, "every", every, 1)
         self.images, self.layers = images.astype("float32"), layers
         self._found: dict[int, dict[str, _Moment]] = {}  # by step and layer
@@ -224,31 +222,25 @@ class _Probe(keras.Model):
 
     def __init__(self, observed: keras.Model, parts: list[Part]) -> None:
         super().__init__(name="probe")
-        self.observed = observed
-        self._listen = lambda images: _listen(observed, parts, images)  # Keras would track the parts themselves
+        self.observed, self._parts = observed, lambda: parts  # Keras would track the parts themselves
 
     def call(self, images: Any) -> dict[str, Any]:
-        return self._listen(images)
+        written: dict[str, Any] = {}
 
+        def keep(part: Part, output: Any) -> Any:
+            if is_float(output):
+                written[part.path] = ops.cast(output, "float32")
+            return output
 
-def _listen(model: keras.Model, parts: list[Part], images: Any) -> dict[str, Any]:
-    written: dict[str, Any] = {}
-
-    def keep(part: Part, output: Any) -> Any:
-        if is_float(output):
-            written[part.path] = ops.cast(output, "float32")
-        return output
-
-    with listening(parts, keep):
-        run(model, images)
-    return written
+        with listening(self._parts(), keep):
+            run(self.observed, images)
+        return written
 
 
 def _default(parts: list[Part]) -> list[Part]:
     layers = [part for part in parts if isinstance(part.operation, keras.layers.Layer)]
-    return [part for part in layers if _activates(part.operation)] or [
-        part for part in layers if part.operation.weights
-    ]
+    fit = [part for part in layers if _activates(part.operation)]
+    return fit or [part for part in layers if part.operation.weights]
 
 
 def _activates(layer: Any) -> bool:
