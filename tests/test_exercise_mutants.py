@@ -62,7 +62,7 @@ def functions():
     """Return each exercise that asks for a function, beside the solution's."""
     for sheet, _ in sheets():
         for exercise in sheet.exercises.values():
-            tree = ast.parse(find_exercise(sheet.notebook, exercise.name)[0].solved)
+            tree = ast.parse(find_exercise(sheet.notebook, exercise.name).exercise.solved)
             if exercise.name != "small_networks" and any(isinstance(node, ast.FunctionDef) for node in tree.body):
                 slow = [pytest.mark.slow] if exercise.name == "residual_block" else []
                 yield pytest.param(exercise, tree, id=exercise.name, marks=slow)

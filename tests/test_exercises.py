@@ -26,13 +26,13 @@ EXERCISES = [exercise for sheet in SHEETS for exercise in sheet.exercises.values
 def small_sheet() -> Sheet:
     sheet = Sheet("00_small")
 
-    @sheet.exercise("Vague.", "Plain.", to_do="Fill in both.")
+    @sheet.exercise("Fill in both")
     def double(first, second):
         if second != 2 * first:
             raise WrongAnswerError(f"2 x `{first}` is not {second}.")
         return f"{second}."
 
-    @sheet.exercise("It is 1.", to_do="Fill it in.")
+    @sheet.exercise()
     def one(one):
         return "1." if 1 / one == 1 else 1 / 0
 
@@ -46,7 +46,7 @@ def small_sheet() -> Sheet:
 def test_a_check_says_to_do_wrong_or_right_and_remembers_it():
     exercise = small_sheet().exercises["double"]
     assert (exercise.solved, exercise.state) == (False, "untouched")
-    assert exercise.check(None, 4) == Feedback("to do", "To do", "Fill in both.")
+    assert exercise.check(None, 4) == Feedback("to do", "To do", "Fill in both, run that cell, and then this one.")
     assert exercise.check(2, 5) == Feedback("wrong", "Not yet", "2 x `2` is not 5.")
     assert (exercise.solved, exercise.state) == (False, "not yet")
     assert exercise.check(2, 4) == Feedback("right", "Right", "4.")
@@ -56,7 +56,7 @@ def test_a_check_says_to_do_wrong_or_right_and_remembers_it():
 
 
 def ceiling_as_given():
-    text = find_exercise("01_convolution", "output_size")[0].blank
+    text = find_exercise("01_convolution", "output_size").exercise.blank
     path = Path(__file__).with_name("not_a_file.py")
     linecache.cache[str(path)] = (len(text), None, text.splitlines(keepends=True), str(path))  # as IPython does
     names = {"math": math}
@@ -105,7 +105,7 @@ def test_an_answer_that_nobody_foresaw_is_no_traceback_and_is_not_right():
 def test_an_interruption_is_not_taken_for_an_answer():
     sheet = Sheet("00_interrupted")
 
-    @sheet.exercise("-", to_do="-")
+    @sheet.exercise()
     def long(long):
         raise KeyboardInterrupt
 
@@ -113,25 +113,41 @@ def test_an_interruption_is_not_taken_for_an_answer():
         sheet.exercises["long"].check(1)
 
 
+def lenet_sheet() -> Sheet:
+    """Return a sheet whose exercise has the hints and the solution of one of notebook 2."""
+    sheet = Sheet("02_lenet_cifar10")
+
+    @sheet.exercise()
+    def compile_arguments(compile_arguments):
+        return "-"
+
+    return sheet
+
+
 @pytest.mark.smoke
 def test_each_hint_says_more_and_the_last_one_leads_to_the_solution():
-    exercise = small_sheet().exercises["double"]
+    sheet = lenet_sheet()
+    exercise = sheet.exercises["compile_arguments"]
     said = [exercise.hint() for _ in range(3)]
     assert [feedback.title for feedback in said] == ["Hint 1 of 2", "Hint 2 of 2", "Hint 1 of 2"]
-    assert said[0].text == "Vague."
-    assert said[1].text == "Plain.\nThat was the last hint. `ex.double.solution()` is left."
+    assert said[0].text == said[2].text == ("Read what Keras says: what kind of thing does it want for `metrics`?")
+    assert said[1].text == (
+        "Several metrics can be shown, so even a single one stands in a list.\n"
+        "That was the last hint. `ex.compile_arguments.solution()` is left."
+    )
+    assert sheet.summary().code.endswith("compile_arguments  untouched, 2 hints")
 
 
 @pytest.mark.smoke
 def test_the_summary_counts_what_was_done():
     sheet = small_sheet()
     double, one = sheet.exercises.values()
-    double.check(1, 1), double.check(1, 2), double.hint(), one.check(None)
+    double.check(1, 1), double.check(1, 2), one.check(None)
     feedback = sheet.summary()
     assert feedback.title == "1 of 2 right"
     assert feedback.code.splitlines() == [
         f"00_small, kerascv_course {__version__}: 1 of 2 right",
-        "double  right, 2 checks, 1 hint",
+        "double  right, 2 checks",
         "one     untouched",
     ]
     one.check(1)
@@ -139,19 +155,14 @@ def test_the_summary_counts_what_was_done():
 
 
 def test_withheld_solutions_are_not_shown_and_not_mentioned():
-    sheet = Sheet("02_lenet_cifar10")
-
-    @sheet.exercise("Only one.", to_do="-")
-    def lenet_rgb(lenet_rgb):
-        return "-"
-
-    exercise = sheet.exercises["lenet_rgb"]
-    assert "keras.Sequential" in exercise.solution().code
+    sheet = lenet_sheet()
+    exercise = sheet.exercises["compile_arguments"]
+    assert "metrics" in exercise.solution().code
     sheet.withhold_solutions()
     assert exercise.solution() == Feedback(
         "text", "Solution", "The solutions of this notebook are withheld. Ask your teacher."
     )
-    assert "solution()" not in exercise.hint().text
+    assert "solution()" not in "".join(exercise.hint().text for _ in range(2))
 
 
 def test_feedback_is_plain_in_a_terminal_and_escaped_in_a_notebook():
@@ -614,7 +625,9 @@ def test_every_notebook_has_the_exercises_of_its_sheet_in_their_order():
 @pytest.mark.parametrize("exercise", EXERCISES, ids=lambda exercise: exercise.name)
 def test_every_exercise_has_a_text_and_hints_that_differ(exercise):
     assert exercise.__doc__
-    assert len(exercise.hints) == len(set(exercise.hints)) >= 2
+    said = [exercise.hint() for _ in range(20)]
+    number = int(re.search(r"Hint 1 of (\d+)", "".join(feedback.title for feedback in said))[1])
+    assert len({feedback.text for feedback in said}) == number >= 2
 
 
 @pytest.mark.parametrize("sheet", SHEETS, ids=lambda sheet: sheet.notebook)
@@ -623,9 +636,10 @@ def test_every_solution_is_that_of_the_solved_notebook(sheet):
     cells = make_notebook(source, "solved").cells
     solved = [cell.source for cell in cells if cell.metadata.get("tags") == ["exercise"]]
     shown = [find_exercise(sheet.notebook, name) for name in sheet.exercises]
-    assert [exercise.solved for exercise, _ in shown] == solved
-    assert not any("$" in remarks for _, remarks in shown)  # shown as plain text, where no formula is set
-    assert any(remarks for _, remarks in shown)
+    assert [found.exercise.solved for found in shown] == solved
+    # Shown as plain text, where no formula is set.
+    assert not any("$" in text for found in shown for text in (*found.hints, found.remarks))
+    assert any(found.remarks for found in shown)
     with pytest.raises(LookupError, match="has no exercise 'nothing'"):
         find_exercise(sheet.notebook, "nothing")
 

@@ -34,11 +34,7 @@ _TOO_MUCH = {
 }
 
 
-@sheet.exercise(
-    "Column B of the paper's table has the same number of convolutions in each of its five blocks.",
-    "13 layers have weights, and three of them are dense: how many convolutions are left for five blocks?",
-    to_do='Put a list such as `[64, "M", 128, "M"]` in place of None, run that cell, and then this one.',
-)
+@sheet.exercise('Put a list such as `[64, "M", 128, "M"]` in place of None')
 def vgg_row(row_b: Any) -> str:
     """Write a row of the slides' table of VGG that lacks a convolution there (erratum of Manco)."""
     words = row_b.replace(",", " ").split() if isinstance(row_b, str) else row_b
@@ -62,11 +58,7 @@ def vgg_row(row_b: Any) -> str:
     return "ten convolutions and three dense layers: 13 layers, 133,047,848 parameters."
 
 
-@sheet.exercise(
-    "Write the MACs of both layers with n maps in between.",
-    "32 · 32 · 200 · n for the 1 x 1, and 32 · 32 · 25 · n · 32 for the 5 x 5.",
-    "One map in between costs 1,024 · (200 + 800) = 1,024,000 MACs.",
-)
+@sheet.exercise()
 def reduction(maps_between: Any) -> str:
     """Choose the reduction of an inception branch for a budget (Di Stefano)."""
     given = answers.whole_number("maps_between", maps_between)
@@ -84,11 +76,7 @@ def reduction(maps_between: Any) -> str:
     return f"48 maps, {48 * _MACS_PER_MAP / 1e6:.1f} million MACs instead of 163.8 million."
 
 
-@sheet.exercise(
-    "`Add` needs two tensors of one shape. Which shape has the shortcut when the stride is 2?",
-    "The projection is needed where the number of maps changes, or the stride is not 1.",
-    to_do="Put the function back, and run that cell.",
-)
+@sheet.exercise("Put the function back")
 def residual_block(residual_block: Any) -> str:
     """Repair a residual block whose shortcut is not projected where it must be (erratum of Manco)."""
     for filters, stride in ((8, 1), (16, 1), (16, 2), (8, 2)):
@@ -157,11 +145,7 @@ def _computes(given: np.ndarray, images: Any, convolutions: list[Any], norms: li
     return False
 
 
-@sheet.exercise(
-    "The comparison above has parameters and MACs of each. A parameter takes 4 bytes.",
-    "Two of them have less than 25 million parameters. Which of the two has less than 500 million MACs?",
-    to_do="Set `choice` to the name of a network and `megabytes` to a number, run that cell, and then this one.",
-)
+@sheet.exercise("Set `choice` to the name of a network and `megabytes` to a number")
 def for_a_phone(choice: Any, megabytes: Any) -> str:
     """Choose a network by its size and its work."""
     answers.expect_choice("choice", choice, "MobileNetV2", _TOO_MUCH)

@@ -19,23 +19,14 @@ _REASONS = {
 }
 
 
-@sheet.exercise(
-    "Go through the ten digits with each of them: is there one that becomes another digit, or none?",
-    "Turn a 6 upside down. Hold a 2 before a mirror.",
-    "Three of the five are harmless.",
-    to_do='Put the names into a set, as {"mirror", "brightness"}, run that cell, and then this one.',
-)
+@sheet.exercise('Put the names into a set, as {"mirror", "brightness"}')
 def harmless(harmless: Any) -> str:
     """Name the augmentations that keep the label of every digit."""
     answers.expect_set("harmless", harmless, {"small shift", "brightness", "small rotation"}, _REASONS)
     return "turned by half and mirrored digits are other digits, or none."
 
 
-@sheet.exercise(
-    "Both the image and the label are mixed, with the same share.",
-    "The second image gets what is left of 1.",
-    "image = share * image_i + (1 - share) * image_j, and the same for the labels.",
-)
+@sheet.exercise()
 def mix_two(mix_two: Any) -> str:
     """Write mixup's formula for two images (Zhang et al., 2018)."""
     rng = np.random.default_rng(0)
@@ -56,12 +47,7 @@ def mix_two(mix_two: Any) -> str:
     return "images and labels are mixed with the same share."
 
 
-@sheet.exercise(
-    "Mirroring from left to right changes columns, not rows.",
-    "In an image of 10 columns column 0 becomes column 9.",
-    "The new column is width - 1 - column.",
-    to_do="Repair the line that returns: the label stays where it was. Run that cell, and then this one.",
-)
+@sheet.exercise("Repair the line that returns: the label stays where it was")
 def mirror_with_label(mirror_with_label: Any) -> str:
     """Move the label of a regression with the mirrored image."""
     for width, column, row in ((10, 2, 5), (7, 0, 1), (12, 11, 3)):
@@ -82,10 +68,7 @@ def mirror_with_label(mirror_with_label: Any) -> str:
     return "in the mirrored image the eye is where the label says."
 
 
-@sheet.exercise(
-    "`pipeline` counts rotation in turns: what share of a full turn are 30 degrees?",
-    "A shift range below 1 is a share of the side in both.",
-)
+@sheet.exercise()
 def old_units(rotation: Any, translation: Any) -> str:
     """Translate the strengths of `ImageDataGenerator` (Boracchi)."""
     turns = {

@@ -10,11 +10,7 @@ from kerascv_course.exercises.sheet import new_sheet
 sheet, summary, withhold_solutions = new_sheet("14_bag_of_visual_words")
 
 
-@sheet.exercise(
-    "`descriptors[:, None] - words[None]` subtracts every word from every descriptor: shape (n, k, d).",
-    "The length of the differences, `np.linalg.norm(..., axis=2)`, and `argmin(axis=1)` of that: the words.",
-    "`np.bincount` counts them; `minlength=len(words)` gives the words that were not used their 0.",
-)
+@sheet.exercise()
 def counting(count_words: Any) -> str:
     """Count the visual words of an image."""
     # The last word is nearest to none of them.
@@ -41,11 +37,7 @@ def counting(count_words: Any) -> str:
     return "the histogram is all that a bag keeps of an image."
 
 
-@sheet.exercise(
-    "For each bin the smaller of the two counts is what both have.",
-    "`np.minimum(a, b)` takes the smaller one of each pair.",
-    "Then the sum over all bins.",
-)
+@sheet.exercise()
 def sharing(intersection: Any) -> str:
     """Write the intersection kernel."""
 
@@ -67,11 +59,7 @@ def sharing(intersection: Any) -> str:
     return "what two histograms share is the sum of the smaller counts."
 
 
-@sheet.exercise(
-    "A pyramid of 3 levels has 1 + 4 + 16 cells, one of 2 levels 1 + 4; each cell has its own vector.",
-    "In a cell: a histogram has a number for each word, VLAD as many as a descriptor for each word.",
-    "A Fisher vector has for each component as many numbers as a descriptor, twice: means and deviations.",
-)
+@sheet.exercise()
 def lengths(histogram: Any, vlad: Any, fisher: Any) -> str:
     """Tell how long the vectors of the encodings are."""
     without = "that is without the pyramid: each of its cells has a vector of its own."
@@ -105,11 +93,7 @@ def lengths(histogram: Any, vlad: Any, fisher: Any) -> str:
     return "cells of the pyramid, times words, times the numbers of each word."
 
 
-@sheet.exercise(
-    "Ask of each: could it be done the same way for an image that is taken only tomorrow?",
-    "Two of the four use what the test images are like, or what their labels say.",
-    to_do='Put a set such as {"a", "b"} in place of None, run that cell, and then this one.',
-)
+@sheet.exercise('Put a set such as {"a", "b"} in place of None')
 def leaks(spoiling: Any) -> str:
     """Tell what makes a test accuracy worth less."""
     reasons = {

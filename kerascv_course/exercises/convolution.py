@@ -14,11 +14,7 @@ sheet, summary, withhold_solutions = new_sheet("01_convolution")
 LOPSIDED = np.array([[1, 2, 0], [0, 3, 0], [0, 0, 4]], "float32")
 
 
-@sheet.exercise(
-    "A filter has one kernel for each input map, and one bias.",
-    "Weights: kernel height x kernel width x input maps x filters. Biases: as many as filters.",
-    "The first layer: 5 · 5 · 3 weights in each of 2 filters, and 2 biases.",
-)
+@sheet.exercise()
 def count_parameters(parameters_first: Any, parameters_second: Any) -> str:
     """Predict the parameters of two convolution layers (Di Stefano)."""
     first, second = (parameters_first, 3, 2, 5), (parameters_second, 8, 16, 3)
@@ -37,12 +33,7 @@ def count_parameters(parameters_first: Any, parameters_second: Any) -> str:
     return "152 and 1,168. The size of the image does not matter."
 
 
-@sheet.exercise(
-    "Which positions may the kernel take when the stride does not divide the free pixels?",
-    "A step that leads out of the image is not made: round down.",
-    "In Python `//` divides and rounds down.",
-    to_do="Put the function back, and run that cell.",
-)
+@sheet.exercise("Put the function back")
 def output_size(output_size: Any) -> str:
     """Repair the formula of the output size, which the slides round up (Manco CNN)."""
 
@@ -64,12 +55,7 @@ def output_size(output_size: Any) -> str:
     return f"the function agrees with Keras in all {len(cases)} cases."
 
 
-@sheet.exercise(
-    "How many times does the kernel start, and where does its last start end?",
-    "There are (size - 1) // stride + 1 outputs; the last ends at (outputs - 1) * stride + kernel_size.",
-    "What that is more than `size` is added: half of it before, rounded down, and the rest behind.",
-    to_do="Put your own lines in place of `return None`.",
-)
+@sheet.exercise("Put your own lines in place of `return None`")
 def same_padding(same_padding: Any) -> str:
     """Compute the pixels that `same` adds on each side, with a stride."""
 
@@ -94,12 +80,7 @@ def same_padding(same_padding: Any) -> str:
     return "an even side and a stride of 2 have the zeros on one side only."
 
 
-@sheet.exercise(
-    "Convolution has x(i - m, j - l) where correlation has x(i + m, j + l).",
-    "Both indices change their sign: both axes of the kernel are flipped.",
-    "`kernel[::-1]` flips the first axis. A second slice flips the other.",
-    to_do="Put an array made from `lopsided` in place of None, run that cell, and then this one.",
-)
+@sheet.exercise("Put an array made from `lopsided` in place of None")
 def flipped_kernel(flipped: Any) -> str:
     """Find the kernel with which correlation is convolution (Boracchi; erratum of Di Stefano)."""
     mistakes = [
@@ -116,12 +97,7 @@ def flipped_kernel(flipped: Any) -> str:
     return "correlation of one bright pixel with it shows the kernel itself."
 
 
-@sheet.exercise(
-    "The table above has both for C maps. Here C is 64.",
-    "One 5 x 5 has 25 C² weights and C biases; two 3 x 3 have 2 · 9 C² weights and 2 C biases.",
-    "The difference is 7 C² - C.",
-    to_do='Set `cheaper` to "one 5 x 5" or "two 3 x 3" and `saved` to a number, run that cell, and then this one.',
-)
+@sheet.exercise('Set `cheaper` to "one 5 x 5" or "two 3 x 3" and `saved` to a number')
 def cheaper_design(cheaper: Any, saved: Any) -> str:
     """Choose between one 5x5 and two 3x3 layers, and say what the choice saves (Di Stefano)."""
     one_5x5 = "one 5 x 5 has 25 weights for each pair of maps; two 3 x 3 have 2 · 9 = 18."
@@ -140,11 +116,7 @@ def cheaper_design(cheaper: Any, saved: Any) -> str:
     return "28,608 parameters, 28 %. The price: twice as many activations to store."
 
 
-@sheet.exercise(
-    "Start with 1 pixel. Each layer adds (K - 1) steps.",
-    "A step is as wide as the product of the strides of the layers before it.",
-    "The steps are 1, then 2, then 4 pixels wide: 1 + 6 · 1 + 2 · 2 + ...",
-)
+@sheet.exercise()
 def stem_field(field: Any) -> str:
     """Predict the receptive field of the first layers of ResNet (Di Stefano)."""
     right = receptive_field([(7, 2), (3, 2), (3, 1)])

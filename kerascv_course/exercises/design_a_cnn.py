@@ -10,11 +10,7 @@ from kerascv_course.exercises.sheet import new_sheet
 sheet, summary, withhold_solutions = new_sheet("11_design_a_cnn")
 
 
-@sheet.exercise(
-    "Follow the side: it is halved, and rounded down, once for each block.",
-    "The last block has filters * 2 ** (depth - 1) filters.",
-    "Flatten gives side * side * maps values. Each of the 10 units has a weight for each, and a bias.",
-)
+@sheet.exercise()
 def dense_parameters(dense_parameters: Any) -> str:
     """Count the parameters of the dense layer behind some blocks."""
 
@@ -40,12 +36,7 @@ def dense_parameters(dense_parameters: Any) -> str:
     return "each pooling divides the values by four, each block doubles the maps."
 
 
-@sheet.exercise(
-    "The gradient of a kernel is what comes in, times what comes back.",
-    "What comes out of a convolution whose kernel and bias are zero? What comes back through a zero kernel?",
-    "The gradient of a bias is what comes back. Where does something come back?",
-    to_do='Put a set such as {"first kernel", "dense bias"} in place of None, run that cell, and then this one.',
-)
+@sheet.exercise('Put a set such as {"first kernel", "dense bias"} in place of None')
 def what_moves(moves: Any) -> str:
     """Tell which weights move when all start at zero."""
     reasons = {
@@ -60,11 +51,7 @@ def what_moves(moves: Any) -> str:
     return "the dense bias alone, so the network learns how frequent each class is, and nothing of the images."
 
 
-@sheet.exercise(
-    "The interval is the mean of the differences, plus and minus t times their standard error.",
-    "The standard error is np.std(differences, ddof=1) / np.sqrt(len(differences)).",
-    'Wholly above 0: "holds". Wholly below 0: "does not hold". Otherwise "undecided".',
-)
+@sheet.exercise()
 def conclude(conclude: Any) -> str:
     """Draw a conclusion from differences of pairs."""
     # Each case is decided otherwise by one mistake: no spread, no t, no root of n, n in place of n - 1.
@@ -97,11 +84,7 @@ def conclude(conclude: Any) -> str:
     return "the interval decides, and where it holds 0 nothing is decided."
 
 
-@sheet.exercise(
-    "`np.linalg.norm(gradient)` is the length.",
-    "A gradient that is short enough stays as it is.",
-    "A longer one is multiplied by longest / length.",
-)
+@sheet.exercise()
 def clip_gradient(clip: Any) -> str:
     """Shorten a gradient that is too long."""
 

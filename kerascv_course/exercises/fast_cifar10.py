@@ -10,10 +10,7 @@ from kerascv_course.exercises.sheet import new_sheet
 sheet, summary, withhold_solutions = new_sheet("16_fast_cifar10")
 
 
-@sheet.exercise(
-    "How many whole batches of 256 are in 50,000 images? What is left over is skipped.",
-    "195 steps in each epoch.",
-)
+@sheet.exercise()
 def steps(steps: Any) -> str:
     """Count the steps of a training."""
     mistakes = {
@@ -28,11 +25,7 @@ def steps(steps: Any) -> str:
     return "195 steps in each of 10 epochs."
 
 
-@sheet.exercise(
-    "Each label keeps the share 1 - smoothing.",
-    "Each class gets smoothing / number of classes, the right one, too.",
-    "`(1 - smoothing) * one_hot + smoothing / one_hot.shape[1]`",
-)
+@sheet.exercise()
 def soft_labels(soften: Any) -> str:
     """Write label smoothing (Szegedy et al., 2016)."""
 
@@ -56,10 +49,7 @@ def soft_labels(soften: Any) -> str:
     return "each row adds up to 1 still."
 
 
-@sheet.exercise(
-    "In an even epoch it is as in epoch 0, in an odd one the other way round.",
-    "`~first` turns an array of bools around.",
-)
+@sheet.exercise()
 def mirrored_in_turn(mirrored_in: Any) -> str:
     """Say which images are mirrored in an epoch (Jordan, 2024)."""
 
@@ -77,10 +67,7 @@ def mirrored_in_turn(mirrored_in: Any) -> str:
     return "two epochs show each image once from both sides."
 
 
-@sheet.exercise(
-    "The eigenvectors make the columns uncorrelated; their variances are the eigenvalues.",
-    "Divide each vector, a column, by the root of its eigenvalue.",
-)
+@sheet.exercise()
 def whitening(whitening_matrix: Any) -> str:
     """Compute filters that make patches uncorrelated, with variance 1."""
     rng = np.random.default_rng(0)

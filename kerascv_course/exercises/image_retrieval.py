@@ -10,10 +10,7 @@ from kerascv_course.exercises.sheet import new_sheet
 sheet, summary, withhold_solutions = new_sheet("10_image_retrieval")
 
 
-@sheet.exercise(
-    "Precision at k is the share of the first k images that have the class of the query.",
-    "Among the first three there are two cats.",
-)
+@sheet.exercise()
 def precision(at_1: Any, at_3: Any, at_5: Any) -> str:
     """Compute precision at k by hand."""
     for k, answer, hits in ((1, at_1, 1), (3, at_3, 2), (5, at_5, 3)):
@@ -28,11 +25,7 @@ def precision(at_1: Any, at_3: Any, at_5: Any) -> str:
     return "1, two thirds, three fifths."
 
 
-@sheet.exercise(
-    "The precision at place i is the number of relevant images up to i, divided by i: `np.cumsum` counts them.",
-    "Take these precisions at the relevant places alone, and their mean.",
-    "`np.sum(precisions * relevant) / np.sum(relevant)`, and 0 where nothing is relevant.",
-)
+@sheet.exercise()
 def average_precision(ranking_precision: Any) -> str:
     """Write the average precision of a ranking."""
     cases = [([1, 0, 1, 1, 0],), ([0, 0, 1],), ([1, 1, 0, 0],), ([0, 0, 0, 0],), ([0, 1, 0, 0, 1, 1, 0],)]
@@ -63,11 +56,7 @@ def average_precision(ranking_precision: Any) -> str:
     return "the mean of the precisions at the relevant places."
 
 
-@sheet.exercise(
-    "Count how often each class occurs.",
-    "Of the classes with the most votes take the one that occurs first in `labels`.",
-    "`np.argmax` returns the first of several equal ones.",
-)
+@sheet.exercise()
 def voting(vote: Any) -> str:
     """Let the nearest images vote, ties to the nearest."""
 
@@ -88,10 +77,7 @@ def voting(vote: Any) -> str:
     return "the most frequent class, and of equal ones the nearest."
 
 
-@sheet.exercise(
-    "A millisecond is a thousandth of a second.",
-    "Each image is read whole, for every query.",
-)
+@sheet.exercise()
 def cost(seconds: Any, numbers: Any) -> str:
     """Estimate what the slide's loop costs."""
     times = {

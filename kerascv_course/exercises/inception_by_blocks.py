@@ -12,11 +12,7 @@ sheet, summary, withhold_solutions = new_sheet("08_inception_by_blocks")
 _WHOLE, _AFTER_MIXED5 = 21_802_784, 5_138_656
 
 
-@sheet.exercise(
-    "The blocks are counted from mixed0, so the last of the eleven is mixed10.",
-    "Without the last one mixed9 is the end, without the last two mixed8.",
-    "Both numbers of weights are in the table of the cuts. Divide what is left by the whole.",
-)
+@sheet.exercise()
 def five_blocks_less(last_block: Any, share_left: Any) -> str:
     """Find the cut that removes five blocks, and what it leaves."""
     blocks = {f"mixed{number}": f"after it come {10 - number} blocks." for number in range(11) if number != 5} | {
@@ -37,11 +33,7 @@ def five_blocks_less(last_block: Any, share_left: Any) -> str:
     return f"{_AFTER_MIXED5:,} of {_WHOLE:,} weights, {left:.1%}, in six of eleven blocks."
 
 
-@sheet.exercise(
-    "A list is cut with `names[:3]` and `names[3:]`.",
-    "What is `names[-3:]`? And what is `names[-0:]`?",
-    "`names[len(names) - count :]` is right for every count.",
-)
+@sheet.exercise()
 def trained_blocks(unfrozen: Any) -> str:
     """Name the blocks that a step of a sweep trains."""
     names = ["mixed0", "mixed1", "mixed2", "mixed3"]
@@ -67,11 +59,7 @@ def trained_blocks(unfrozen: Any) -> str:
     return "from either end, and none where none is wanted."
 
 
-@sheet.exercise(
-    "Without a cache every image goes through the whole network in every epoch.",
-    "The features of an image that is not changed are the same in every epoch.",
-    "Four views of an image are four images.",
-)
+@sheet.exercise()
 def passes(plain: Any, cached: Any, views: Any) -> str:
     """Count how many images go through a frozen backbone."""
     images, epochs, per_image = 400, 50, 4
@@ -94,11 +82,7 @@ def passes(plain: Any, cached: Any, views: Any) -> str:
     return "20,000, 400 and 1,600: the cache pays where there are more epochs than views."
 
 
-@sheet.exercise(
-    "Compare each value of `positives` with each value of `negatives`.",
-    "`positives[:, None] - negatives` holds the differences of all pairs.",
-    "A pair counts 1 where the difference is above 0, and one half where it is 0. Then the mean.",
-)
+@sheet.exercise()
 def area_by_pairs(area: Any) -> str:
     """Compute the area under a ROC curve from pairs of images."""
     cases = [([0.8, 0.35], [0.1, 0.4]), ([0.9, 0.6, 0.2], [0.5, 0.1]), ([0.5, 0.5], [0.5, 0.2])]

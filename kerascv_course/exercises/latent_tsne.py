@@ -10,11 +10,7 @@ from kerascv_course.exercises.sheet import new_sheet
 sheet, summary, withhold_solutions = new_sheet("09_latent_tsne")
 
 
-@sheet.exercise(
-    "`vectors - query` subtracts the query from each row.",
-    "Take the absolute values, and their mean along each row: `axis=1`.",
-    "`np.argmin` gives the place of the smallest value; `np.min` gives the value.",
-)
+@sheet.exercise()
 def nearest_by_hand(nearest: Any) -> str:
     """Find the nearest of several vectors."""
     # One vector for each mistake: each of them finds another one.
@@ -36,11 +32,7 @@ def nearest_by_hand(nearest: Any) -> str:
     return "the smallest mean of absolute differences."
 
 
-@sheet.exercise(
-    "First the entropy: the sum of -p * log2(p). Then 2 to its power.",
-    "`np.log2(0)` is minus infinity, and 0 times that is NaN: leave zeros out.",
-    "`p = p[p > 0]`, and then `2 ** -np.sum(p * np.log2(p))`",
-)
+@sheet.exercise()
 def perplexity(perplexity_of: Any) -> str:
     """Write the perplexity of a distribution (van der Maaten and Hinton)."""
     cases = [([0.25, 0.25, 0.25, 0.25],), ([0.5, 0.3, 0.2],), ([0.7, 0.0, 0.2, 0.1],), ([0.0, 1.0],)]
@@ -65,10 +57,7 @@ def perplexity(perplexity_of: Any) -> str:
     return "2 to the power of the entropy: the number of neighbours that count."
 
 
-@sheet.exercise(
-    "The head is the layer that gives the classes.",
-    "The latent vector is what the head takes.",
-)
+@sheet.exercise()
 def latent_layer(layer: Any, length: Any) -> str:
     """Name the layer before the head."""
     reasons = {
@@ -86,11 +75,7 @@ def latent_layer(layer: Any, length: Any) -> str:
     return "dense2 is the last layer before the head; its 84 outputs are the latent vector."
 
 
-@sheet.exercise(
-    "t-SNE keeps one thing: who is whose neighbour.",
-    "Look at the three planted groups: what came out wrong?",
-    to_do='Put a set such as {"a", "b"} in place of None, run that cell, and then this one.',
-)
+@sheet.exercise('Put a set such as {"a", "b"} in place of None')
 def reading(readable: Any) -> str:
     """Tell what a map of t-SNE may be read for."""
     reasons = {

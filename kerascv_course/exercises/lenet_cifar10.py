@@ -19,11 +19,7 @@ MAX_PARAMETERS = 3_000
 TO_BEAT = 344  # right answers of a logistic regression on the 1,024 pixels, of 360 test digits
 
 
-@sheet.exercise(
-    "Follow the side: a 5 x 5 convolution without padding takes 4 pixels, a pooling halves.",
-    "48, 44, 22, 18, 9. How many maps are there after the second pooling?",
-    "`flatten` has 9 · 9 · 16 values; each of the 120 units has a weight for each of them, and a bias.",
-)
+@sheet.exercise()
 def dense1_parameters(dense1_parameters: Any) -> str:
     """Predict the parameters of LeNet-5's first dense layer for another input (Manco CNN)."""
     right = 9 * 9 * 16 * 120 + 120
@@ -43,10 +39,7 @@ def dense1_parameters(dense1_parameters: Any) -> str:
     return "9 · 9 · 16 · 120 + 120 = 155,640, three times as many as for 32 x 32 pixels."
 
 
-@sheet.exercise(
-    "A weight is used once for each position of its kernel. How many positions are there?",
-    "The second convolution reads maps of 14 x 14 values, and its kernel of 5 x 5 is not padded.",
-)
+@sheet.exercise()
 def weight_sharing(uses_of_a_weight: Any) -> str:
     """Predict how often a convolution uses each of its weights (LeCun et al.)."""
     mistakes = {
@@ -63,12 +56,7 @@ def weight_sharing(uses_of_a_weight: Any) -> str:
     return "100 times, at the 10 x 10 positions: 240,000 multiply-accumulates with 2,400 weights."
 
 
-@sheet.exercise(
-    "It is the network from above with one change. What shape has a colour image?",
-    "Only the first convolution changes its parameters: 5 · 5 · 3 · 6 + 6 = 456 instead of 156.",
-    "`keras.Input((32, 32, 3))`, then the eight layers from above, in this order.",
-    to_do="Put your model in place of None, run that cell, and then this one.",
-)
+@sheet.exercise("Put your model in place of None")
 def lenet_rgb(lenet_rgb: Any) -> str:
     """Write LeNet-5 for CIFAR-10 (Boracchi)."""
     network = networks.model("lenet_rgb", lenet_rgb, input_shape=(32, 32, 3), output_shape=(10,))
@@ -119,11 +107,7 @@ def _activations(
     raise WrongAnswerError(f"The parameters are right, the answers are not those of LeNet-5. {elsewhere}")
 
 
-@sheet.exercise(
-    "Read what Keras says: what kind of thing does it want for `metrics`?",
-    "Several metrics can be shown, so even a single one stands in a list.",
-    to_do="Put the dictionary back, and run that cell.",
-)
+@sheet.exercise("Put the dictionary back")
 def compile_arguments(compile_arguments: Any) -> str:
     """Repair a line of the slides that Keras 3 refuses (Boracchi)."""
     answers.dictionary("compile_arguments", compile_arguments)
@@ -147,12 +131,7 @@ def compile_arguments(compile_arguments: Any) -> str:
     return "a list of metrics, even if it is only one."
 
 
-@sheet.exercise(
-    "Most parameters of LeNet-5 are in its dense layers: make the maps small before they are flattened.",
-    "A convolution with stride 2, or a pooling, divides the values by four.",
-    "Two convolutions of 8 and 16 filters with stride 2, a pooling, and one dense layer: 2,826 parameters.",
-    to_do="Write `build_small`, run that cell (it trains for some seconds), and then this one.",
-)
+@sheet.exercise("Write `build_small` (its cell trains for some seconds)")
 def small_networks(small_networks: Any) -> str:
     """Beat a linear classifier with a third of its parameters, with each of two seeds."""
     if not isinstance(small_networks, list | tuple):

@@ -10,10 +10,7 @@ from kerascv_course.exercises.sheet import WrongAnswerError, new_sheet
 sheet, summary, withhold_solutions = new_sheet("15_project_template")
 
 
-@sheet.exercise(
-    "`np.unique(scenes)` gives each scene once: draw a quarter of *these*.",
-    "`np.isin(scenes, drawn)` is True for the images whose scene was drawn.",
-)
+@sheet.exercise()
 def split_by_scene(for_testing: Any) -> str:
     """Set whole scenes aside for testing."""
     # So many scenes that a fifth, a third, and a quarter drawn scene by scene are told apart.
@@ -40,11 +37,7 @@ def split_by_scene(for_testing: Any) -> str:
     return "each scene is in one of the sets only."
 
 
-@sheet.exercise(
-    "A pixel is a height above the belt: what does a change of the values mean?",
-    "What is class `double`?",
-    to_do='Put a set such as {"a", "b"} in place of None, run that cell, and then this one.',
-)
+@sheet.exercise('Put a set such as {"a", "b"} in place of None')
 def label_kept(kept: Any) -> str:
     """Tell which changes leave the class of a depth map alone."""
     reasons = {
@@ -57,11 +50,7 @@ def label_kept(kept: Any) -> str:
     return "mirrored and turned parcels keep their heights and their class."
 
 
-@sheet.exercise(
-    "From the first place to the last a patch moves by 256 - 24 pixels, 4 at a time.",
-    "The number of places in a row is one more than the number of moves; there are as many rows.",
-    "Take 1 % of the places without an animal.",
-)
+@sheet.exercise()
 def false_animals(places: Any, false: Any) -> str:
     """Expect the false animals of a good network."""
     mistakes = {
@@ -84,10 +73,7 @@ def false_animals(places: Any, false: Any) -> str:
     return "about 35 false animals beside 30 true ones, from a network that is right in 99 of 100 such places."
 
 
-@sheet.exercise(
-    "Put p = 0.9 and n = 100 into the formula.",
-    "Half the error wants how many times the images?",
-)
+@sheet.exercise()
 def images_needed(error: Any, images: Any) -> str:
     """Say how far an accuracy can be trusted, and how many test images it takes."""
     shares = {

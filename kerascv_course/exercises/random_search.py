@@ -20,11 +20,7 @@ _SPACE: dict[str, list[Any]] = {
 _WITH_MOMENTUM = ("SGD", "RMSprop")
 
 
-@sheet.exercise(
-    "One trial misses with probability 1 - share. And n trials?",
-    "All n miss with (1 - share) ** n. That may be at most 1 - confidence.",
-    "Divide log(1 - confidence) by log(1 - share), and round up: `np.ceil`.",
-)
+@sheet.exercise()
 def trials_needed(trials_needed: Any) -> str:
     """Count the random trials that hit the best with a given probability."""
 
@@ -50,11 +46,7 @@ def trials_needed(trials_needed: Any) -> str:
     return "59 for the best twentieth with 95 %, whatever the number of names."
 
 
-@sheet.exercise(
-    "Count the optimizers with their momenta first: SGD has 4 variants, and Adam has one.",
-    "Multiply by the number of rates, of activations and of sizes.",
-    "2 minutes for each trial, 60 minutes in an hour.",
-)
+@sheet.exercise()
 def size_of_space(grid_trials: Any, hours: Any) -> str:
     """Count the trials of a grid and the hours that it takes."""
     trials = {
@@ -73,11 +65,7 @@ def size_of_space(grid_trials: Any, hours: Any) -> str:
     return "150 trials, 5 hours; one more name with 4 values would make it 20."
 
 
-@sheet.exercise(
-    '`hp.Choice("activation", ["relu", "tanh"])` draws one of the two and gives it a name.',
-    'The momentum is drawn where `trial["optimizer"] in ("SGD", "RMSprop")`, and only there.',
-    'KerasTuner learns that from `with hp.conditional_scope("optimizer", ["SGD", "RMSprop"]):` around it.',
-)
+@sheet.exercise()
 def draw_trial(draw_trial: Any) -> str:
     """Declare a space for KerasTuner and return the values of a trial."""
     import keras_tuner  # of the extra `tuning`
@@ -126,11 +114,7 @@ def _check_declared(hp: Any, optimizer: str) -> None:
             raise WrongAnswerError(f"KerasTuner would draw a momentum for {other}, too: {rule}.")
 
 
-@sheet.exercise(
-    "What has been used to choose can no longer report.",
-    "Choose with `np.argmax(searched)`; report from `tested`.",
-    "The figure is the mean of the row of `tested` that was chosen.",
-)
+@sheet.exercise()
 def what_to_report(report: Any) -> str:
     """Choose a trial and report its accuracy."""
     first = np.array([0.61, 0.70, 0.66]), np.array([[0.60, 0.62], [0.63, 0.66], [0.68, 0.65]])

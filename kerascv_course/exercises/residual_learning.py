@@ -11,10 +11,7 @@ from kerascv_course.exercises.sheet import new_sheet
 sheet, summary, withhold_solutions = new_sheet("04_residual_learning")
 
 
-@sheet.exercise(
-    "Take away the first convolution and the dense layer. What is left is shared by three stages.",
-    "Each block has two layers: 56 = 2 + 3 · 2 · n.",
-)
+@sheet.exercise()
 def blocks_per_stage(blocks_per_stage: Any) -> str:
     """Count the blocks of the paper's network with 56 layers (He et al.)."""
     given = answers.whole_number("blocks_per_stage", blocks_per_stage)
@@ -30,11 +27,7 @@ def blocks_per_stage(blocks_per_stage: Any) -> str:
     return "9 blocks of two layers in three stages, and two layers more: 56."
 
 
-@sheet.exercise(
-    "Mean and variance of each feature are taken over the images: `axis=0`.",
-    "Divide by the root of variance plus epsilon. Then scale by gamma and add beta.",
-    "`gamma * (batch - mean) / np.sqrt(variance + epsilon) + beta`",
-)
+@sheet.exercise()
 def normalize(normalize: Any) -> str:
     """Write batch normalization in training mode (Ioffe and Szegedy)."""
 
@@ -71,10 +64,7 @@ def normalize(normalize: Any) -> str:
     return "mean and variance over the images, epsilon under the root, then gamma and beta."
 
 
-@sheet.exercise(
-    "After k steps the moving mean is 4 (1 - 0.99^k).",
-    "Half of it is there when 0.99^k is 0.5 or less. Take the logarithm, or let a loop count.",
-)
+@sheet.exercise()
 def steps_to_half(steps_to_half: Any) -> str:
     """Count the steps until a moving average is at half of what it follows (Ioffe and Szegedy)."""
     mistakes = {
@@ -89,11 +79,7 @@ def steps_to_half(steps_to_half: Any) -> str:
     return "log 0.5 / log 0.99 = 68.97: 69 steps. A short training ends before the moving averages are there."
 
 
-@sheet.exercise(
-    "A sum of n products has n times the variance of one of them.",
-    "The ReLU halves the mean square, so the variance of the weights must be 2 / n.",
-    "The standard deviation is the root of the variance.",
-)
+@sheet.exercise()
 def he_deviation(deviation: Any) -> str:
     """Write He's standard deviation of the weights (He et al., 2015)."""
 
@@ -110,11 +96,7 @@ def he_deviation(deviation: Any) -> str:
     return "the root of 2 / n."
 
 
-@sheet.exercise(
-    "The output is x + y. What must y be, so that this is x?",
-    "A convolution that copies: map i of the output is map i of the input, each pixel on its own.",
-    to_do='Set `residual_value` to a number and `plain_nonzero` to "1", "C", "C²" or "9C²", and run that cell.',
-)
+@sheet.exercise('Set `residual_value` to a number and `plain_nonzero` to "1", "C", "C²" or "9C²"')
 def identity(residual_value: Any, plain_nonzero: Any) -> str:
     """Say what weights pass the input on, with and without a shortcut (He et al.)."""
     mistakes = {1: "then the block adds a normalized value to its input."}

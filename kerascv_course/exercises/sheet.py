@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from kerascv_course import __version__
-from kerascv_course.notebooks.marks import find_exercise
+from kerascv_course.notebooks.marks import Explained, find_exercise
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
-_TO_DO = "Put your answer in place of None, run that cell, and then this one."
+_TO_DO = "Put your answer in place of None"
 # Of the bar on the left alone: no colour is dark enough for text on white and light enough for text on black.
 _COLOURS = {"right": "#2e8b3a", "wrong": "#c77700", "to do": "#3f7fd0", "hint": "#8a6fd0", "text": "#757575"}
 
@@ -54,11 +54,10 @@ class Feedback:
 class Exercise:
     """One exercise of a notebook; `Sheet.exercise` makes it from its check."""
 
-    def __init__(self, sheet: "Sheet", judge: Callable[..., str], to_do: str, hints: Sequence[str]) -> None:
+    def __init__(self, sheet: "Sheet", judge: Callable[..., str], to_do: str) -> None:
         self.name = judge.__name__
         self.__doc__ = judge.__doc__
         self.state = "untouched"
-        self.hints = tuple(hints)
         self._sheet, self._judge, self._to_do = sheet, judge, to_do
         self._answers = tuple(inspect.signature(judge).parameters)
         self._call = f"ex.{self.name}.check({', '.join(self._answers)})"
@@ -86,7 +85,7 @@ class Exercise:
             return Feedback("to do", "To do", f"Hand in what the exercise asks for: `{self._call}`.")
         if any(answer is None for answer in answers):
             self.state = "untouched"
-            return Feedback("to do", "To do", self._to_do)
+            return Feedback("to do", "To do", f"{self._to_do}, run that cell, and then this one.")
         try:
             praise = self._judge(*answers)
         except Exception as error:  # an answer of a kind that nobody foresaw must not end in a traceback
@@ -104,7 +103,7 @@ class Exercise:
     def _is_as_given(self, answers: Sequence[Any]) -> bool:
         """Tell whether the answers are functions as the notebook gives them, still to be repaired."""
         try:
-            blank = ast.parse(find_exercise(self._sheet.notebook, self.name)[0].blank)
+            blank = ast.parse(self._source().exercise.blank)
             given = [ast.dump(node) for node in blank.body if isinstance(node, ast.FunctionDef)]
             return all(ast.dump(ast.parse(inspect.getsource(answer)).body[0]) in given for answer in answers)
         except Exception:  # an answer of any kind, whose source may not be known
@@ -112,26 +111,31 @@ class Exercise:
 
     def hint(self) -> Feedback:
         """Give the next hint: each says more than the one before; after the last one it starts again."""
-        number = self._hints_shown % len(self.hints)
+        hints = self._source().hints
+        number = self._hints_shown % len(hints)
         self._hints_shown += 1
-        text = self.hints[number]
-        if number == len(self.hints) - 1:
+        text = hints[number]
+        if number == len(hints) - 1:
             left = "" if self._sheet.withheld else f" `ex.{self.name}.solution()` is left."
             text += f"\nThat was the last hint.{left}"
-        return Feedback("hint", f"Hint {number + 1} of {len(self.hints)}", text)
+        return Feedback("hint", f"Hint {number + 1} of {len(hints)}", text)
 
     def solution(self) -> Feedback:
         """Show the solution, unless the teacher has withheld it."""
         if self._sheet.withheld:
             return Feedback("text", "Solution", "The solutions of this notebook are withheld. Ask your teacher.")
-        exercise, remarks = find_exercise(self._sheet.notebook, self.name)
+        found = self._source()
         self._solution_shown = True
-        return Feedback("text", "Solution", remarks.replace("\n", " "), exercise.solved)
+        return Feedback("text", "Solution", found.remarks.replace("\n", " "), found.exercise.solved)
+
+    def _source(self) -> Explained:
+        return find_exercise(self._sheet.notebook, self.name)
 
     @property
     def report(self) -> str:
         """What became of it, for the text to hand in."""
-        counts = _count(self._checks, "check"), _count(min(self._hints_shown, len(self.hints)), "hint")
+        hints = min(self._hints_shown, len(self._source().hints)) if self._hints_shown else 0
+        counts = _count(self._checks, "check"), _count(hints, "hint")
         parts = self.state, *counts, "solution shown" if self._solution_shown else ""
         return ", ".join(filter(None, parts))
 
@@ -144,13 +148,13 @@ class Sheet:
 
     Example:
         >>> sheet = Sheet("00_example")
-        >>> @sheet.exercise("It is between 41 and 43.", to_do="Put the number in place of None.")
+        >>> @sheet.exercise("Put a number")
         ... def answer(answer):
         ...     if answer != 42:
         ...         raise WrongAnswerError(f"{answer} is not the answer.")
         ...     return "42."
         >>> answer.check(None), answer.check(7), answer.check(42)
-        (To do: Put the number in place of None., Not yet: 7 is not the answer., Right: 42.)
+        (To do: Put a number, run that cell, and then this one., Not yet: 7 is not the answer., Right: 42.)
     """
 
     def __init__(self, notebook: str) -> None:
@@ -158,22 +162,21 @@ class Sheet:
         self.exercises: dict[str, Exercise] = {}
         self.withheld = False
 
-    def exercise(self, *hints: str, to_do: str = _TO_DO) -> Callable[[Callable[..., str]], Exercise]:
+    def exercise(self, to_do: str = _TO_DO) -> Callable[[Callable[..., str]], Exercise]:
         """Make an exercise of a function that judges an answer.
 
         The function is named as the exercise. It takes the answers, returns what is said after "Right", and raises
         `WrongAnswerError` with what is wrong.
 
         Args:
-            hints: From the vague to the plain; one at least.
-            to_do: What is said while an answer is `None`, if it needs its own words.
+            to_do: What is to be done while an answer is `None`, if it needs its own words.
 
         Returns:
             The decorator.
         """
 
         def register(judge: Callable[..., str]) -> Exercise:
-            exercise = Exercise(self, judge, to_do, hints)
+            exercise = Exercise(self, judge, to_do)
             self.exercises[exercise.name] = exercise
             return exercise
 

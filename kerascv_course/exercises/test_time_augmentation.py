@@ -10,10 +10,7 @@ from kerascv_course.exercises.sheet import new_sheet
 sheet, summary, withhold_solutions = new_sheet("06_test_time_augmentation")
 
 
-@sheet.exercise(
-    "Every image gets the first view. How many get the others?",
-    "700 images get one view, 300 get ten.",
-)
+@sheet.exercise()
 def predictions(predictions: Any) -> str:
     """Count the predictions where only unsure images get all views."""
     mistakes = {
@@ -29,11 +26,7 @@ def predictions(predictions: Any) -> str:
     return "700 images once, 300 images ten times: 3.7 predictions an image."
 
 
-@sheet.exercise(
-    "A crop is `image[top : top + side, left : left + side]`. Where do the five begin?",
-    "The last possible row is `height - side`, the last possible column `width - side`.",
-    "The mirror image of a crop is `crop[:, ::-1]`. `np.stack` makes one array of ten.",
-)
+@sheet.exercise()
 def ten_crops(ten_crops: Any) -> str:
     """Cut AlexNet's ten crops (Krizhevsky, Sutskever and Hinton)."""
     rng = np.random.default_rng(0)
@@ -66,11 +59,7 @@ def ten_crops(ten_crops: Any) -> str:
     return "five places, and their mirror images."
 
 
-@sheet.exercise(
-    "First the mean over the views, then the largest of the classes.",
-    "The views are the first axis, number 0. After the mean the shape is (images, classes).",
-    "posteriors.mean(axis=0).argmax(axis=1)",
-)
+@sheet.exercise()
 def averaged(averaged: Any) -> str:
     """Average the posteriors of several views."""
     rng = np.random.default_rng(1)
@@ -99,11 +88,7 @@ def averaged(averaged: Any) -> str:
     return "the mean over the views, then the largest class."
 
 
-@sheet.exercise(
-    "Arithmetic: add the three probabilities of each class.",
-    "Geometric: multiply them. What does a factor of 0.001 do?",
-    to_do="Put a class, 0 or 1, in place of each None, run that cell, and then this one.",
-)
+@sheet.exercise("Put a class, 0 or 1, in place of each None")
 def veto(arithmetic: Any, geometric: Any) -> str:
     """Compare the arithmetic and the geometric mean of three views."""
     neither = "there are the classes 0 and 1."

@@ -11,11 +11,7 @@ from kerascv_course.exercises.sheet import new_sheet
 sheet, summary, withhold_solutions = new_sheet("12_tinynet")
 
 
-@sheet.exercise(
-    "The peak is reached at step `top = rising * total`.",
-    "Up to there the share `step / top` of the way from `start` to `peak` is done.",
-    "After it, (total - step) of (total - top) steps are left, and the rate is that share of the peak.",
-)
+@sheet.exercise()
 def one_cycle_by_hand(rate_at: Any) -> str:
     """Write the rate of one cycle (Smith, 2018)."""
     cases = [(step, 100, 0.1, 1.0, 0.25) for step in (0, 5, 25, 100, 55)] + [(30, 60, 0.02, 0.4, 0.75)]
@@ -44,11 +40,7 @@ def _one_cycle(step: int, total: int, start: float, peak: float, rising: float) 
     }
 
 
-@sheet.exercise(
-    "A plain filter has a 3x3 kernel for each map that comes in, and there are 256 filters.",
-    "A depthwise convolution has one 3x3 kernel for each map that comes in, and no more.",
-    "The 1x1 behind it has 128 weights for each of 256 maps.",
-)
+@sheet.exercise()
 def depthwise_saves(plain_weights: Any, depthwise_weights: Any) -> str:
     """Count what a depthwise convolution saves (Howard et al., 2017)."""
     plain_mistakes = {
@@ -71,11 +63,7 @@ def depthwise_saves(plain_weights: Any, depthwise_weights: Any) -> str:
     return "33,920 in place of 294,912: less than an eighth."
 
 
-@sheet.exercise(
-    "Variance is the mean of the squares less the square of the mean.",
-    "The mean stays. How large is a square that is kept, and how often is one kept?",
-    "The mean of the squares becomes np.mean(x**2) / (1 - p).",
-)
+@sheet.exercise()
 def variance_with_dropout(variance_with_dropout: Any) -> str:
     """Compute the variance behind a dropout in training (Li et al., 2018)."""
 
@@ -95,11 +83,7 @@ def variance_with_dropout(variance_with_dropout: Any) -> str:
     return "the mean stays, the mean of the squares grows."
 
 
-@sheet.exercise(
-    "`inside[:, None] - outside[None, :]` holds the difference of each pair.",
-    "Count the pairs above 0, and half of those at 0.",
-    "The mean of a comparison is the share of pairs for which it is true.",
-)
+@sheet.exercise()
 def area_by_counting(auc: Any) -> str:
     """Compute the area under the ROC curve by counting pairs."""
     cases = [([0.9, 0.6], [0.5, 0.7, 0.1]), ([0.4, 0.8, 0.4], [0.4, 0.1]), ([0.2, 0.3, 0.3], [0.3, 0.9])]
@@ -107,11 +91,7 @@ def area_by_counting(auc: Any) -> str:
     return "the area is the share of pairs in the right order."
 
 
-@sheet.exercise(
-    "Each map has one weight: the mean of its gradient over height and width.",
-    "`maps @ weights` adds the weighted maps at each place.",
-    "What is below 0 is cut off: `np.maximum(..., 0)`.",
-)
+@sheet.exercise()
 def grad_cam_by_hand(heatmap: Any) -> str:
     """Compute Grad-CAM from maps and gradients (Selvaraju et al., 2017)."""
 

@@ -13,10 +13,7 @@ sheet, summary, withhold_solutions = new_sheet("07_transfer_learning")
 _FEATURES = 1280
 
 
-@sheet.exercise(
-    "A dense layer has a weight for each pair of input and output, and a bias for each output.",
-    "1,280 features and one output: 1,280 weights and one bias.",
-)
+@sheet.exercise()
 def head_size(ten_classes: Any, one_unit: Any) -> str:
     """Count the weights of two heads."""
     for name, answer, units in (("ten_classes", ten_classes, 10), ("one_unit", one_unit, 1)):
@@ -30,11 +27,7 @@ def head_size(ten_classes: Any, one_unit: Any) -> str:
     return "12,810 weights and 1,281: the backbone has more than two million."
 
 
-@sheet.exercise(
-    "Go through `backbone.layers` and set `layer.trainable` of each.",
-    "Remember whether the layer of that name has come by.",
-    "`isinstance(layer, layers.BatchNormalization)` finds the layers that stay frozen.",
-)
+@sheet.exercise()
 def freezing(freeze: Any) -> str:
     """Freeze a backbone up to a layer, and its batch normalization everywhere."""
     for first in ("depthwise", "conv9", "conv10", "features"):
@@ -73,12 +66,7 @@ def _small_backbone() -> keras.Model:
     return keras.Model(inputs, layers.Dense(4, name="features")(x))
 
 
-@sheet.exercise(
-    "`include_top` says whether the classifier is part of it.",
-    "`weights` left out loads ImageNet's; None makes random ones.",
-    '`pooling="avg"` takes the mean of each map.',
-    to_do="Put a dictionary of arguments in place of None, run that cell, and then this one.",
-)
+@sheet.exercise("Put a dictionary of arguments in place of None")
 def backbone_arguments(arguments: Any) -> str:
     """Choose the arguments of a network of keras.applications."""
     answers.dictionary("arguments", arguments)
@@ -103,11 +91,7 @@ def backbone_arguments(arguments: Any) -> str:
     return f"it makes {features:,} features of an image, with {model.count_params():,} random weights."
 
 
-@sheet.exercise(
-    "One number must say how probable class 1 is: from 0 to 1.",
-    "The softmax of a single number is 1, whatever it is.",
-    "The loss has the number of classes in its name.",
-)
+@sheet.exercise()
 def binary_head(activation: Any, loss: Any) -> str:
     """Choose activation and loss of a single unit."""
     activations = {

@@ -1,6 +1,6 @@
 """The marks of an exercise in a notebook's source, read without any other library.
 
-An exercise is one cell, tagged `exercise`:
+An exercise is a cell tagged `exercise`, and one with its hints:
 
     # %% tags=["exercise"]
     # ### Title
@@ -13,6 +13,10 @@ An exercise is one cell, tagged `exercise`:
     # end solution
 
     ex.name.check(answer)
+
+    # %% [markdown] tags=["hints"]
+    # - What helps a little.
+    # - What helps more.
 
 Lines between `# solution` and `# end solution` are for the solved notebook alone; a line `# student: code` becomes
 `code` in the student's notebook and is not in the solved one.
@@ -107,27 +111,46 @@ def read_exercise(text: str, where: str) -> Exercise:
     )
 
 
-def find_exercise(notebook: str, name: str) -> tuple[Exercise, str]:
-    """Return an exercise of a notebook and the remarks on its solution.
+class Explained(NamedTuple):
+    """An exercise of a notebook with the Markdown cells that follow it.
+
+    Args:
+        exercise: Its parts.
+        hints: The lines of the list in the cell tagged `hints`, from the vague to the plain.
+        remarks: The cell tagged `solution`, which may be missing: "".
+    """
+
+    exercise: Exercise
+    hints: list[str]
+    remarks: str
+
+
+def find_exercise(notebook: str, name: str) -> Explained:
+    """Return an exercise of a notebook, with its hints and the remarks on its solution.
 
     Args:
         notebook: Name of the notebook, for example "02_lenet_cifar10".
         name: Name of the exercise.
 
     Returns:
-        Its parts, and the text that follows them in the solved notebook, which may be empty.
+        What stands in the source.
 
     Raises:
         LookupError: If the notebook has no such exercise.
     """
     path = source_folder() / f"{notebook}.py"
     _, *parts = _CELL.split(path.read_text(encoding="utf-8"))
-    cells = list(zip(parts[::2], parts[1::2], strict=True))
-    for (header, text), (following, remarks) in zip(cells, [*cells[1:], ("", "")], strict=True):
-        if '"exercise"' not in header:
-            continue
-        exercise = read_exercise(text, path.name)
-        if exercise.name == name:
-            lines = remarks.strip().splitlines() if '"solution"' in following else []
-            return exercise, "\n".join(line.removeprefix("#").removeprefix(" ") for line in lines)
-    raise LookupError(f"{path.name} has no exercise {name!r}.")
+    found, texts = None, {"hints": "", "solution": ""}
+    for header, text in zip(parts[::2], parts[1::2], strict=True):
+        if found:
+            tag = next((tag for tag in texts if f'"{tag}"' in header), None)
+            if tag is None or texts[tag]:
+                break
+            texts[tag] = re.sub(r"^# ?", "", text.strip(), flags=re.MULTILINE)
+        elif '"exercise"' in header:
+            exercise = read_exercise(text, path.name)
+            found = exercise if exercise.name == name else None
+    if found is None:
+        raise LookupError(f"{path.name} has no exercise {name!r}.")
+    hints = texts["hints"].replace("\n  ", " ").splitlines()
+    return Explained(found, [hint.removeprefix("- ") for hint in hints], texts["solution"])

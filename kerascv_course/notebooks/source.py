@@ -4,6 +4,7 @@ A source is a Python file in the percent format. Beside ordinary cells it has ce
 
 * `exercise`: becomes three cells: the question, the code with or without the solution, and the check; `marks`
   describes it;
+* `hints`: after an exercise, a list of what `ex.NAME.hint()` says; it is in no notebook;
 * `solution`: a whole cell for the solved notebook alone; after an exercise it is its explanation;
 * `summary`: the last code cell, whose output `kerascv-course run` repeats;
 * `appendix`: a cell that `kerascv-course new-project` leaves out, as it does exercises, solutions and the summary;
@@ -24,7 +25,7 @@ from kerascv_course._validation import input_error
 from kerascv_course.notebooks.marks import SOLUTION_BEGIN, STUDENT_MARK, is_mark, read_exercise, source_folder
 from kerascv_course.notebooks.release import NO_RELEASE, Release
 
-TAGS = frozenset({"exercise", "solution", "summary", "appendix", "template"})
+TAGS = frozenset({"exercise", "hints", "solution", "summary", "appendix", "template"})
 _TOOL_COMMENT = re.compile(r"  # (?:fmt: skip|noqa\b.*)$", flags=re.MULTILINE)
 _EXERCISES = re.compile(r"^from kerascv_course\.exercises import \w+ as ex$", flags=re.MULTILINE)
 
@@ -127,7 +128,7 @@ def make_notebook(
         where = f"cell {number} of {source.path.name}"
         if unknown := set(tags) - TAGS:
             raise ValueError(f"Unknown tag {sorted(unknown)} in {where}. Known: {', '.join(sorted(TAGS))}.")
-        if "solution" in tags and not solved:
+        if "hints" in tags or ("solution" in tags and not solved):
             continue
         if ({"exercise", "appendix", "summary"} if kind == "project" else {"template"}) & set(tags):
             continue

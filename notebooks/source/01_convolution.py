@@ -786,6 +786,11 @@ parameters_second = 3 * 3 * 8 * 16 + 16
 
 ex.count_parameters.check(parameters_first, parameters_second)
 
+# %% [markdown] tags=["hints"]
+# - A filter has one kernel for each input map, and one bias.
+# - Weights: kernel height x kernel width x input maps x filters. Biases: as many as filters.
+# - The first layer: 5 · 5 · 3 weights in each of 2 filters, and 2 biases.
+
 # %% [markdown] tags=["solution"]
 # Each filter has a 5 x 5 kernel for each of the 3 maps, so two filters have 5 · 5 · 3 · 2 = 150 weights, and 2
 # biases: 152. The second layer has 3 · 3 · 8 · 16 = 1,152 weights and 16 biases: 1,168.
@@ -806,6 +811,11 @@ def output_size(size, kernel_size, stride=1, padding=0, dilation=1):
 
 
 ex.output_size.check(output_size)
+
+# %% [markdown] tags=["hints"]
+# - Which positions may the kernel take when the stride does not divide the free pixels?
+# - A step that leads out of the image is not made: round down.
+# - In Python `//` divides and rounds down.
 
 # %% [markdown] tags=["solution"]
 # The division must be rounded down, in Python `//`: a step that leads out of the image is not made. With I = 6,
@@ -831,6 +841,11 @@ def same_padding(size, kernel_size, stride):
 
 ex.same_padding.check(same_padding)
 
+# %% [markdown] tags=["hints"]
+# - How many times does the kernel start, and where does its last start end?
+# - There are (size - 1) // stride + 1 outputs; the last ends at (outputs - 1) * stride + kernel_size.
+# - What that is more than `size` is added: half of it before, rounded down, and the rest behind.
+
 # %% [markdown] tags=["solution"]
 # The last of the outputs starts (outputs - 1) · stride pixels on and covers kernel_size pixels. What lies behind
 # the image is added, half of it before. Of an odd number the pixel that is left over comes behind.
@@ -848,6 +863,11 @@ flipped = lopsided[::-1, ::-1]
 # end solution
 
 ex.flipped_kernel.check(flipped)
+
+# %% [markdown] tags=["hints"]
+# - Convolution has x(i - m, j - l) where correlation has x(i + m, j + l).
+# - Both indices change their sign: both axes of the kernel are flipped.
+# - `kernel[::-1]` flips the first axis. A second slice flips the other.
 
 # %% [markdown] tags=["solution"]
 # Convolution has minus signs at both indices, so both axes are flipped: a turn by 180 degrees. On one bright pixel
@@ -868,6 +888,11 @@ saved = (5 * 5 * 64 * 64 + 64) - 2 * (3 * 3 * 64 * 64 + 64)
 
 ex.cheaper_design.check(cheaper, saved)
 
+# %% [markdown] tags=["hints"]
+# - The table above has both for C maps. Here C is 64.
+# - One 5 x 5 has 25 C² weights and C biases; two 3 x 3 have 2 · 9 C² weights and 2 C biases.
+# - The difference is 7 C² - C.
+
 # %% [markdown] tags=["solution"]
 # 25 C² + C - (18 C² + 2 C) = 7 C² - C, which is 28,608 for C = 64: 28 % of the parameters. The price is that twice
 # as many activations must be stored for training.
@@ -885,6 +910,11 @@ field = 1 + (7 - 1) * 1 + (3 - 1) * 2 + (3 - 1) * 4
 # end solution
 
 ex.stem_field.check(field)
+
+# %% [markdown] tags=["hints"]
+# - Start with 1 pixel. Each layer adds (K - 1) steps.
+# - A step is as wide as the product of the strides of the layers before it.
+# - The steps are 1, then 2, then 4 pixels wide: 1 + 6 · 1 + 2 · 2 + ...
 
 # %% [markdown] tags=["solution"]
 # Start with 1. The 7 x 7 adds 6 steps of 1 pixel: 7. The pooling adds 2 steps of 2 pixels: 11. The last layer adds

@@ -637,6 +637,11 @@ dense1_parameters = side * side * 16 * 120 + 120
 
 ex.dense1_parameters.check(dense1_parameters)
 
+# %% [markdown] tags=["hints"]
+# - Follow the side: a 5 x 5 convolution without padding takes 4 pixels, a pooling halves.
+# - 48, 44, 22, 18, 9. How many maps are there after the second pooling?
+# - `flatten` has 9 · 9 · 16 values; each of the 120 units has a weight for each of them, and a bias.
+
 # %% [markdown] tags=["solution"]
 # 48, 44, 22, 18, 9: the flatten layer has 9 · 9 · 16 = 1,296 values, and 1,296 · 120 + 120 = 155,640. Manco's
 # formula for the side, ((s - 6)/2 - 5)/2 + 1 with divisions that round down, gives the same 9.
@@ -653,6 +658,10 @@ uses_of_a_weight = 10 * 10
 # end solution
 
 ex.weight_sharing.check(uses_of_a_weight)
+
+# %% [markdown] tags=["hints"]
+# - A weight is used once for each position of its kernel. How many positions are there?
+# - The second convolution reads maps of 14 x 14 values, and its kernel of 5 x 5 is not padded.
 
 # %% [markdown] tags=["solution"]
 # The second convolution makes maps of 10 x 10 values. Each value is a sum over all weights of its filter, so each
@@ -683,6 +692,11 @@ lenet_rgb = keras.Sequential(
 
 ex.lenet_rgb.check(lenet_rgb)
 
+# %% [markdown] tags=["hints"]
+# - It is the network from above with one change. What shape has a colour image?
+# - Only the first convolution changes its parameters: 5 · 5 · 3 · 6 + 6 = 456 instead of 156.
+# - `keras.Input((32, 32, 3))`, then the eight layers from above, in this order.
+
 # %% tags=["exercise"]
 # ### Repair
 #
@@ -698,6 +712,10 @@ compile_arguments = {
 }
 
 ex.compile_arguments.check(compile_arguments)
+
+# %% [markdown] tags=["hints"]
+# - Read what Keras says: what kind of thing does it want for `metrics`?
+# - Several metrics can be shown, so even a single one stands in a list.
 
 # %% tags=["exercise"]
 # ### Beat a baseline with few parameters
@@ -736,6 +754,11 @@ else:
     ]
 
 ex.small_networks.check(small_networks)
+
+# %% [markdown] tags=["hints"]
+# - Most parameters of LeNet-5 are in its dense layers: make the maps small before they are flattened.
+# - A convolution with stride 2, or a pooling, divides the values by four.
+# - Two convolutions of 8 and 16 filters with stride 2, a pooling, and one dense layer: 2,826 parameters.
 
 # %% [markdown] tags=["solution"]
 # LeNet-5 spends its parameters in the first dense layer. Two convolutions with stride 2 and a pooling leave 3 x

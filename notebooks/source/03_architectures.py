@@ -686,6 +686,10 @@ row_b = [64, 64, "M", 128, 128, "M", 256, 256, "M", 512, 512, "M", 512, 512, "M"
 
 ex.vgg_row.check(row_b)
 
+# %% [markdown] tags=["hints"]
+# - Column B of the paper's table has the same number of convolutions in each of its five blocks.
+# - 13 layers have weights, and three of them are dense: how many convolutions are left for five blocks?
+
 # %% [markdown] tags=["solution"]
 # Column B has two convolutions in each of its five blocks; the slide's row has one in the last.
 
@@ -701,6 +705,11 @@ maps_between = 50_000_000 // (32 * 32 * (200 + 25 * 32))
 # end solution
 
 ex.reduction.check(maps_between)
+
+# %% [markdown] tags=["hints"]
+# - Write the MACs of both layers with n maps in between.
+# - 32 · 32 · 200 · n for the 1 x 1, and 32 · 32 · 25 · n · 32 for the 5 x 5.
+# - One map in between costs 1,024 · (200 + 800) = 1,024,000 MACs.
 
 # %% [markdown] tags=["solution"]
 # At each of the 1,024 positions a map in between costs 200 MACs to make and 25 · 32 = 800 to use: 1,024,000 in
@@ -729,6 +738,10 @@ def residual_block(x, filters, stride):
 
 ex.residual_block.check(residual_block)
 
+# %% [markdown] tags=["hints"]
+# - `Add` needs two tensors of one shape. Which shape has the shortcut when the stride is 2?
+# - The projection is needed where the number of maps changes, or the stride is not 1.
+
 # %% [markdown] tags=["solution"]
 # A stride of 2 halves the sides even where the number of maps stays. Then the input does not fit to what it is
 # added to, and must be halved, too.
@@ -748,6 +761,10 @@ megabytes = mobilenet.count_params() * 4 / 1e6
 # end solution
 
 ex.for_a_phone.check(choice, megabytes)
+
+# %% [markdown] tags=["hints"]
+# - The comparison above has parameters and MACs of each. A parameter takes 4 bytes.
+# - Two of them have less than 25 million parameters. Which of the two has less than 500 million MACs?
 
 # %% [markdown] tags=["solution"]
 # GoogLeNet is small enough, but needs 1.6 billion MACs. MobileNetV2 needs 0.3 billion, and its 3,538,984

@@ -425,6 +425,10 @@ blocks_per_stage = (56 - 2) // 6
 
 ex.blocks_per_stage.check(blocks_per_stage)
 
+# %% [markdown] tags=["hints"]
+# - Take away the first convolution and the dense layer. What is left is shared by three stages.
+# - Each block has two layers: 56 = 2 + 3 · 2 · n.
+
 # %% tags=["exercise"]
 # ### Normalize a batch
 #
@@ -443,6 +447,11 @@ def normalize(batch, gamma, beta, epsilon):
 
 ex.normalize.check(normalize)
 
+# %% [markdown] tags=["hints"]
+# - Mean and variance of each feature are taken over the images: `axis=0`.
+# - Divide by the root of variance plus epsilon. Then scale by gamma and add beta.
+# - `gamma * (batch - mean) / np.sqrt(variance + epsilon) + beta`
+
 # %% tags=["exercise"]
 # ### Moving averages
 #
@@ -458,6 +467,10 @@ while moving < 2:
 # end solution
 
 ex.steps_to_half.check(steps_to_half)
+
+# %% [markdown] tags=["hints"]
+# - After k steps the moving mean is 4 (1 - 0.99^k).
+# - Half of it is there when 0.99^k is 0.5 or less. Take the logarithm, or let a loop count.
 
 # %% [markdown] tags=["solution"]
 # After k steps the moving mean is 4 (1 - 0.99^k). It is half of 4 where 0.99^k is 0.5 or less: k is at least
@@ -479,6 +492,11 @@ def deviation(inputs):
 
 ex.he_deviation.check(deviation)
 
+# %% [markdown] tags=["hints"]
+# - A sum of n products has n times the variance of one of them.
+# - The ReLU halves the mean square, so the variance of the weights must be 2 / n.
+# - The standard deviation is the root of the variance.
+
 # %% tags=["exercise"]
 # ### An identity
 #
@@ -495,6 +513,10 @@ plain_nonzero = "C"
 # end solution
 
 ex.identity.check(residual_value, plain_nonzero)
+
+# %% [markdown] tags=["hints"]
+# - The output is x + y. What must y be, so that this is x?
+# - A convolution that copies: map i of the output is map i of the input, each pixel on its own.
 
 # %% [markdown] tags=["solution"]
 # With a scale of 0 the block adds 0. A plain convolution passes its maps on with a 1 in the middle of the kernel

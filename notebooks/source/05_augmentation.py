@@ -647,6 +647,11 @@ harmless = {"small shift", "brightness", "small rotation"}
 
 ex.harmless.check(harmless)
 
+# %% [markdown] tags=["hints"]
+# - Go through the ten digits with each of them: is there one that becomes another digit, or none?
+# - Turn a 6 upside down. Hold a 2 before a mirror.
+# - Three of the five are harmless.
+
 # %% tags=["exercise"]
 # ### Mixup by hand
 #
@@ -663,6 +668,11 @@ def mix_two(image_i, label_i, image_j, label_j, share):
 
 
 ex.mix_two.check(mix_two)
+
+# %% [markdown] tags=["hints"]
+# - Both the image and the label are mixed, with the same share.
+# - The second image gets what is left of 1.
+# - image = share * image_i + (1 - share) * image_j, and the same for the labels.
 
 # %% tags=["exercise"]
 # ### Mirror the label, too
@@ -682,6 +692,11 @@ def mirror_with_label(image, column, row):
 
 ex.mirror_with_label.check(mirror_with_label)
 
+# %% [markdown] tags=["hints"]
+# - Mirroring from left to right changes columns, not rows.
+# - In an image of 10 columns column 0 becomes column 9.
+# - The new column is width - 1 - column.
+
 # %% [markdown] tags=["solution"]
 # Columns are counted from 0: in an image of 10 columns the first one, 0, becomes the last one, 9. The row stays. A
 # label that is forgotten is no error that anybody reports: the network merely learns a mixture of both places.
@@ -700,6 +715,10 @@ translation = 0.2
 # end solution
 
 ex.old_units.check(rotation, translation)
+
+# %% [markdown] tags=["hints"]
+# - `pipeline` counts rotation in turns: what share of a full turn are 30 degrees?
+# - A shift range below 1 is a share of the side in both.
 
 # %% [markdown]
 # ## Where to go on

@@ -304,6 +304,10 @@ predictions = 700 * 1 + 300 * 10
 
 ex.predictions.check(predictions)
 
+# %% [markdown] tags=["hints"]
+# - Every image gets the first view. How many get the others?
+# - 700 images get one view, 300 get ten.
+
 # %% tags=["exercise"]
 # ### Cut ten crops
 #
@@ -324,6 +328,11 @@ def ten_crops(image, side):
 
 ex.ten_crops.check(ten_crops)
 
+# %% [markdown] tags=["hints"]
+# - A crop is `image[top : top + side, left : left + side]`. Where do the five begin?
+# - The last possible row is `height - side`, the last possible column `width - side`.
+# - The mirror image of a crop is `crop[:, ::-1]`. `np.stack` makes one array of ten.
+
 # %% tags=["exercise"]
 # ### Average the posteriors
 #
@@ -340,6 +349,11 @@ def averaged(posteriors):
 
 ex.averaged.check(averaged)
 
+# %% [markdown] tags=["hints"]
+# - First the mean over the views, then the largest of the classes.
+# - The views are the first axis, number 0. After the mean the shape is (images, classes).
+# - posteriors.mean(axis=0).argmax(axis=1)
+
 # %% tags=["exercise"]
 # ### A veto
 #
@@ -354,6 +368,10 @@ geometric = 1  # 0.9 * 0.9 * 0.001 is less than 0.1 * 0.1 * 0.999
 # end solution
 
 ex.veto.check(arithmetic, geometric)
+
+# %% [markdown] tags=["hints"]
+# - Arithmetic: add the three probabilities of each class.
+# - Geometric: multiply them. What does a factor of 0.001 do?
 
 # %% [markdown] tags=["solution"]
 # A sum is hardly changed by one small number, a product is. With the geometric mean one view that is sure against

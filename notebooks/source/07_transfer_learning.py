@@ -505,6 +505,10 @@ one_unit = 1280 * 1 + 1
 
 ex.head_size.check(ten_classes, one_unit)
 
+# %% [markdown] tags=["hints"]
+# - A dense layer has a weight for each pair of input and output, and a bias for each output.
+# - 1,280 features and one output: 1,280 weights and one bias.
+
 # %% tags=["exercise"]
 # ### Freeze
 #
@@ -525,6 +529,11 @@ def freeze(backbone, first_trained):
 
 ex.freezing.check(freeze)
 
+# %% [markdown] tags=["hints"]
+# - Go through `backbone.layers` and set `layer.trainable` of each.
+# - Remember whether the layer of that name has come by.
+# - `isinstance(layer, layers.BatchNormalization)` finds the layers that stay frozen.
+
 # %% tags=["exercise"]
 # ### The right arguments
 #
@@ -538,6 +547,11 @@ arguments = {"input_shape": (96, 96, 3), "include_top": False, "weights": None, 
 # end solution
 
 ex.backbone_arguments.check(arguments)
+
+# %% [markdown] tags=["hints"]
+# - `include_top` says whether the classifier is part of it.
+# - `weights` left out loads ImageNet's; None makes random ones.
+# - `pooling="avg"` takes the mean of each map.
 
 # %% tags=["exercise"]
 # ### A binary head
@@ -553,6 +567,11 @@ loss = "binary_crossentropy"
 # end solution
 
 ex.binary_head.check(activation, loss)
+
+# %% [markdown] tags=["hints"]
+# - One number must say how probable class 1 is: from 0 to 1.
+# - The softmax of a single number is 1, whatever it is.
+# - The loss has the number of classes in its name.
 
 # %% [markdown] tags=["solution"]
 # A softmax of a single unit is always 1, whatever the image: nothing could be learned. With a sigmoid the one

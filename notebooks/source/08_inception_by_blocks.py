@@ -414,6 +414,11 @@ share_left = 5_138_656 / 21_802_784
 
 ex.five_blocks_less.check(last_block, share_left)
 
+# %% [markdown] tags=["hints"]
+# - The blocks are counted from mixed0, so the last of the eleven is mixed10.
+# - Without the last one mixed9 is the end, without the last two mixed8.
+# - Both numbers of weights are in the table of the cuts. Divide what is left by the whole.
+
 # %% tags=["exercise"]
 # ### Which blocks are trained?
 #
@@ -431,6 +436,11 @@ def unfrozen(names, count, start):
 
 
 ex.trained_blocks.check(unfrozen)
+
+# %% [markdown] tags=["hints"]
+# - A list is cut with `names[:3]` and `names[3:]`.
+# - What is `names[-3:]`? And what is `names[-0:]`?
+# - `names[len(names) - count :]` is right for every count.
 
 # %% [markdown] tags=["solution"]
 # `names[-count:]` works for every count but 0: `names[-0:]` is `names[0:]`, which is all of them. The step "none"
@@ -454,6 +464,11 @@ views = 4 * 400
 
 ex.passes.check(plain, cached, views)
 
+# %% [markdown] tags=["hints"]
+# - Without a cache every image goes through the whole network in every epoch.
+# - The features of an image that is not changed are the same in every epoch.
+# - Four views of an image are four images.
+
 # %% tags=["exercise"]
 # ### The area from pairs
 #
@@ -471,6 +486,11 @@ def area(positives, negatives):
 
 
 ex.area_by_pairs.check(area)
+
+# %% [markdown] tags=["hints"]
+# - Compare each value of `positives` with each value of `negatives`.
+# - `positives[:, None] - negatives` holds the differences of all pairs.
+# - A pair counts 1 where the difference is above 0, and one half where it is 0. Then the mean.
 
 # %% [markdown]
 # ## Where to go on

@@ -394,6 +394,11 @@ def nearest(vectors, query):
 
 ex.nearest_by_hand.check(nearest)
 
+# %% [markdown] tags=["hints"]
+# - `vectors - query` subtracts the query from each row.
+# - Take the absolute values, and their mean along each row: `axis=1`.
+# - `np.argmin` gives the place of the smallest value; `np.min` gives the value.
+
 # %% tags=["exercise"]
 # ### Perplexity
 #
@@ -411,6 +416,11 @@ def perplexity_of(p):
 
 ex.perplexity.check(perplexity_of)
 
+# %% [markdown] tags=["hints"]
+# - First the entropy: the sum of -p * log2(p). Then 2 to its power.
+# - `np.log2(0)` is minus infinity, and 0 times that is NaN: leave zeros out.
+# - `p = p[p > 0]`, and then `2 ** -np.sum(p * np.log2(p))`
+
 # %% tags=["exercise"]
 # ### Which layer?
 #
@@ -425,6 +435,10 @@ length = 84
 # end solution
 
 ex.latent_layer.check(layer, length)
+
+# %% [markdown] tags=["hints"]
+# - The head is the layer that gives the classes.
+# - The latent vector is what the head takes.
 
 # %% tags=["exercise"]
 # ### Reading a map
@@ -442,6 +456,10 @@ readable = {"a", "d"}
 # end solution
 
 ex.reading.check(readable)
+
+# %% [markdown] tags=["hints"]
+# - t-SNE keeps one thing: who is whose neighbour.
+# - Look at the three planted groups: what came out wrong?
 
 # %% [markdown] tags=["solution"]
 # t-SNE keeps neighbours, so that *a* and *d* can be read, as far as the trustworthiness is high. Distances between

@@ -319,6 +319,10 @@ at_1, at_3, at_5 = 1, 2 / 3, 3 / 5
 
 ex.precision.check(at_1, at_3, at_5)
 
+# %% [markdown] tags=["hints"]
+# - Precision at k is the share of the first k images that have the class of the query.
+# - Among the first three there are two cats.
+
 # %% tags=["exercise"]
 # ### Average precision
 #
@@ -338,6 +342,11 @@ def ranking_precision(relevant):
 
 ex.average_precision.check(ranking_precision)
 
+# %% [markdown] tags=["hints"]
+# - The precision at place i is the number of relevant images up to i, divided by i: `np.cumsum` counts them.
+# - Take these precisions at the relevant places alone, and their mean.
+# - `np.sum(precisions * relevant) / np.sum(relevant)`, and 0 where nothing is relevant.
+
 # %% tags=["exercise"]
 # ### Vote
 #
@@ -355,6 +364,11 @@ def vote(labels):
 
 ex.voting.check(vote)
 
+# %% [markdown] tags=["hints"]
+# - Count how often each class occurs.
+# - Of the classes with the most votes take the one that occurs first in `labels`.
+# - `np.argmax` returns the first of several equal ones.
+
 # %% tags=["exercise"]
 # ### How long would it take?
 #
@@ -369,6 +383,10 @@ numbers = 50_000 * 84
 # end solution
 
 ex.cost.check(seconds, numbers)
+
+# %% [markdown] tags=["hints"]
+# - A millisecond is a thousandth of a second.
+# - Each image is read whole, for every query.
 
 # %% [markdown] tags=["solution"]
 # Two minutes for one pass over the test set. A matrix product computes l2 distances for many queries at once and

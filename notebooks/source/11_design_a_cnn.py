@@ -517,6 +517,11 @@ def dense_parameters(side, depth, filters):
 
 ex.dense_parameters.check(dense_parameters)
 
+# %% [markdown] tags=["hints"]
+# - Follow the side: it is halved, and rounded down, once for each block.
+# - The last block has filters * 2 ** (depth - 1) filters.
+# - Flatten gives side * side * maps values. Each of the 10 units has a weight for each, and a bias.
+
 # %% [markdown] tags=["solution"]
 # For 32 pixels and 16 filters: one block leaves 16 x 16 x 16 values, 40,970 parameters; three blocks leave
 # 4 x 4 x 64 values, 10,250 parameters.
@@ -533,6 +538,11 @@ moves = {"dense bias"}
 # end solution
 
 ex.what_moves.check(moves)
+
+# %% [markdown] tags=["hints"]
+# - The gradient of a kernel is what comes in, times what comes back.
+# - What comes out of a convolution whose kernel and bias are zero? What comes back through a zero kernel?
+# - The gradient of a bias is what comes back. Where does something come back?
 
 # %% [markdown] tags=["solution"]
 # The images come into the first convolution, but nothing comes back to it: the way leads through kernels that are
@@ -559,6 +569,11 @@ def conclude(differences, t):
 
 ex.conclude.check(conclude)
 
+# %% [markdown] tags=["hints"]
+# - The interval is the mean of the differences, plus and minus t times their standard error.
+# - The standard error is np.std(differences, ddof=1) / np.sqrt(len(differences)).
+# - Wholly above 0: "holds". Wholly below 0: "does not hold". Otherwise "undecided".
+
 # %% tags=["exercise"]
 # ### Clip a gradient
 #
@@ -575,6 +590,11 @@ def clip(gradient, longest):
 
 
 ex.clip_gradient.check(clip)
+
+# %% [markdown] tags=["hints"]
+# - `np.linalg.norm(gradient)` is the length.
+# - A gradient that is short enough stays as it is.
+# - A longer one is multiplied by longest / length.
 
 # %% [markdown]
 # ## Where to go on

@@ -518,6 +518,11 @@ def rate_at(step, total, start, peak, rising):
 
 ex.one_cycle_by_hand.check(rate_at)
 
+# %% [markdown] tags=["hints"]
+# - The peak is reached at step `top = rising * total`.
+# - Up to there the share `step / top` of the way from `start` to `peak` is done.
+# - After it, (total - step) of (total - top) steps are left, and the rate is that share of the peak.
+
 # %% tags=["exercise"]
 # ### What depthwise saves
 #
@@ -532,6 +537,11 @@ depthwise_weights = 3 * 3 * 128 + 128 * 256
 # end solution
 
 ex.depthwise_saves.check(plain_weights, depthwise_weights)
+
+# %% [markdown] tags=["hints"]
+# - A plain filter has a 3x3 kernel for each map that comes in, and there are 256 filters.
+# - A depthwise convolution has one 3x3 kernel for each map that comes in, and no more.
+# - The 1x1 behind it has 128 weights for each of 256 maps.
 
 # %% [markdown] tags=["solution"]
 # The depthwise convolution has one 3x3 kernel for each map that comes in, 1,152 weights; the 1x1 mixes 128 maps
@@ -553,6 +563,11 @@ def variance_with_dropout(x, p):
 
 
 ex.variance_with_dropout.check(variance_with_dropout)
+
+# %% [markdown] tags=["hints"]
+# - Variance is the mean of the squares less the square of the mean.
+# - The mean stays. How large is a square that is kept, and how often is one kept?
+# - The mean of the squares becomes np.mean(x**2) / (1 - p).
 
 # %% [markdown] tags=["solution"]
 # A value is kept with probability 1 - p and is then 1 / (1 - p) times as large. Its mean stays. Its mean square is
@@ -576,6 +591,11 @@ def auc(inside, outside):
 
 ex.area_by_counting.check(auc)
 
+# %% [markdown] tags=["hints"]
+# - `inside[:, None] - outside[None, :]` holds the difference of each pair.
+# - Count the pairs above 0, and half of those at 0.
+# - The mean of a comparison is the share of pairs for which it is true.
+
 # %% tags=["exercise"]
 # ### Grad-CAM by hand
 #
@@ -592,6 +612,11 @@ def heatmap(maps, gradients):
 
 
 ex.grad_cam_by_hand.check(heatmap)
+
+# %% [markdown] tags=["hints"]
+# - Each map has one weight: the mean of its gradient over height and width.
+# - `maps @ weights` adds the weighted maps at each place.
+# - What is below 0 is cut off: `np.maximum(..., 0)`.
 
 # %% [markdown] tags=["solution"]
 # Each map has one weight: the mean of its gradient over all places. The weighted maps are added place by place,

@@ -598,6 +598,11 @@ def trials_needed(share, confidence):
 
 ex.trials_needed.check(trials_needed)
 
+# %% [markdown] tags=["hints"]
+# - One trial misses with probability 1 - share. And n trials?
+# - All n miss with (1 - share) ** n. That may be at most 1 - confidence.
+# - Divide log(1 - confidence) by log(1 - share), and round up: `np.ceil`.
+
 # %% [markdown] tags=["solution"]
 # All trials miss with probability (1 - share) to the power of n. That may be at most 1 - confidence; take the
 # logarithm of both, and round up, since trials are whole. For the best hundredth with 99 % it is 459.
@@ -617,6 +622,11 @@ hours = grid_trials * 2 / 60
 # end solution
 
 ex.size_of_space.check(grid_trials, hours)
+
+# %% [markdown] tags=["hints"]
+# - Count the optimizers with their momenta first: SGD has 4 variants, and Adam has one.
+# - Multiply by the number of rates, of activations and of sizes.
+# - 2 minutes for each trial, 60 minutes in an hour.
 
 # %% [markdown] tags=["solution"]
 # SGD comes with 4 momenta and Adam alone: 5 kinds of steps. Times 5 rates, 3 activations and 2 sizes that is 150
@@ -647,6 +657,11 @@ def draw_trial(hp):
 
 ex.draw_trial.check(draw_trial)
 
+# %% [markdown] tags=["hints"]
+# - `hp.Choice("activation", ["relu", "tanh"])` draws one of the two and gives it a name.
+# - The momentum is drawn where `trial["optimizer"] in ("SGD", "RMSprop")`, and only there.
+# - KerasTuner learns that from `with hp.conditional_scope("optimizer", ["SGD", "RMSprop"]):` around it.
+
 # %% [markdown] tags=["solution"]
 # The `if` leaves the momentum out of the dictionary. The scope tells KerasTuner that it does not belong to Adam or
 # Adagrad: without it, Adam with momentum 0.5 and Adam with 0.95 would be two trials, and one of them is wasted.
@@ -668,6 +683,11 @@ def report(searched, tested):
 
 
 ex.what_to_report.check(report)
+
+# %% [markdown] tags=["hints"]
+# - What has been used to choose can no longer report.
+# - Choose with `np.argmax(searched)`; report from `tested`.
+# - The figure is the mean of the row of `tested` that was chosen.
 
 # %% [markdown] tags=["solution"]
 # The held-out images choose, and the test images report, as the mean of all seeds. Who chooses by the test images

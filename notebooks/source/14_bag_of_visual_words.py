@@ -644,6 +644,11 @@ def count_words(descriptors, words):
 
 ex.counting.check(count_words)
 
+# %% [markdown] tags=["hints"]
+# - `descriptors[:, None] - words[None]` subtracts every word from every descriptor: shape (n, k, d).
+# - The length of the differences, `np.linalg.norm(..., axis=2)`, and `argmin(axis=1)` of that: the words.
+# - `np.bincount` counts them; `minlength=len(words)` gives the words that were not used their 0.
+
 # %% [markdown] tags=["solution"]
 # The distances form a table with a row for each descriptor and a column for each word; `argmin` along the columns
 # gives the word. Without `minlength` the histogram ends at the last word that was used.
@@ -662,6 +667,11 @@ def intersection(a, b):
 
 
 ex.sharing.check(intersection)
+
+# %% [markdown] tags=["hints"]
+# - For each bin the smaller of the two counts is what both have.
+# - `np.minimum(a, b)` takes the smaller one of each pair.
+# - Then the sum over all bins.
 
 # %% [markdown] tags=["solution"]
 # `np.minimum` compares bin by bin; the built-in `min` would compare the two histograms as wholes.
@@ -684,6 +694,11 @@ fisher = 2 * 16 * 48
 
 ex.lengths.check(histogram, vlad, fisher)
 
+# %% [markdown] tags=["hints"]
+# - A pyramid of 3 levels has 1 + 4 + 16 cells, one of 2 levels 1 + 4; each cell has its own vector.
+# - In a cell: a histogram has a number for each word, VLAD as many as a descriptor for each word.
+# - A Fisher vector has for each component as many numbers as a descriptor, twice: means and deviations.
+
 # %% [markdown] tags=["solution"]
 # A histogram has a number for each word, VLAD a descriptor's worth of numbers, a Fisher vector two: for the means
 # and for the deviations. Each cell of the pyramid has all of them again.
@@ -705,6 +720,10 @@ spoiling = {"a", "d"}
 # end solution
 
 ex.leaks.check(spoiling)
+
+# %% [markdown] tags=["hints"]
+# - Ask of each: could it be done the same way for an image that is taken only tomorrow?
+# - Two of the four use what the test images are like, or what their labels say.
 
 # %% [markdown] tags=["solution"]
 # In *a* the words have seen the test images, which new images can't have been; in *d* the test images have chosen

@@ -604,6 +604,10 @@ def for_testing(scenes):
 
 ex.split_by_scene.check(for_testing)
 
+# %% [markdown] tags=["hints"]
+# - `np.unique(scenes)` gives each scene once: draw a quarter of *these*.
+# - `np.isin(scenes, drawn)` is True for the images whose scene was drawn.
+
 # %% [markdown] tags=["solution"]
 # A split of the *images* at random puts nearly each scene into both sets, and the test then asks whether the
 # network knows the scene again. Draw scenes, and let the images follow.
@@ -625,6 +629,10 @@ kept = {"a", "b"}
 
 ex.label_kept.check(kept)
 
+# %% [markdown] tags=["hints"]
+# - A pixel is a height above the belt: what does a change of the values mean?
+# - What is class `double`?
+
 # %% [markdown] tags=["solution"]
 # Geometry is free on a belt: parcels come at any angle. The values are millimetres, though, and two parcels in
 # a map have a class of their own.
@@ -645,6 +653,11 @@ false = 0.01 * (places - 30)
 
 ex.false_animals.check(places, false)
 
+# %% [markdown] tags=["hints"]
+# - From the first place to the last a patch moves by 256 - 24 pixels, 4 at a time.
+# - The number of places in a row is one more than the number of moves; there are as many rows.
+# - Take 1 % of the places without an animal.
+
 # %% [markdown] tags=["solution"]
 # The background is a hundred times as frequent as animals, and so are the occasions to take it for one. What a
 # patch classifier is worth for counting is decided there, not by its accuracy on a balanced set of patches.
@@ -663,6 +676,10 @@ images = round(0.9 * 0.1 / 0.01**2)
 # end solution
 
 ex.images_needed.check(error_of_100, images)
+
+# %% [markdown] tags=["hints"]
+# - Put p = 0.9 and n = 100 into the formula.
+# - Half the error wants how many times the images?
 
 # %% [markdown] tags=["solution"]
 # The images stand under the root: a third of the error takes nine times as many of them. With 100 test images a

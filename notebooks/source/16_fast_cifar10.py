@@ -316,6 +316,10 @@ steps = 10 * (50_000 // 256)
 
 ex.steps.check(steps)
 
+# %% [markdown] tags=["hints"]
+# - How many whole batches of 256 are in 50,000 images? What is left over is skipped.
+# - 195 steps in each epoch.
+
 # %% [markdown] tags=["solution"]
 # 50,000 images are 195 whole batches of 256, and 80 images more. They are skipped, and other ones in the next
 # epoch, since each epoch has an order of its own.
@@ -336,6 +340,11 @@ def soften(one_hot, smoothing):
 
 ex.soft_labels.check(soften)
 
+# %% [markdown] tags=["hints"]
+# - Each label keeps the share 1 - smoothing.
+# - Each class gets smoothing / number of classes, the right one, too.
+# - `(1 - smoothing) * one_hot + smoothing / one_hot.shape[1]`
+
 # %% tags=["exercise"]
 # ### Mirrored in turn
 #
@@ -351,6 +360,10 @@ def mirrored_in(first, epoch):
 
 
 ex.mirrored_in_turn.check(mirrored_in)
+
+# %% [markdown] tags=["hints"]
+# - In an even epoch it is as in epoch 0, in an odd one the other way round.
+# - `~first` turns an array of bools around.
 
 # %% tags=["exercise"]
 # ### Whiten
@@ -369,6 +382,10 @@ def whitening_matrix(patches):
 
 
 ex.whitening.check(whitening_matrix)
+
+# %% [markdown] tags=["hints"]
+# - The eigenvectors make the columns uncorrelated; their variances are the eigenvalues.
+# - Divide each vector, a column, by the root of its eigenvalue.
 
 # %% [markdown]
 # ## Where to go on
