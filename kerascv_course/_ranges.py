@@ -123,16 +123,12 @@ def _looked_at(data: Any, warn: Callable[[str], None]) -> Any:
             warn(found)
         return True
 
-    def passed(place: Any, *batch: Any) -> Any:
-        images = tf.nest.flatten(batch)[0]
-        seen = tf.cond(place == 0, lambda: tf.py_function(look, [images], tf.bool), lambda: True)
-        with tf.control_dependencies([seen]):
-            batch = tf.nest.map_structure(tf.identity, batch)
-        return batch if len(batch) > 1 else batch[0]
+    def passed(place: Any, batch: Any) -> Any:
+        first = tf.nest.flatten(batch)[0]
+        tf.cond(place == 0, lambda: tf.py_function(look, [first], tf.bool), lambda: True)
+        return batch
 
-    return data.enumerate().map(
-        lambda place, batch: passed(place, *(batch if isinstance(batch, tuple) else [batch]))
-    )
+    return data.enumerate().map(passed)
 
 
 def _watched(name: str) -> Callable[..., Any]:

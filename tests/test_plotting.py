@@ -24,16 +24,11 @@ from kerascv_course.evaluation import calibration, roc_curves
 from kerascv_course.evaluation.curves import RocCurve
 from kerascv_course.explain import LayerStatistics
 from kerascv_course.plotting import style
-from kerascv_course.transfer import SweepResults, SweepRow
 
 EPOCHS = {"loss": [2.0, 1.0, 0.5], "val_loss": [2.1, 1.5, 1.4], "accuracy": [0.2, 0.6, 0.8]}
 CIFAR = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 TEN = roc_curves(np.arange(40) % 10, np.random.default_rng(4).random((40, 10)), CIFAR)
 LONG = [f"a name of several words, number {index}" for index in range(24)]
-SWEEP = [
-    {"unfrozen_blocks": number, "trainable_params": 2_000 * number + 500, "val_accuracy": share}
-    for number, share in ((0, 0.5), (1, 0.6), (3, 0.8))
-]
 ENDS = np.array([0.0, 1.0])
 
 
@@ -81,7 +76,6 @@ FIGURES = {
         [RocCurve(name, ENDS, ENDS, np.array([np.inf, 0]), 0.5) for name in LONG], caption="many long names"
     ),
     "plot_calibration_curve": lambda: plotting.plot_calibration_curve(CALIBRATION, caption="forty images"),
-    "plot_unfreeze_sweep": lambda: plotting.plot_unfreeze_sweep(SWEEP, caption="three steps"),
     "plot_activation_statistics": lambda: plotting.plot_activation_statistics(STATISTICS, caption="five layers"),
     "plot_activation_histograms": lambda: plotting.plot_activation_histograms(STATISTICS, caption="five layers"),
     "plot_learning_rate_finder": lambda: plotting.plot_learning_rate_finder(
@@ -189,7 +183,6 @@ def test_one_line_changes_the_colour_map_of_all_figures(monkeypatch):
         ("plot_history", [0, 0, 1, 1]),
         ("plot_learning_rate_finder", [style.PALE, 0, 1]),
         ("plot_schedule", [0, 1]),
-        ("plot_unfreeze_sweep", [0]),
     ],
 )
 def test_series_take_the_colours_of_the_course_in_their_order(name, colors):
@@ -441,32 +434,6 @@ def test_no_legend_covers_a_bin_of_a_reliability_diagram():
     figure = plotting.plot_calibration_curve(calibration(np.zeros(9, int), np.tile([0.3, 0.3, 0.4], (9, 1))))
     assert [axis.get_legend() for axis in figure.axes] == [None, None]
     assert legend_texts(figure.legends[0]) == ["perfectly calibrated", "mean of the bin", "distance"]
-
-
-@pytest.mark.smoke
-def test_accuracies_and_weights_of_a_sweep_are_drawn_over_the_blocks_in_their_order():
-    rows = [{**row, "test_accuracy": row["val_accuracy"] - 0.1} for row in reversed(SWEEP)]
-    figure = plotting.plot_unfreeze_sweep(rows)
-    left, right = figure.axes
-    np.testing.assert_allclose(lines(left)["validation"].get_data(), [[0, 1, 3], [0.5, 0.6, 0.8]])
-    np.testing.assert_allclose(lines(left)["test"].get_data(), [[0, 1, 3], [0.4, 0.5, 0.7]])
-    assert lines(left)["test"].get_linestyle() == "--"
-    np.testing.assert_allclose(right.lines[0].get_data(), [[0, 1, 3], [500, 2500, 6500]])
-    assert (left.get_ylabel(), right.get_ylabel()) == ("accuracy", "trainable parameters")
-    assert legend_texts(figure.legends[0]) == ["validation", "test"]
-    assert left.get_xlim() == right.get_xlim() == pytest.approx((-0.3, 3.3))
-    assert right.get_ylim()[0] == 0
-    colors = [line.get_color() for line in (*left.lines, *right.lines)]
-    assert colors == list(style.COLORS[:3])
-    figure.canvas.draw()
-    assert "5k" in [label.get_text() for label in right.get_yticklabels()]
-
-
-def test_the_results_of_a_sweep_are_drawn_as_they_are_and_say_where_it_started():
-    row = SweepRow(1, "block1", 500, 900, 3, 0.1, 0.75, None)
-    figure = plotting.plot_unfreeze_sweep(SweepResults((row,), "head", ()))
-    assert {axis.get_xlabel() for axis in figure.axes} == {"unfrozen blocks, from the head"}
-    assert list(lines(figure.axes[0])) == ["validation"]
 
 
 # ------------------------------------------------------------------------- filters, feature maps and heatmaps
@@ -754,14 +721,6 @@ BAD = [
     ("architecture", [layer_table(FLAT)], "`table` writes maps flat"),
     ("roc_curves", [TEN * 3], "`curves` of `plot_roc_curves` 1 to 24 30 of them rows[::2]"),
     ("roc_curves", [TEN[0]], "TypeError `curves` evaluation.roc_curves"),
-    ("unfreeze_sweep", [[]], "`results` of `plot_unfreeze_sweep` one or more rows"),
-    ("unfreeze_sweep", [SWEEP[0]], "TypeError transfer.unfreeze_sweep"),
-    ("unfreeze_sweep", [[{"unfrozen_blocks": 1}]], "`trainable_params`"),
-    (
-        "unfreeze_sweep",
-        [[{"unfrozen_blocks": 1, "trainable_params": 5}]],
-        "`val_accuracy` or `test_accuracy` 1 rows",
-    ),
     ("calibration_curve", [0.1], "TypeError `result` of `plot_calibration_curve` evaluation.calibration 0.1"),
     ("activation_statistics", [[]], "`records` of `plot_activation_statistics` 1 to 24 0 of them"),
     ("activation_histograms", [STATISTICS * 5], "`records` of `plot_activation_histograms` 25 of them [::2]"),

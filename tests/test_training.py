@@ -585,12 +585,6 @@ def test_nan_loss_stops_within_the_epoch_where_a_call_does_several_steps():
         run(model, batch_size=10)
 
 
-def test_tensorboard_log_is_written_into_the_folder(tmp_path):
-    pytest.importorskip("tensorboard")
-    run(build_model(), tmp_path, epochs=1, tensorboard=True)
-    assert list((tmp_path / "tensorboard").rglob("events.out.tfevents*"))
-
-
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [
@@ -618,7 +612,6 @@ def test_tensorboard_log_is_written_into_the_folder(tmp_path):
         ),
         ({"patience": 2, "monitor": "val_acc"}, ValueError, ["`monitor` of `fit`", "val_accuracy", "'val_acc'"]),
         ({"seed": -1}, ValueError, ["`seed` of `fit`", "-1"]),
-        ({"tensorboard": True}, ValueError, ["`tensorboard` of `fit`", "`folder`"]),
     ],
 )
 def test_bad_input_is_refused_by_name(arguments, error, words):

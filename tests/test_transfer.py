@@ -246,7 +246,7 @@ def test_frozen_layers_of_large_networks_stay_bit_for_bit(name):
     if name == "MobileNetV2":
         model, last = TransferModel(network("MobileNetV2"), 3), {"block_16", "end"}
     else:
-        model, last = TransferModel(network("InceptionV3", 75), 3, cut_after="mixed1"), {"mixed1"}
+        model, last = TransferModel(truncate(network("InceptionV3", 75), "mixed1"), 3), {"mixed1"}
         assert model.backbone.count_params() == 707408
     owner = {layer: block.name for block in blocks(model.backbone) for layer in block.layers}
     for stage, expected in (
@@ -438,7 +438,7 @@ def test_without_held_out_images_the_last_weights_are_handed_on_and_it_is_said()
     results = train(build(weights=None), STAGES[:1], validation_split=0)
     row = results.rows[0]
     assert (row.val_loss, row.val_accuracy, row.improved) == (None, None, True)
-    assert "Nothing was held out: each stage hands on its last weights." in results.notes
+    assert "Nothing was held out: the last weights are taken." in results.notes
 
 
 def test_patience_ends_a_stage_early():
@@ -1015,8 +1015,6 @@ class Subclassed(keras.Model):
         ({"dropout": 1}, ValueError, ["`dropout`", "0.99", "dropout=1"]),
         ({"dropout": "half"}, TypeError, ["`dropout`", "'half'"]),
         ({"preprocess_input": 255}, TypeError, ["`preprocess_input`", "a function or None", "255"]),
-        ({"cut_after": "block9"}, ValueError, ["`cut_after`", "stem, block1, block2, block3", "'block9'"]),
-        ({"cut_after": 3}, TypeError, ["`cut_after`", "the name of a block or layer", "3"]),
         (
             {"weights": "nowhere.h5"},
             FileNotFoundError,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kerascv_course._validation import check_bool, check_int, input_error
+from kerascv_course._validation import check_bool, check_int, check_size, input_error
 
 
 def conv_output_size(
@@ -161,8 +161,8 @@ def conv_cost(
     Source: Di Stefano; Manco Architectures.
     """
     function = "conv_cost"
-    height, width = _pair(function, "size", size)
-    kernel_height, kernel_width = _pair(function, "kernel_size", kernel_size)
+    height, width = check_size(function, "size", size)
+    kernel_height, kernel_width = check_size(function, "kernel_size", kernel_size)
     channels = check_int(function, "channels", channels, 1)
     filters = check_int(function, "filters", filters, 1)
     stride = check_int(function, "stride", stride, 1)
@@ -201,11 +201,3 @@ def dense_cost(inputs: int, units: int, *, use_bias: bool = True) -> Cost:
     units = check_int("dense_cost", "units", units, 1)
     biases = units * check_bool("dense_cost", "use_bias", use_bias)
     return Cost(inputs * units + biases, inputs * units, units)
-
-
-def _pair(function: str, argument: str, value: int | tuple[int, int]) -> tuple[int, int]:
-    sides = value if isinstance(value, tuple | list) else (value, value)
-    if len(sides) != 2:
-        raise input_error(function, argument, "one integer or two", value)
-    first, second = (check_int(function, argument, side, 1) for side in sides)
-    return first, second

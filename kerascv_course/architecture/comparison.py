@@ -27,7 +27,6 @@ class ModelRecord:
         params: Weights.
         trainable_params: Those of them that training changes.
         macs: Multiply-accumulates of convolutions and matrix products for one image.
-        flops: Twice as many.
         activation_bytes: Memory of what all layers write for one image, in a forward pass that keeps it.
         training_bytes: Memory of a training step with Adam: the activations of the batch and as much for their
             gradients, the weights, and for each weight that is trained its gradient and two moments.
@@ -41,7 +40,6 @@ class ModelRecord:
     params: int
     trainable_params: int
     macs: int
-    flops: int
     activation_bytes: int
     training_bytes: int
     depth: int
@@ -117,7 +115,6 @@ def compare_models(
                 params=table.total_params,
                 trainable_params=table.trainable_params,
                 macs=table.total_macs,
-                flops=table.total_flops,
                 activation_bytes=table.activation_bytes,
                 training_bytes=kept + _BYTES * (table.total_params + 3 * table.trainable_params),
                 depth=table.depth,
@@ -139,16 +136,12 @@ class StageRecord:
         size_px: Height and width of the maps.
         channels: Channels of the maps with which the stage ends.
         layers: Convolutions of the stage.
-        params: Weights of all its layers.
-        macs: Their multiply-accumulates for one image.
     """
 
     model: str
     size_px: tuple[int, int]
     channels: int
     layers: int
-    params: int
-    macs: int
 
 
 @dataclass(frozen=True, repr=False)
@@ -225,8 +218,6 @@ def _stages(model: keras.Model, table: LayerTable) -> tuple[StageRecord, ...]:
             size_px=size,
             channels=(table.rows[ends[size]] if size in ends else rows[-1]).output_shape[3],
             layers=sum(bool(row.macs) for row in rows),
-            params=sum(row.params for row in rows),
-            macs=sum(row.macs or 0 for row in rows),
         )
         for size, rows in at_size.items()
     )

@@ -151,14 +151,16 @@ def _embedding(call: Call) -> Effect:
 
 
 def _table(*entries: tuple[Callable[[Call], Effect], str]) -> dict[str, Callable[[Call], Effect]]:
-    return {name: effect for effect, names in entries for name in names.split()}
+    """Return effects by the name of a class; "*D" in a name stands for 1D, 2D and 3D."""
+    named = [(effect, name) for effect, names in entries for name in names.split()]
+    return {name.replace("*", axes): effect for effect, name in named for axes in ("123" if "*" in name else "1")}
 
 
 LAYERS = _table(
-    (_convolution, "Conv1D Conv2D Conv3D"),
-    (_depthwise, "DepthwiseConv1D DepthwiseConv2D"),
-    (_separable, "SeparableConv1D SeparableConv2D"),
-    (_transposed, "Conv1DTranspose Conv2DTranspose Conv3DTranspose"),
+    (_convolution, "Conv*D"),
+    (_depthwise, "DepthwiseConv*D"),
+    (_separable, "SeparableConv*D"),
+    (_transposed, "Conv*DTranspose"),
     (_dense, "Dense"),
     (_einsum_dense, "EinsumDense"),
     (_dot, "Dot"),
@@ -168,34 +170,33 @@ LAYERS = _table(
     (sequences.cell, "LSTMCell GRUCell SimpleRNNCell"),
     (sequences.convolutional_cell, "ConvLSTMCell"),
     (sequences.stacked_cells, "StackedRNNCells"),
-    (sequences.recurrent, "RNN LSTM GRU SimpleRNN ConvLSTM1D ConvLSTM2D ConvLSTM3D"),
+    (sequences.recurrent, "RNN LSTM GRU SimpleRNN ConvLSTM*D"),
     (sequences.bidirectional, "Bidirectional"),
     (sequences.wrapped, "SpectralNormalization"),
-    (_pooling, "MaxPooling1D MaxPooling2D MaxPooling3D AveragePooling1D AveragePooling2D AveragePooling3D"),
-    (_adaptive_pooling, "AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D"),
-    (_adaptive_pooling, "AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D"),
-    (_global_pooling, "GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D"),
-    (_global_pooling, "GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D"),
+    (_pooling, "MaxPooling*D AveragePooling*D"),
+    (_adaptive_pooling, "AdaptiveAveragePooling*D AdaptiveMaxPooling*D"),
+    (_global_pooling, "GlobalAveragePooling*D GlobalMaxPooling*D"),
     (_elementwise, "Add Average Maximum Minimum Multiply Subtract CustomScaleLayer"),  # of InceptionResNetV2
     (_concatenation, "Concatenate"),
-    (_pointwise, "ZeroPadding1D ZeroPadding2D ZeroPadding3D Cropping1D Cropping2D Cropping3D"),
     (_center_cropped, "CenterCrop"),
-    (_resized, "UpSampling1D UpSampling2D UpSampling3D Resizing RandomCrop"),  # which resizes at inference
+    (_resized, "UpSampling*D Resizing RandomCrop"),  # which resizes at inference
     (_moved, "RepeatVector CategoryEncoding Discretization Hashing HashedCrossing"),
     (_moved, "IntegerLookup StringLookup TextVectorization"),
     (_reshaped, "Flatten Reshape"),
     (_permuted, "Permute"),
     (_pointwise, "BatchNormalization GroupNormalization LayerNormalization RMSNormalization UnitNormalization"),
     (_pointwise, "kerascv_course>LocalResponseNormalization"),  # the name under which it is saved
-    (_pointwise, "Normalization Rescaling Activation ELU LeakyReLU PReLU ReLU Softmax LayerScale Masking"),
-    (_pointwise, "AutoContrast ContrastLimitedAdaptiveHistogramEqualization"),
-    (_passed, "InputLayer Identity ActivityRegularization Dropout AlphaDropout GaussianDropout GaussianNoise"),
-    (_passed, "StochasticDepth"),  # with LayerScale, of ConvNeXt
-    (_passed, "SpatialDropout1D SpatialDropout2D SpatialDropout3D AugMix CutMix MixUp RandAugment Solarization"),
-    (_passed, "RandomBrightness RandomColorDegeneration RandomColorJitter RandomContrast RandomElasticTransform"),
-    (_passed, "RandomErasing RandomFlip RandomGaussianBlur RandomGrayscale RandomHue RandomInvert"),
-    (_passed, "RandomPerspective RandomPosterization RandomRotation RandomSaturation RandomSharpness"),
-    (_passed, "RandomShear RandomTranslation RandomZoom MaxNumBoundingBoxes Equalization"),
+    (_pointwise, "Activation AutoContrast ContrastLimitedAdaptiveHistogramEqualization Cropping*D ELU LayerScale"),
+    (_pointwise, "LeakyReLU Masking Normalization PReLU ReLU Rescaling Softmax ZeroPadding*D"),
+    (_passed, "ActivityRegularization AlphaDropout AugMix CutMix Dropout Equalization GaussianDropout"),
+    (_passed, "GaussianNoise Identity InputLayer MaxNumBoundingBoxes MixUp RandAugment RandomBrightness"),
+    (_passed, "RandomColorDegeneration RandomColorJitter RandomContrast RandomElasticTransform RandomErasing"),
+    (_passed, "RandomFlip RandomGaussianBlur RandomGrayscale RandomHue RandomInvert RandomPerspective"),
+    (_passed, "RandomPosterization RandomRotation RandomSaturation RandomSharpness RandomShear"),
+    (
+        _passed,
+        "RandomTranslation RandomZoom Solarization SpatialDropout*D StochasticDepth",
+    ),  # the last of ConvNeXt
 )
 """Keras layers by the name of their class."""
 

@@ -5,6 +5,7 @@ course. Where paths meet, the largest counts: that one of them may be shifted ag
 """
 
 import math
+import operator
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
@@ -81,30 +82,25 @@ def if_whole(field: Field) -> Field:
 
 
 def reshape(field: Field, shape: Sequence[int], new_shape: Sequence[int]) -> Field:
-    """Return the field after a reshape that keeps the batch axis first: axes may be folded into one, not split."""
+    """Return the field after a reshape that keeps the batch axis first.
+
+    The sizes that differ stand between those that stay, at both ends: such axes may be folded into one, not split.
+    """
     if math.prod(shape[1:]) != math.prod(new_shape[1:]):
         return if_whole(field)
-    targets: dict[int, int | None] = {}
-    split: set[int] = set()
-    old, new = 1, 1
-    while old < len(shape):
-        olds, news = [old], []
-        have, want = shape[old], 1
-        while have != want:  # grow the smaller side until both hold the same number of positions
-            if want < have:
-                news.append(new)
-                want *= new_shape[new]
-                new += 1
-            else:
-                olds.append(olds[-1] + 1)
-                have *= shape[olds[-1]]
-        large = [axis for axis in news if new_shape[axis] > 1]
-        targets.update(dict.fromkeys(olds, large[0] if large else None))
-        split.update(olds if len(large) > 1 else ())
-        old = olds[-1] + 1
-    if any(reach.axis in split for reach in field or ()):
+    first = _equal(shape, new_shape)
+    behind = _equal(shape[: first - 1 : -1], new_shape[: first - 1 : -1])
+    end, moved = len(shape) - behind, len(new_shape) - len(shape)
+    folds_into = end + moved - first  # so many axes
+    if folds_into > 1 and any(reach.axis is not None and first <= reach.axis < end for reach in field or ()):
         return None
-    return move_axes(field, targets.get)
+    inside = first if folds_into else None
+    return move_axes(field, lambda axis: axis if axis < first else axis + moved if axis >= end else inside)
+
+
+def _equal(sizes: Sequence[int], others: Sequence[int]) -> int:
+    """Return how many sizes are the same, from the first on."""
+    return [*map(operator.eq, sizes, others), False].index(False)
 
 
 def merge(fields: Sequence[Field], shapes: Sequence[Sequence[int]], out_shape: Sequence[int]) -> Field:

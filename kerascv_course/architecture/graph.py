@@ -1,15 +1,17 @@
-"""Walks the graph of a Keras model, through its public configuration, and measures each call of each layer."""
+"""Walks the graph of a Keras model, as Keras does where it infers shapes, and measures each call of each layer."""
 
 import math
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from itertools import zip_longest
 from typing import Any
 
 import keras
 
-from kerascv_course._models import check_linked, flat_layers
+from kerascv_course._models import check_linked, flat_layers, replaced
 from kerascv_course._validation import input_error
 from kerascv_course.architecture import fields
 from kerascv_course.architecture.calls import Call, Tensor, UnknownError
@@ -36,8 +38,7 @@ def layer_table(model: keras.Model, *, input_shape: Sequence[Any] | None = None)
 
     Raises:
         TypeError: If `model` is no Keras model, or a subclassed one, whose layers are not linked in a graph.
-        ValueError: If the model is not built, a size is open, `input_shape` does not fit, or a layer has no
-            configuration.
+        ValueError: If the model is not built, a size is open, or `input_shape` does not fit.
 
     Warns:
         UserWarning: If the MACs of a layer are not known: a custom layer, a subclass with its own `call`, or a
@@ -59,14 +60,16 @@ def layer_table(model: keras.Model, *, input_shape: Sequence[Any] | None = None)
     check_linked("layer_table", model)
     formats = [found for layer in flat_layers(model) if (found := getattr(layer, "data_format", None))]
     channels_first = [*formats, keras.config.image_data_format()][0] == "channels_first"
-    inputs = []
+    walk, inputs = _Walk(model), []
+    layers = {id(layer.output): layer for layer in model.layers if isinstance(layer, keras.layers.InputLayer)}
     for tensor, shape in zip(model.inputs, input_shapes("layer_table", model, input_shape), strict=True):
         axes = range(2, 1 + len(shape)) if channels_first else range(1, len(shape))
         field = tuple(Reach(1, 1, shape[axis - 1], axis) for axis in axes)  # each pixel sees itself
-        inputs.append(Tensor((tensor.shape[0], *shape), tensor.dtype, field))
-    walk = _Walk(model)
-    walk.open(model, inputs, "")
-    table = LayerTable(model.name, tuple(walk.rows))
+        # A batch of another size than the model was built for: of that Keras knows the outputs without its layers.
+        given = Tensor((1 if tensor.shape[0] != 1 else 2, *shape), tensor.dtype, field)
+        inputs += walk.visit(layers[id(tensor)], [given], {}, "", (-1,)) if id(tensor) in layers else [given]
+    walk.open(model, inputs)
+    table = LayerTable(model.name, tuple(walk.in_order()))
     if table.unknown_layers:
         names = ", ".join(f"{name!r} ({why})" for name, why in table.reasons.items())
         unknown = f"`layer_table` does not know the MACs of {names}"
@@ -97,69 +100,62 @@ class _Walk:
     def __init__(self, model: keras.Model) -> None:
         self.model = model
         self.rows: list[LayerRow] = []
+        self.of: list[tuple[tuple[int, ...], Any]] = []  # their places in the models and in time, and operations
         self.trainable = {id(weight) for weight in model.trainable_weights}
         self.counted: set[int] = set()
         self.calls: dict[int, int] = {}
         self.steps: tuple[int, ...] = ()  # of the sequences whose steps are looked at one by one
 
-    def open(self, model: keras.Model, inputs: Sequence[Tensor], prefix: str) -> list[Tensor]:
-        """Measure all layers of a model for the given inputs, and return its outputs."""
-        if isinstance(model, keras.Sequential):
-            tensors = list(inputs)
-            for layer in model.layers:
-                tensors = self.visit(layer, tensors, {}, prefix)
-            return tensors
-        config = self.config_of(model)
-        operations = {operation.name: operation for operation in model.operations}
-        tensors_at: dict[History, Tensor] = {}
-        for history, tensor in zip(_histories(config["input_layers"], operations), inputs, strict=True):
-            if not prefix:  # inside a nested model the input is what the layer before has written
-                (tensor,) = self.visit(operations[history[0]], [tensor], {}, prefix)
-            tensors_at[history] = tensor
-        waiting = [
-            (layer["name"], *call) for layer in config["layers"] for call in enumerate(layer["inbound_nodes"])
-        ]
+    def open(
+        self, model: keras.Model, inputs: list[Tensor], prefix: str = "", places: tuple[int, ...] = ()
+    ) -> list[Tensor]:
+        """Measure all layers of a model for the given inputs, and return its outputs.
+
+        Keras asks each operation of a graph for its outputs by `compute_output_spec`: here `visit` gives them.
+        """
+
+        def shadow(operation: Any, place: int) -> Callable[..., list[Tensor]]:
+            # Of several calls at one height of the graph Keras makes the last one first.
+            return lambda *args, **kwargs: self.visit(
+                operation, args, kwargs, prefix, (*places, place, -len(self.rows))
+            )
+
+        with ExitStack() as stack:
+            for place, operation in enumerate(getattr(model, "operations", None) or model.layers):
+                stack.enter_context(replaced(operation, "compute_output_spec", shadow(operation, place)))
+            return keras.tree.flatten(type(model).compute_output_spec(model, inputs))
+
+    def in_order(self) -> Iterator[LayerRow]:
+        """Yield the rows in the order of the layers of the model, each after those that it reads."""
+        waiting = sorted(range(len(self.rows)), key=lambda row: self.of[row][0])
+        order: dict[int, int] = {}
         while waiting:
-            later = []
-            for name, index, node in waiting:
-                if any(history not in tensors_at for history in _references(node)):
-                    later.append((name, index, node))  # a second call, listed with the first
-                    continue
-                args, kwargs = _bind(node["args"], tensors_at), _bind(node["kwargs"], tensors_at)
-                results = self.visit(operations[name], args, kwargs, prefix)
-                tensors_at.update({(name, index, place): tensor for place, tensor in enumerate(results)})
-            if len(later) == len(waiting):
-                raise _unfit(self.model, "a model with a complete graph", f"{later[0][0]!r} has a loose end.")
-            waiting = later
-        return [tensors_at[history] for history in _histories(config["output_layers"], operations)]
+            place = next(place for place in waiting if order.keys() >= set(self.rows[place].reads))
+            waiting.remove(place)
+            order[place] = len(order)
+            row, operation = self.rows[place], self.of[place][1]
+            params, trainable = self.count_weights(operation)
+            call = self.calls[id(operation)] = self.calls.get(id(operation), 0) + 1
+            reads = tuple(order[read] for read in row.reads)
+            yield replace(row, params=params, trainable_params=trainable, call=call, reads=reads)
 
-    def config_of(self, model: keras.Model) -> dict[str, Any]:
-        """Return the public configuration of a functional model, which holds its graph."""
-        try:
-            config = model.get_config()
-            if "layers" not in config:
-                # A subclass with a constructor of its own hides its graph: look at the same tensors from outside.
-                config = keras.Model(model.inputs, model.outputs, name=model.name).get_config()
-        except NotImplementedError as error:
-            way_out = f"Saving it needs that too. Keras says: {error}"
-            raise _unfit(self.model, "a model whose layers all have a `get_config`", way_out) from error
-        return config
-
-    def visit(self, operation: Any, args: Sequence[Any], kwargs: dict[str, Any], prefix: str) -> list[Tensor]:
+    def visit(
+        self, operation: Any, args: Sequence[Any], kwargs: dict[str, Any], prefix: str, places: tuple[int, ...]
+    ) -> list[Tensor]:
         """Measure one call, and return its outputs."""
         inputs = [leaf for leaf in keras.tree.flatten([args, kwargs]) if isinstance(leaf, Tensor)]
         kind, name = known_class(operation), prefix + operation.name
         if isinstance(operation, keras.Sequential | keras.Function) and kind:
-            return self.open(operation, inputs, f"{name}/")
+            return self.open(operation, inputs, f"{name}/", places)
         if kind == "TimeDistributed":  # each step goes through its layer as an image does
             self.steps = (*self.steps, inputs[0].shape[1])
-            results = self.visit(operation.layer, [inputs[0].step()], {}, f"{name}/")
+            results = self.visit(operation.layer, [inputs[0].step()], {}, f"{name}/", places)
             *before, steps = self.steps
             self.steps = tuple(before)
             return [tensor.sequence(steps) for tensor in results]
         if kind == "Pipeline":
             for layer in operation.layers:
-                inputs = self.visit(layer, inputs, {}, f"{name}/")
+                inputs = self.visit(layer, inputs, {}, f"{name}/", places)
             return inputs
         outputs = inputs if isinstance(operation, keras.layers.InputLayer) else _infer(operation, args, kwargs)
         if any(None in output.shape[1:] for output in outputs):
@@ -179,26 +175,24 @@ class _Walk:
         place = len(self.rows)
         results = [Tensor(tuple(output.shape), output.dtype, field, depth, place) for output in outputs]
         written = [] if effect in PASSIVE else [(times * math.prod(one.shape[1:]), one.dtype) for one in results]
-        shapes = tuple((one.shape[0], *self.steps, *one.shape[1:]) for one in results)
-        params, trainable_params = self.count_weights(operation)
-        self.calls[id(operation)] = self.calls.get(id(operation), 0) + 1
+        shapes = tuple((self.model.inputs[0].shape[0], *self.steps, *one.shape[1:]) for one in results)
         row = LayerRow(
             name=name,
             layer_type=("" if isinstance(operation, keras.Layer) else "ops.") + type(operation).__name__,
             output_shape=shapes[0] if len(shapes) == 1 else shapes,
-            params=params,
-            trainable_params=trainable_params,
+            params=0,
+            trainable_params=0,
             macs=macs,
             flops=None if macs is None else 2 * macs,
             activation_values=sum(count for count, _ in written),
             activation_bytes=sum(count * _bytes_per_value(dtype) for count, dtype in written),
             receptive_field_px=fields.size_px(field),
-            call=self.calls[id(operation)],
             depth=depth,
             reads=tuple(dict.fromkeys(tensor.row for tensor in inputs if tensor.row is not None)),
             reason=reason,
         )
         self.rows.append(row)
+        self.of.append((places, operation))
         return results
 
     def count_weights(self, operation: Any) -> tuple[int, int]:
@@ -209,49 +203,13 @@ class _Walk:
         return sum(fresh.values()), sum(size for key, size in fresh.items() if key in self.trainable)
 
 
-History = tuple[str, int, int]
-"""Where a tensor comes from: name of the layer, index of its call, index of the output."""
-
-
-def _histories(struct: Any, operations: dict[str, Any]) -> list[History]:
-    """Return the origins of a model's inputs or outputs from the configuration."""
-    flat = keras.tree.flatten(struct)
-    origins = zip(flat[::3], flat[1::3], flat[2::3], strict=True)
-    # Here, and only here, Keras numbers the calls of a nested functional model from 1.
-    return [(name, index - isinstance(operations[name], keras.Function), place) for name, index, place in origins]
-
-
-def _references(value: Any) -> Iterator[History]:
-    """Yield the origin of each tensor in the serialised arguments of a call."""
-    if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
-        name, index, place = value["config"]["keras_history"]
-        yield name, index, place
-    elif isinstance(value, dict | list | tuple):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _references(item)
-
-
-def _bind(value: Any, tensors: dict[History, Tensor]) -> Any:
-    """Return the arguments of a call with our records in the place of serialised tensors."""
-    if isinstance(value, list | tuple):
-        return type(value)(_bind(item, tensors) for item in value)
-    if not isinstance(value, dict):
-        return value
-    kind = str(value.get("class_name", ""))
-    if kind == "__keras_tensor__":
-        return tensors[next(_references(value))]
-    if kind.startswith("__"):  # slices and constant arrays
-        return keras.saving.deserialize_keras_object(value)
-    return {key: _bind(item, tensors) for key, item in value.items()}
-
-
 def _infer(operation: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> list[keras.KerasTensor]:
     """Return the outputs of a call by symbolic shape inference."""
     args, kwargs = keras.tree.map_structure(
         lambda leaf: keras.KerasTensor(leaf.shape, leaf.dtype) if isinstance(leaf, Tensor) else leaf,
         (tuple(args), kwargs),
     )
-    outputs = keras.tree.flatten(operation.compute_output_spec(*args, **kwargs))
+    outputs = keras.tree.flatten(type(operation).compute_output_spec(operation, *args, **kwargs))
     if any(None in output.shape[1:] for output in outputs):  # the layer does not know it, what it computes does
         outputs = keras.tree.flatten(keras.Operation.compute_output_spec(operation, *args, **kwargs))
     return outputs

@@ -19,7 +19,7 @@ The user's global settings (`matplotlib.rcParams`) are left alone.
 from kerascv_course.plotting.classic import plot_keypoints, plot_visual_words, plot_word_histogram
 from kerascv_course.plotting.curves import plot_history, plot_learning_rate_finder, plot_schedule
 from kerascv_course.plotting.evaluation import plot_calibration_curve, plot_confusion_matrix, plot_roc_curves
-from kerascv_course.plotting.experiments import plot_experiment, plot_unfreeze_sweep
+from kerascv_course.plotting.experiments import plot_experiment
 from kerascv_course.plotting.images import (
     plot_feature_maps,
     plot_filters,
@@ -54,7 +54,6 @@ __all__ = [
     "plot_retrieval",
     "plot_roc_curves",
     "plot_schedule",
-    "plot_unfreeze_sweep",
     "plot_visual_words",
     "plot_word_histogram",
 ]

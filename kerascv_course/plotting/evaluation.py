@@ -148,10 +148,8 @@ def plot_calibration_curve(result: Any, *, caption: str | None = None) -> Figure
     from sklearn.calibration import CalibrationDisplay
 
     function, rule = "plot_calibration_curve", "what `evaluation.calibration` returned"
-    if not hasattr(result, "rows") or not hasattr(result, "expected_calibration_error"):
-        raise input_error(function, "result", rule, result, error=TypeError)
     fields = ("lower", "upper", "images", "confidence", "accuracy")
-    rows = check_records(function, "result", result, rule, *fields)
+    rows = check_records(function, "result", result, rule, *fields, beside="expected_calibration_error")
     figure, (upper, lower) = panels(2, 1, size=(5.2, 6.0), sharex=True, height_ratios=(3, 1))
     left = np.array([row.lower for row in rows])
     width = np.array([row.upper - row.lower for row in rows])

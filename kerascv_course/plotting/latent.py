@@ -1,6 +1,6 @@
 """The latent space: its map as points or as images, and what retrieval finds in it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -185,17 +185,22 @@ def plot_retrieval(
         rule = "given together with `neighbour_labels`, and both if `class_names` are given"
         raise input_error(function, "labels", rule, labels)
     if labels is not None:
-        theirs = _check_shape(function, "neighbour_labels", neighbour_labels, shape, as_array)
         names = None if class_names is None else check_class_names(function, class_names, len(class_names))
         known: dict[str, Any] = {"num_classes": len(names), "class_names": names} if names else {"strings": True}
         own = check_labels(function, "labels", labels, count=count, **known)
+        rule = f"an array of shape {shape}"
+        theirs = as_array(function, "neighbour_labels", neighbour_labels, rule)
+        if theirs.shape != shape:
+            raise input_error(function, "neighbour_labels", rule, neighbour_labels)
         theirs = check_labels(function, "neighbour_labels", theirs.reshape(-1), **known).reshape(shape)
         hits = own[:, None] == theirs
         if names:
             titles[:] = np.array(names, dtype=object)[np.column_stack([own, theirs])]
     titles[:, 0] = [f"query: {name}" if name else "query" for name in titles[:, 0]]
     if distances is not None:
-        numbers = _check_shape(function, "distances", distances, shape)
+        numbers = as_numbers(function, "distances", distances, f"an array of shape {shape}")
+        if numbers.shape != shape:
+            raise input_error(function, "distances", f"an array of shape {shape}", distances)
         for place in np.ndindex(shape):
             row, column = place[0], place[1] + 1
             titles[row, column] = f"{titles[row, column]}\n{numbers[place]:#.3g}".strip().rstrip(".")
@@ -217,15 +222,6 @@ def check_classes(
     names = check_class_names(function, class_names, len(class_names))
     options: dict[str, Any] = {"count": count, "num_classes": len(names), "class_names": names}
     return check_labels(function, "labels", labels, **options), names
-
-
-def _check_shape(
-    function: str, argument: str, value: Any, shape: tuple[int, ...], read: Callable[..., np.ndarray] = as_numbers
-) -> np.ndarray:
-    found = read(function, argument, value, f"an array of shape {shape}")
-    if found.shape != shape:
-        raise input_error(function, argument, f"an array of shape {shape}", value)
-    return found
 
 
 def _mark(axis: Axes, is_hit: bool) -> None:

@@ -48,9 +48,8 @@ def plot_architecture(table: "LayerTable", *, caption: str | None = None) -> Fig
         1
     """
     function, rule = "plot_architecture", "what `architecture.layer_table` returns"
-    if not hasattr(table, "model_name"):
-        raise input_error(function, "table", rule, table, error=TypeError)
-    boxes = _boxes(check_records(function, "table", table, rule, "output_shape", "layer_type", "macs"))
+    fields = ("output_shape", "layer_type", "macs")
+    boxes = _boxes(check_records(function, "table", table, rule, *fields, beside="model_name"))
     maps = [box["shape"] for box in boxes if len(box["shape"]) == 3]
     if not maps:
         raise input_error(function, "table", "the table of a network that writes maps", table.model_name)

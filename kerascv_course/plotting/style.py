@@ -114,11 +114,16 @@ def check_texts(function: str, argument: str, texts: Any, count: int) -> list[st
 
 
 def check_records(
-    function: str, argument: str, value: Any, rule: str, *fields: str, most: int = 10**9
+    function: str, argument: str, value: Any, rule: str, *fields: str, most: int = 10**9, beside: str = ""
 ) -> list[Any]:
-    """Return a table's rows, or a list of them, or raise where one lacks a field or they are none or too many."""
+    """Return a table's rows, or a list of them, or raise where one lacks a field or they are none or too many.
+
+    With `beside` it must be a table that has that attribute too.
+    """
     rows = getattr(value, "rows", value)
-    if not isinstance(rows, list | tuple) or not all(hasattr(row, field) for row in rows for field in fields):
+    is_table = not beside or (hasattr(value, "rows") and hasattr(value, beside))
+    has_fields = isinstance(rows, list | tuple) and all(hasattr(row, field) for row in rows for field in fields)
+    if not is_table or not has_fields:
         raise input_error(function, argument, rule, value, error=TypeError)
     if not 1 <= len(rows) <= most:
         way_out = "Draw some of them, as `rows[::2]`." if rows else ""

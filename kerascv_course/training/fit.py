@@ -5,7 +5,6 @@ layer depend on (seed, epoch) alone, and after each epoch everything that the ne
 """
 
 import contextlib
-import importlib.util
 import os
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
@@ -18,7 +17,7 @@ from kerascv_course import runtime
 from kerascv_course._fingerprints import Unknowable, compile_fingerprint, fingerprint, warn_unknowable
 from kerascv_course._ranges import told
 from kerascv_course._store import RunFolder
-from kerascv_course._validation import check_bool, check_choice, check_int, input_error
+from kerascv_course._validation import check_choice, check_int, input_error
 from kerascv_course.datasets import ImageDataset
 from kerascv_course.training.batches import Batches, for_backend
 from kerascv_course.training.checkpoint import Checkpoint, Watch
@@ -47,7 +46,6 @@ def fit(
     monitor: str = "val_loss",
     folder: str | os.PathLike[str] | None = None,
     resume: bool = True,
-    tensorboard: bool = False,
     callbacks: Callbacks = None,
     class_weight: Mapping[int, float] | None = None,
     sample_weight: Any = None,
@@ -84,7 +82,6 @@ def fit(
             compared by their form, not by their content: name another folder for others.
         resume: Whether to go on with the run in `folder`. False starts anew and overwrites it; no other file in
             the folder is touched.
-        tensorboard: Whether to log to `folder`/tensorboard (needs the extra `tensorboard`).
         callbacks: A Keras callback or several. They see every epoch that this call trains. After an interruption
             what Keras' own callbacks have counted is restored; the state of others is not.
         class_weight: From a class to the weight of its images in the loss, as `model.fit` takes it.
@@ -103,7 +100,6 @@ def fit(
         ValueError: If the model is not compiled, images and labels do not fit together or the model, its loss or
             its metrics, a number is out of range, or `folder` holds another run or damaged files.
         FloatingPointError: If the loss becomes NaN or infinite.
-        ImportError: If `tensorboard` is asked for and not installed.
 
     Example:
         >>> from kerascv_course import build_lenet5, load_digits
@@ -132,14 +128,6 @@ def fit(
         way_out = "Pass `validation_data`, or a `validation_split` above 0."
         raise input_error("fit", "patience", "None where nothing is validated", patience, way_out)
     store = None if folder is None else RunFolder("fit", folder)
-    callbacks = check_callbacks("fit", callbacks)
-    if check_bool("fit", "tensorboard", tensorboard):
-        if store is None:
-            rule = "False where no `folder` is given"
-            raise input_error("fit", "tensorboard", rule, tensorboard, "Name a `folder`.")
-        if importlib.util.find_spec("tensorboard") is None:
-            raise ImportError('`tensorboard` of `fit` needs a package: pip install "kerascv_course[tensorboard]".')
-        callbacks.append(keras.callbacks.TensorBoard(log_dir=str(store.folder / "tensorboard")))
     if patience is not None and (figures or {}).get(monitor.removeprefix("val_")):
         raise input_error("fit", "monitor", "a figure that is one number", monitor)
     return fit_batches(

@@ -10,7 +10,7 @@ from kerascv_course._validation import check_above, check_int, check_number, inp
 
 @keras.saving.register_keras_serializable(package="kerascv_course")
 class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
-    """A learning rate that rises in a straight line to its peak and falls in a straight line to its end.
+    """A learning rate that rises in a straight line, from a tenth of its peak to the peak, and falls in one to 0.
 
     A large rate in the middle of the training covers ground and regularises; small ones before and after let it
     start and settle. The momentum moves the other way: least where the rate is greatest.
@@ -25,21 +25,18 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
 
     Args:
         max_learning_rate: The highest learning rate, above 0; `find_learning_rate` suggests one.
-        total_steps: Steps of the cycle, 2 or more: epochs times batches in an epoch. After them the rate stays at
-            its end.
-        start: The rate of the first step, from 0 to `max_learning_rate`; None for a tenth of the peak.
-        end: The rate after the last step, from 0 to `max_learning_rate`.
+        total_steps: Steps of the cycle, 2 or more: epochs times batches in an epoch. After them the rate stays 0.
         pct_start: Share of the cycle in which the rate rises, above 0 and below 1.
-        momentum: Momentum at the ends of the cycle and at the peak of the rate, each from 0 to below 1.
+        momentum: Momentum at the ends of the cycle and at the peak of the rate, each from 0 to 1.
 
     Raises:
         TypeError: If an argument has the wrong type.
         ValueError: If a number is out of range.
 
     Example:
-        >>> schedule = OneCycle(0.4, total_steps=100, start=0.1, pct_start=0.25)
+        >>> schedule = OneCycle(0.4, total_steps=100, pct_start=0.25)
         >>> [round(float(schedule(step)), 3) for step in (0, 25, 50, 100, 120)]
-        [0.1, 0.4, 0.267, 0.0, 0.0]
+        [0.04, 0.4, 0.267, 0.0, 0.0]
         >>> [round(float(schedule.momentum_at(step)), 3) for step in (0, 25, 100)]
         [0.95, 0.85, 0.95]
         >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
@@ -56,27 +53,20 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
         max_learning_rate: float,
         total_steps: int,
         *,
-        start: float | None = None,
-        end: float = 0.0,
         pct_start: float = 0.3,
         momentum: tuple[float, float] = (0.95, 0.85),
     ) -> None:
         self.max_learning_rate = check_above("OneCycle", "max_learning_rate", max_learning_rate)
         self.total_steps = check_int("OneCycle", "total_steps", total_steps, 2)
-        start = self.max_learning_rate / 10 if start is None else start
-        self.start = check_number("OneCycle", "start", start, 0, self.max_learning_rate)
-        self.end = check_number("OneCycle", "end", end, 0, self.max_learning_rate)
         self.pct_start = check_above("OneCycle", "pct_start", pct_start, below=1)
         if not isinstance(momentum, tuple | list) or len(momentum) != 2:
             rule = "a pair (at the ends, at the peak)"
             raise input_error("OneCycle", "momentum", rule, momentum, error=TypeError)
         self.momentum = tuple(check_number("OneCycle", "momentum", value, 0, 1) for value in momentum)
-        if 1 in self.momentum:
-            raise input_error("OneCycle", "momentum", "two numbers below 1", momentum)
 
     def __call__(self, step: Any) -> Any:
         """Return the learning rate of a step, counted from 0, or of an array of steps."""
-        return self._line(step, self.start, self.max_learning_rate, self.end)
+        return self._line(step, self.max_learning_rate / 10, self.max_learning_rate, 0.0)
 
     def momentum_at(self, step: Any) -> Any:
         """Return the momentum of a step, counted from 0, or of an array of steps."""
@@ -96,8 +86,6 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
         return {
             "max_learning_rate": self.max_learning_rate,
             "total_steps": self.total_steps,
-            "start": self.start,
-            "end": self.end,
             "pct_start": self.pct_start,
             "momentum": list(self.momentum),
         }

@@ -5,14 +5,13 @@ from kerascv_course.transfer.model import TransferModel
 from kerascv_course.transfer.pretrain import pretrain
 from kerascv_course.transfer.records import Stage, StageResult, StageResults
 from kerascv_course.transfer.stages import fit_stages
-from kerascv_course.transfer.sweep import SweepResults, SweepRow, unfreeze_sweep
+from kerascv_course.transfer.sweep import SweepRow, unfreeze_sweep
 
 __all__ = [
     "Block",
     "Stage",
     "StageResult",
     "StageResults",
-    "SweepResults",
     "SweepRow",
     "TransferModel",
     "blocks",

@@ -61,12 +61,18 @@ def blocks(backbone: keras.Model) -> tuple[Block, ...]:
         ('block1_conv1', 'block1_conv2', 'block1_pool')
     """
     check_model("blocks", backbone, "backbone")
-    names = [layer.name for layer in backbone.layers]
-    groups = _by_ends(names) or _by_prefixes(names)
-    if groups is None:
+    found = named_blocks(backbone)
+    if not found:
         rule = "a model whose layers are named by blocks, as in 'block3_conv1'"
         way_out = "Name a layer, or a share of the layers such as 0.3, in place of a block."
         raise input_error("blocks", "backbone", rule, backbone.name, way_out)
+    return found
+
+
+def named_blocks(backbone: keras.Model) -> tuple[Block, ...]:
+    """Return what `blocks` does, and none where the layers have no such names."""
+    names = [layer.name for layer in backbone.layers]
+    groups = _by_ends(names) or _by_prefixes(names)
     return tuple(
         Block(name, tuple(members), sum(backbone.get_layer(layer).count_params() for layer in members))
         for name, members in groups.items()
@@ -96,12 +102,7 @@ def truncate(backbone: keras.Model, after: str) -> keras.Model:
     Source: Lorente (removing blocks of InceptionV3).
     """
     check_linked("truncate", backbone, "backbone")
-    return cut("truncate", "after", backbone, after)
-
-
-def cut(function: str, argument: str, backbone: keras.Model, after: str) -> keras.Model:
-    """Do what `truncate` does, on behalf of a public function and its argument."""
-    last = backbone.get_layer(layers_of(function, argument, backbone, after)[-1])
+    last = backbone.get_layer(layers_of("truncate", "after", backbone, after)[-1])
     return keras.Model(backbone.inputs[0], last.output, name=f"{backbone.name}_to_{after}")
 
 
@@ -109,10 +110,7 @@ def layers_of(function: str, argument: str, backbone: keras.Model, name: str) ->
     """Return the layers of the block of that name, or that layer alone; raise where there is neither."""
     if not isinstance(name, str):
         raise input_error(function, argument, "the name of a block or layer", name, error=TypeError)
-    try:
-        found = {block.name: block.layers for block in blocks(backbone)}
-    except ValueError:
-        found = {}
+    found = {block.name: block.layers for block in named_blocks(backbone)}
     if name in found:
         return found[name]
     if any(layer.name == name for layer in backbone.layers):
@@ -121,7 +119,7 @@ def layers_of(function: str, argument: str, backbone: keras.Model, name: str) ->
     raise input_error(function, argument, f"a block or layer of {backbone.name}", name, known)
 
 
-def _by_ends(names: list[str]) -> dict[str, list[str]] | None:
+def _by_ends(names: list[str]) -> dict[str, list[str]]:
     """Group layers by the layer that ends each block, by the first pattern that finds some."""
     for pattern in _ENDS:
         groups: dict[str, list[str]] = {}
@@ -133,22 +131,20 @@ def _by_ends(names: list[str]) -> dict[str, list[str]] | None:
                 waiting = []
         if groups:
             return {**groups, "end": waiting} if waiting else groups
-    return None
+    return {}
 
 
-def _by_prefixes(names: list[str]) -> dict[str, list[str]] | None:
+def _by_prefixes(names: list[str]) -> dict[str, list[str]]:
     """Group layers by what their names begin with, by the pattern that finds most blocks."""
     finds = [
         [_block_name(match[1]) if (match := re.match(pattern, name)) else None for name in names]
         for pattern in _PREFIXES
     ]
     found = max(finds, key=lambda blocks: len(set(blocks) - {None}))  # a cut network may have one alone
-    if not any(found):
-        return None
     groups: dict[str, list[str]] = {}
-    last = max(place for place, block in enumerate(found) if block)
+    last = max((place for place, block in enumerate(found) if block), default=-1)
     block = "stem"
-    for place, name in enumerate(names):
+    for place, name in enumerate(names if any(found) else ()):
         block = "end" if place > last else found[place] or block
         groups.setdefault(block, []).append(name)
     return groups

@@ -6,7 +6,7 @@ import keras
 
 from kerascv_course._models import flat_layers
 from kerascv_course._validation import input_error
-from kerascv_course.transfer.blocks import blocks, layers_of
+from kerascv_course.transfer.blocks import layers_of, named_blocks
 from kerascv_course.transfer.records import Stage, is_head
 
 
@@ -50,11 +50,10 @@ def first_trained(function: str, backbone: keras.Model, stage: Stage) -> int:
         return names.index(layers_of(function, "unfreeze_from", backbone, start)[0])
     if isinstance(start, float):
         return min(round(len(names) * (1 - start)), len(names) - 1)
-    try:
-        named = [block for block in blocks(backbone) if block.name != "end"]
-    except ValueError:
-        rule = f"the name of a layer or a share, as the layers of {backbone.name} are not named by blocks"
-        raise input_error(function, "unfreeze_from", rule, start) from None
+    named = [block for block in named_blocks(backbone) if block.name != "end"]
     if start > len(named):
-        raise input_error(function, "unfreeze_from", f"at most {len(named)}, the blocks of the backbone", start)
+        rule = f"at most {len(named)}, the blocks of the backbone"
+        if not named:
+            rule = f"the name of a layer or a share, as the layers of {backbone.name} are not named by blocks"
+        raise input_error(function, "unfreeze_from", rule, start)
     return names.index(named[-start].layers[0])

@@ -8,11 +8,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerascv_course._models import check_model, find_backbone, input_shape, one_output, run
+from kerascv_course._models import find_backbone, input_shape, one_output
 from kerascv_course._validation import input_error
 from kerascv_course.latent.extractor import cut_model
 from kerascv_course.latent.features import computed_features
 from kerascv_course.training.batches import Batches
+from kerascv_course.training.trial import call_once
 
 
 @dataclass
@@ -72,8 +73,8 @@ def split_model(function: str, model: Any, image: np.ndarray, backbone: str | ke
 
     A model that is not built is, by one image, (1, height, width, channels).
     """
-    check_model(function, model)
-    _build(function, model, image)
+    if not getattr(model, "inputs", None):  # a subclassed one may have layers that are not built
+        call_once(function, model, "data", image)
     network = find_backbone(function, model, backbone)
     is_linked = bool(getattr(model, "inputs", None))
     input_shape(function, model)
@@ -92,20 +93,6 @@ def split_model(function: str, model: Any, image: np.ndarray, backbone: str | ke
     obstacle = _obstacle(model, before, head) if is_linked else "the layers of a subclassed model are not linked"
     cut = next(number for number, layer in enumerate(head) if layer.variables)
     return Parts(model, network, head, None if obstacle else cut, obstacle)
-
-
-def _build(function: str, model: keras.Model, image: np.ndarray) -> None:
-    """Build a model whose input is not known yet; a subclassed one may have layers that are not built."""
-    if getattr(model, "inputs", None):
-        return
-    try:
-        if isinstance(model, keras.Sequential):
-            model.build((None, *image.shape[1:]))
-        else:
-            run(model, image)
-    except Exception as error:
-        rule, way_out = "images that the model takes", f"Keras says: {type(error).__name__}: {error}"
-        raise input_error(function, "data", rule, image, way_out) from error
 
 
 def is_random(layer: keras.Layer) -> bool:

@@ -13,7 +13,6 @@ from kerascv_course._models import check_linked, find_backbone, input_shape, one
 from kerascv_course._ranges import BYTES, RawImageModel
 from kerascv_course._validation import check_choice, check_int, check_number, check_size, input_error
 from kerascv_course.transfer.backbones import Preprocess, build_backbone, load_weights, preprocessing_of
-from kerascv_course.transfer.blocks import cut
 from kerascv_course.transfer.records import Stage, StageResults
 from kerascv_course.transfer.stages import fit_stages
 
@@ -40,7 +39,6 @@ class TransferModel(RawImageModel):
         dropout: Share of the features that are dropped in training, from 0 to below 1.
         weights: "imagenet", which are downloaded unless they are at hand; the path of a weights file of the
             backbone; or None for random ones. A model as backbone keeps its own unless a path is given.
-        cut_after: Name of the block or layer of the backbone after which it is cut, as in "mixed5".
         preprocess_input: For a model as backbone: what is done to images from 0 to 255 before it; nothing by
             default. A name brings its own.
         name: Name of the model.
@@ -72,7 +70,6 @@ class TransferModel(RawImageModel):
         pooling: str | None = "avg",
         dropout: float = 0.5,
         weights: str | os.PathLike[str] | None = "imagenet",
-        cut_after: str | None = None,
         preprocess_input: Preprocess | None = None,
         name: str | None = None,
     ) -> None:
@@ -89,8 +86,6 @@ class TransferModel(RawImageModel):
             preprocess_input = preprocess_input or preprocessing_of(backbone)
         else:
             network, source, size = _check_network(backbone, weights, image_size)
-        if cut_after is not None:
-            network = cut(_FUNCTION, "cut_after", network, cut_after)
         channels = network.input_shape[-1]
         # With open channels, grey images fit as well: multiplied by three ones they have three.
         inputs = keras.Input((None, None, 1 if channels == 1 else None), name=BYTES)
@@ -136,17 +131,6 @@ class TransferModel(RawImageModel):
         values = [ops.convert_to_numpy(variable) for variable in _state(self)]
         return _restored, (type(self), plain, self.weights_source, self.compiled and self.compile_alike, values)
 
-    def as_keras_model(self) -> keras.Model:
-        """Return an ordinary functional model of the same layers and weights, compiled if this one is."""
-        return self._alike(keras.Model)
-
-    def _alike(self, kind: type[keras.Model]) -> keras.Model:
-        plain = kind(self.input, self.output, name=self.name)
-        if self.compiled:
-            self.compile_alike(plain)
-            plain.optimizer = self.optimizer
-        return plain
-
     def save(self, filepath: str | os.PathLike[str], overwrite: bool = True, **options: Any) -> None:
         """Save as Keras does, to a path that ends in `.keras`; it loads where this package is not installed.
 
@@ -157,9 +141,13 @@ class TransferModel(RawImageModel):
         if not path.endswith(".keras") and options.get("zipped") is not False and not path.startswith("hf://"):
             way_out = "For the weights alone there is `save_weights('name.weights.h5')`."
             raise input_error(f"{_FUNCTION}.save", "filepath", "a path that ends in '.keras'", path, way_out)
-        plain = type(self.as_keras_model())
+        plain = type(keras.Model(self.input, self.output))
         _SavedModel.__module__, _SavedModel.__name__ = plain.__module__, plain.__name__
-        self._alike(_SavedModel).save(filepath, overwrite=overwrite, **options)
+        saved = _SavedModel(self.input, self.output, name=self.name)
+        if self.compiled:
+            self.compile_alike(saved)
+            saved.optimizer = self.optimizer
+        saved.save(filepath, overwrite=overwrite, **options)
 
     def get_config(self) -> dict[str, Any]:
         """Return the configuration of the ordinary functional model."""
@@ -183,12 +171,7 @@ def _check_network(
     if not isinstance(network, keras.Model):
         rule = "a name of `keras.applications` or a Keras model"
         raise input_error(_FUNCTION, "backbone", rule, network, error=TypeError)
-    check_linked(_FUNCTION, network, "backbone")
-    one_output(_FUNCTION, network, network.outputs, "backbone")
-    shape = input_shape(_FUNCTION, network, "backbone") or ()
-    if len(shape) != 3 or shape[2] is None or len(network.output_shape) not in (2, 4):
-        rule = "a model of one image that ends in maps or in a vector"
-        raise input_error(_FUNCTION, "backbone", rule, network.name)
+    shape = backbone_shape(_FUNCTION, network)
     if shape[0] is None or shape[1] is None:
         if image_size is None:
             raise input_error(_FUNCTION, "image_size", "given where the backbone takes any size", image_size)
@@ -201,6 +184,17 @@ def _check_network(
     if weights is None or weights == "imagenet":  # the defaults of a name; a model has its own
         return network, "the model that was given as backbone", size
     return network, load_weights(_FUNCTION, network, weights), size
+
+
+def backbone_shape(function: str, network: Any) -> tuple[Any, ...]:
+    """Return the shape of the image that goes into a model given as backbone, or raise where it cannot be one."""
+    check_linked(function, network, "backbone")
+    one_output(function, network, network.outputs, "backbone")
+    shape = input_shape(function, network, "backbone") or ()
+    if len(shape) != 3 or shape[2] is None or len(network.output_shape) not in (2, 4):
+        rule = "a model of one image that ends in maps or in a vector"
+        raise input_error(function, "backbone", rule, network.name)
+    return shape
 
 
 def _restored(

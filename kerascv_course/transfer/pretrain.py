@@ -14,7 +14,7 @@ from kerascv_course.training.batches import Batches
 from kerascv_course.training.fit import fit_batches
 from kerascv_course.transfer.backbones import Preprocess
 from kerascv_course.transfer.freezing import unfreeze
-from kerascv_course.transfer.model import TransferModel
+from kerascv_course.transfer.model import TransferModel, backbone_shape
 
 _FUNCTION = "pretrain"
 
@@ -85,9 +85,8 @@ def pretrain(
         random.seed(seed)
         copy = keras.models.clone_model(backbone)
         unfreeze(copy)
-        image_size = size if None in copy.input_shape[1:3] else None
         model = TransferModel(
-            copy, data.num_classes, image_size=image_size, dropout=0, preprocess_input=preprocess_input
+            copy, data.num_classes, image_size=size, dropout=0, preprocess_input=preprocess_input
         )
     finally:
         random.setstate(state)
@@ -106,13 +105,7 @@ def pretrain(
 
 def _check_backbone(backbone: Any, data: Any) -> tuple[int, int]:
     """Return the size of the images that go into the backbone, or raise."""
-    if not isinstance(backbone, keras.Model):
-        raise input_error(_FUNCTION, "backbone", "a Keras model", backbone, error=TypeError)
-    is_one = all(len(getattr(backbone, ends, None) or ()) == 1 for ends in ("inputs", "outputs"))
-    shape: tuple[Any, ...] = backbone.input_shape if is_one else ()
-    if len(shape) != 4 or shape[-1] is None or len(backbone.output_shape) not in (2, 4) or not backbone.weights:
-        rule = "a built model of one image, with weights, that ends in maps or in a vector"
-        raise input_error(_FUNCTION, "backbone", rule, backbone.name)
+    shape = backbone_shape(_FUNCTION, backbone)
     if not isinstance(data, ImageDataset):
         raise input_error(_FUNCTION, "data", "an `ImageDataset`", data, error=TypeError)
     if data.num_classes < 2:
@@ -120,5 +113,5 @@ def _check_backbone(backbone: Any, data: Any) -> tuple[int, int]:
     if data.input_shape[-1] not in (1, shape[-1]):
         rule = f"images with {' or '.join(map(str, sorted({1, shape[-1]})))} channels, as the backbone wants them"
         raise input_error(_FUNCTION, "data", rule, data)
-    height, width = (own or given for own, given in zip(shape[1:3], data.input_shape[:2], strict=True))
+    height, width = (own or given for own, given in zip(shape[:2], data.input_shape[:2], strict=True))
     return height, width

@@ -53,13 +53,10 @@ class Stage:
         if (start is None) != (self.name in _RATES):
             rule = "left out for the stages 'head' and 'all', and given for any other"
             raise input_error("Stage", "unfreeze_from", rule, start, f"The name of the stage is {self.name!r}.")
-        rule = "a name, a share above 0 and up to 1, or a number of blocks of at least 1"
-        if start is not None and (isinstance(start, bool) or not isinstance(start, str | int | float)):
-            raise input_error("Stage", "unfreeze_from", rule, start, error=TypeError)
-        if isinstance(start, float) and not 0 < start <= 1:
-            raise input_error("Stage", "unfreeze_from", rule, start)
-        if isinstance(start, int) and start < 1:
-            raise input_error("Stage", "unfreeze_from", rule, start)
+        is_known = isinstance(start, str | int | float | None) and not isinstance(start, bool)
+        if not is_known or (isinstance(start, float) and not 0 < start <= 1) or (type(start) is int and start < 1):
+            rule = "a name, a share above 0 and up to 1, or a number of blocks of at least 1"
+            raise input_error("Stage", "unfreeze_from", rule, start, error=ValueError if is_known else TypeError)
         for field, value in (("unfreeze_from", start), ("learning_rate", rate), ("epochs", epochs)):
             object.__setattr__(self, field, value)
 

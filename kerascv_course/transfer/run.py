@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerascv_course._models import check_model, input_shape
+from kerascv_course._models import check_model, flat_layers, input_shape
 from kerascv_course._ranges import takes_bytes, unit_range
 from kerascv_course._store import RunFolder
 from kerascv_course._validation import (
@@ -50,17 +50,18 @@ class Run:
         model: keras.Model,
         data: ImageDataset | Arrays,
         *,
-        backbone: str | keras.Model | None,
-        batch_size: int,
-        validation_split: float,
-        validation_data: Arrays | None,
-        test_data: Arrays | None,
-        augmentation: keras.Layer | None,
-        seed: int,
-        verbose: int,
+        backbone: str | keras.Model | None = None,
+        batch_size: int = 32,
+        validation_split: float = 0.1,
+        validation_data: Arrays | None = None,
+        test_data: Arrays | None = None,
         patience: int | None = None,
         callbacks: Callbacks = None,
         class_weight: Mapping[int, float] | None = None,
+        batch_norm: str = "inference",
+        augmentation: keras.Layer | None = None,
+        seed: int = 0,
+        verbose: int = 1,
         views: int = 1,
         feature_dtype: str = "float32",
     ) -> None:
@@ -85,6 +86,7 @@ class Run:
         self.views = check_int(function, "views", views, 1)
         self.seed = check_int(function, "seed", seed, 0, 2**32 - 1)
         check_choice(function, "feature_dtype", feature_dtype, ("float32", "float16"))
+        self.batch_norm = check_choice(function, "batch_norm", batch_norm, ("inference", "train"))
         self.patience = None if patience is None else check_int(function, "patience", patience, 0)
         if augmentation is not None and not isinstance(augmentation, keras.Layer):
             way_out = "Put a function into `keras.layers.Lambda`."
@@ -105,6 +107,12 @@ class Run:
             train, part = split_indices(function, "validation_split", y, share, self.seed)
             self.validation = Batches(x, y, batch_size, None, part)
         self.train = Batches(x, y, batch_size, self.seed, train)
+        if self.validation is None:
+            self.notes.append("Nothing was held out: the last weights are taken.")
+        if any(isinstance(layer, keras.layers.BatchNormalization) for layer in flat_layers(self.parts.backbone)):
+            fixed, moving = "stays frozen, with its stored statistics", "is trained where it is unfrozen"
+            way = fixed if batch_norm == "inference" else moving
+            self.notes.append(f"Batch normalization of the backbone {way}.")
 
     def _check_data(self, argument: str, data: Any) -> Arrays:
         """Return images and labels, or raise where they are not what the model takes."""

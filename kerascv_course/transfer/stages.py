@@ -1,5 +1,7 @@
 """Training in stages: first the new head, then more and more of the backbone."""
 
+import functools
+import operator
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -14,9 +16,8 @@ from kerascv_course._fingerprints import (
     fingerprint,
     warn_unknowable,
 )
-from kerascv_course._models import flat_layers
 from kerascv_course._store import RunFolder
-from kerascv_course._validation import check_choice, input_error
+from kerascv_course._validation import input_error
 from kerascv_course.datasets import ImageDataset
 from kerascv_course.training.fit import Callbacks
 from kerascv_course.transfer.freezing import first_trained, set_trainable
@@ -118,38 +119,22 @@ def fit_stages(
 
     Source: Boracchi, Di Stefano (transfer learning, stages).
     """
-    check_choice(_FUNCTION, "batch_norm", batch_norm, ("inference", "train"))
     run = Run(
-        _FUNCTION,
-        model,
-        data,
-        backbone=backbone,
-        batch_size=batch_size,
-        validation_split=validation_split,
-        validation_data=validation_data,
-        test_data=test_data,
-        patience=patience,
-        callbacks=callbacks,
-        class_weight=class_weight,
-        augmentation=augmentation,
-        views=views,
-        feature_dtype=feature_dtype,
-        seed=seed,
-        verbose=verbose,
-    )
+        _FUNCTION, model, data, backbone=backbone, batch_size=batch_size, validation_split=validation_split,
+        validation_data=validation_data, test_data=test_data, patience=patience, callbacks=callbacks,
+        class_weight=class_weight, batch_norm=batch_norm, augmentation=augmentation, views=views,
+        feature_dtype=feature_dtype, seed=seed, verbose=verbose,
+    )  # fmt: skip
     parts, notes = run.parts, run.notes
     stages = _check_stages(stages, parts.backbone)
-    if run.validation is None:
-        notes.append("Nothing was held out: each stage hands on its last weights.")
     obstacle = run.obstacle()
     use_features = cache_features and not obstacle
     if cache_features and obstacle:
         notes.append(f"Trained on images in all stages: {obstacle}.")
     if use_features and is_random(parts.backbone) and any(map(is_head, stages)):
         notes.append("Random layers of the backbone were left out where the head was trained on features.")
-    notes += _batch_norm_note(parts.backbone, batch_norm)
     on_features = [use_features and is_head(stage) for stage in stages]
-    kept = None if folder is None else _Kept(folder, run, stages, on_features, batch_norm, resume)
+    kept = None if folder is None else _Kept(folder, run, stages, on_features, resume)
     rows: list[StageResult] = []
     histories = {}
     for number, stage in enumerate(stages):
@@ -186,21 +171,21 @@ class _Kept:
     The epochs of the stage that is being trained are kept in a folder inside, as those of `training.fit`.
     """
 
-    def __init__(
-        self, folder: Any, run: Run, stages: list[Stage], on_features: list[bool], batch_norm: str, resume: bool
-    ) -> None:
+    def __init__(self, folder: Any, run: Run, stages: list[Stage], on_features: list[bool], resume: bool) -> None:
         self.store, self.run = RunFolder(_FUNCTION, folder), run
         self.test_data = None if run.test_data is None else array_digest(*run.test_data)
         self.plans = [
-            {f"{name} of stage {number}": value for name, value in asdict(stage).items()}
-            | {"cache_features": cached}
+            {
+                f"{name} of stage {number}": value
+                for name, value in {**asdict(stage), "cache_features": cached}.items()
+            }
             for number, (stage, cached) in enumerate(zip(stages, on_features, strict=True), start=1)
         ]
         settings: dict[str, Any] = {
             "weights of the backbone": getattr(run.model, "weights_source", ""),
             "training data": run.train.digest(),
             "validation data": None if run.validation is None else run.validation.digest(),
-            "batch_norm": batch_norm,
+            "batch_norm": run.batch_norm,
             "views": None if run.augmentation is None else run.views,
             "feature_dtype": run.feature_dtype,
             "batch_size": run.train.batch_size,
@@ -220,7 +205,7 @@ class _Kept:
         except Unknowable as what:
             warn_unknowable(_FUNCTION, what, "What `folder` holds cannot be gone on with: all starts anew.")
             resume = False
-        set_trainable(run.parts.backbone, stages[0], batch_norm)
+        set_trainable(run.parts.backbone, stages[0], run.batch_norm)
         self.frozen = [  # at first: what has been trained since is known by `after`
             variable
             for variable in run.parts.backbone.non_trainable_variables
@@ -228,9 +213,8 @@ class _Kept:
         ]
         found = self.store.read() if resume else {}
         if found:
-            differing = [name for name, value in settings.items() if found["settings"].get(name) != value]
-            for plan, stage in zip(self.plans, found["stages"], strict=False):
-                differing += [name for name, value in plan.items() if stage["plan"].get(name) != value]
+            was, now = found["settings"], {**settings, **functools.reduce(operator.or_, self.plans)}
+            differing = [name for name in {**settings, **was} if now.get(name, was.get(name)) != was.get(name)]
             if not differing and self._frozen() not in found["frozen"]:
                 differing.append("weights of the backbone")
             if differing:
@@ -258,7 +242,8 @@ class _Kept:
         """Return the folder of the epochs of a stage, and whether some are there already."""
         resume = number < len(self.values["stages"])
         if not resume:
-            self.values["stages"].append({"plan": self.plans[number], "row": None})
+            self.values["settings"].update(self.plans[number])
+            self.values["stages"].append({"row": None})
             self.store.keep(self.values, self.store.files if number else {})
         return {"store": RunFolder(_FUNCTION, self.store.folder / f"stage-{number + 1:02}"), "resume": resume}
 
@@ -270,21 +255,12 @@ class _Kept:
         self.store.keep(self.values, files)
 
 
-def _batch_norm_note(backbone: keras.Model, batch_norm: str) -> list[str]:
-    if not any(isinstance(layer, keras.layers.BatchNormalization) for layer in flat_layers(backbone)):
-        return []
-    if batch_norm == "inference":
-        return ["Batch normalization of the backbone stays as it is in every stage: stored statistics, frozen."]
-    return ["Batch normalization of the backbone, where unfrozen, is trained and uses the batches' statistics."]
-
-
 def _check_stages(stages: Any, backbone: keras.Model) -> list[Stage]:
-    rule = "a list of one or more `Stage`"
-    if not isinstance(stages, list | tuple) or not all(isinstance(stage, Stage) for stage in stages):
+    is_list = isinstance(stages, list | tuple) and all(isinstance(stage, Stage) for stage in stages)
+    if not is_list or not stages:
         way_out = "Put it into [ ]." if isinstance(stages, Stage) else ""
-        raise input_error(_FUNCTION, "stages", rule, stages, way_out, TypeError)
-    if not stages:
-        raise input_error(_FUNCTION, "stages", rule, stages)
+        error = ValueError if is_list else TypeError
+        raise input_error(_FUNCTION, "stages", "a list of one or more `Stage`", stages, way_out, error)
     for stage in stages:
         first_trained(_FUNCTION, backbone, stage)
-    return [replace(stage) for stage in stages]
+    return list(stages)
