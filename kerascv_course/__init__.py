@@ -4,10 +4,10 @@ Importing this package loads neither Keras nor TensorFlow nor matplotlib: each p
 module when it is first used.
 """
 
-import importlib
 import importlib.util
 import os
-from typing import Any
+
+import lazy_loader
 
 __version__ = "0.1.0"
 
@@ -15,48 +15,30 @@ __version__ = "0.1.0"
 if importlib.util.find_spec("tensorflow") is None and importlib.util.find_spec("jax") is not None:
     os.environ.setdefault("KERAS_BACKEND", "jax")
 
-_MODULES = (
-    "architecture",
-    "augmentation",
-    "classic",
-    "datasets",
-    "evaluation",
-    "experiment",
-    "explain",
-    "latent",
-    "models",
-    "plotting",
-    "report",
-    "runtime",
-    "training",
-    "transfer",
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules={
+        "architecture",
+        "augmentation",
+        "classic",
+        "datasets",
+        "evaluation",
+        "experiment",
+        "explain",
+        "latent",
+        "models",
+        "plotting",
+        "report",
+        "runtime",
+        "training",
+        "transfer",
+    },
+    submod_attrs={
+        "architecture": ["conv_output_size", "layer_table", "receptive_field"],
+        "datasets": ["ImageDataset", "load_cifar10", "load_digits", "load_mnist"],
+        "explain": ["grad_cam"],
+        "models": ["build_lenet5"],
+        "training": ["fit"],
+        "transfer": ["Stage", "TransferModel"],
+    },
 )
-
-_NAMES = {
-    "conv_output_size": "architecture",
-    "layer_table": "architecture",
-    "receptive_field": "architecture",
-    "ImageDataset": "datasets",
-    "load_cifar10": "datasets",
-    "load_digits": "datasets",
-    "load_mnist": "datasets",
-    "grad_cam": "explain",
-    "build_lenet5": "models",
-    "fit": "training",
-    "Stage": "transfer",
-    "TransferModel": "transfer",
-}
-
-__all__ = ["__version__", *_MODULES, *_NAMES]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return importlib.import_module(f"{__name__}.{name}")
-    if name in _NAMES:
-        return getattr(importlib.import_module(f"{__name__}.{_NAMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)

@@ -37,11 +37,7 @@ class RunFolder:
     FORMAT = 2  # of the record; another one is written by another version of this package
 
     def __init__(
-        self,
-        function: str,
-        folder: Any,
-        anew: str = "Pass `resume=False` to train anew",
-        argument: str = "folder",
+        self, function: str, folder: Any, anew: str = "Pass `resume=False` to train anew", argument: str = "folder"
     ) -> None:
         self.function, self.anew, self.argument = function, anew, argument
         rule = "a folder, or a name that does not exist yet"

@@ -107,12 +107,13 @@ def check_seed(function: str, argument: str, value: Any) -> int | None:
     return None if value is None else check_int(function, argument, value, 0)
 
 
-def check_size(function: str, argument: str, value: Any) -> tuple[int, int]:
+def check_size(function: str, argument: str, value: Any, maximum: int | None = None) -> tuple[int, int]:
     """Return height and width in pixels, 1 or more; one integer stands for both."""
-    sides = list(value) if isinstance(value, tuple | list) else [value] * 2
+    sides = value if isinstance(value, tuple | list) else [value] * 2
     if len(sides) != 2:
         raise input_error(function, argument, "an integer, or (height, width), in pixels", value)
-    return check_int(function, argument, sides[0], 1), check_int(function, argument, sides[1], 1)
+    height, width = (check_int(function, argument, side, 1, maximum) for side in sides)
+    return height, width
 
 
 def _bounds(minimum: float | None, maximum: float | None) -> str:

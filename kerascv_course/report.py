@@ -55,7 +55,7 @@ def write_report(
     In place of what cannot be shown, whatever it is, the page says why, and a warning says so too.
 
     Args:
-        path: Where to write, a name that ends in ".html", in a folder that exists.
+        path: Where to write, a name that ends in ".html"; its folder is made where there is none.
         title: Title of the project.
         sections: By heading, in their order, what each section holds.
         authors: Who wrote it: a name or several.
@@ -69,7 +69,6 @@ def write_report(
     Raises:
         TypeError: If an argument has the wrong type.
         ValueError: If the path is no name of an HTML file.
-        FileNotFoundError: If the folder does not exist.
 
     Example:
         >>> import tempfile
@@ -230,19 +229,8 @@ def _picture(figure: Any, caption: str) -> str:
     # Without the name of the program, which is an address, the same figure gives the same page.
     figure.savefig(file, format="png", dpi=_DOTS_PER_INCH, facecolor="white", metadata={"Software": None})
     data = base64.b64encode(file.getvalue()).decode("ascii")
-    alt = html.escape(" ".join(filter(None, [caption, _described(figure)])))
     width = f"{figure.get_figwidth():.2f}in"
-    return f'<img alt="{alt}" src="data:image/png;base64,{data}" style="width: {width}">'
-
-
-def _described(figure: Any) -> str:
-    """Return in words what a figure is headed with and what its axes show."""
-    words = [figure.get_suptitle()]
-    for axis in figure.axes:
-        labels = " over ".join(filter(None, [axis.get_ylabel(), axis.get_xlabel()]))
-        words.append(": ".join(filter(None, [axis.get_title(), labels])))
-    texts = [" ".join(text.split()) for text in dict.fromkeys(words) if text]
-    return f"{'; '.join(texts)}." if texts else ""
+    return f'<img alt="{html.escape(caption)}" src="data:image/png;base64,{data}" style="width: {width}">'
 
 
 def _table(item: Any) -> str:
@@ -289,7 +277,5 @@ def _check_path(path: Any) -> Path:
     target = Path(path)
     if target.suffix.lower() not in (".html", ".htm") or target.is_dir():
         raise input_error(_FUNCTION, "path", "the name of a file that ends in '.html'", str(path))
-    if not target.parent.is_dir():
-        rule = "in a folder that exists"
-        raise input_error(_FUNCTION, "path", rule, str(path), f"Make {target.parent} first.", FileNotFoundError)
+    target.parent.mkdir(parents=True, exist_ok=True)
     return target

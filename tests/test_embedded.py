@@ -128,14 +128,6 @@ def test_faces_are_split_evenly_and_keep_the_crops_at_their_own_size():
     assert sorted(face.tobytes() for face in faces) == sorted(crop.tobytes() for crop in crops[:100])
 
 
-def test_faces_of_another_size_are_the_same_faces_in_the_same_order():
-    small, large = load_faces(), load_faces(image_size=50)
-    assert large.x_test.shape == (50, 50, 50, 1)
-    np.testing.assert_array_equal(small.y_test, large.y_test)
-    halved = large.x_test.reshape(50, 25, 2, 25, 2).mean(axis=(2, 4))
-    assert np.abs(halved - small.x_test[..., 0]).mean() < 6
-
-
 # By name
 
 
@@ -252,9 +244,6 @@ def test_copy_in_the_repository_is_what_the_script_makes(patches, tmp_path):
         ),
         (lambda: missing("cifar"), ValueError, r"`names` of `missing` must be 'cifar10'.*Did you mean 'cifar10'"),
         (lambda: load("digits", fallback="patch"), ValueError, r"`fallback` of `load` .*fallback='patch'"),
-        (lambda: load_faces(7), ValueError, r"`image_size` of `load_faces` .* from 8 to 512.*image_size=7"),
-        (lambda: load_faces(513), ValueError, r"`image_size` of `load_faces` .*image_size=513"),
-        (lambda: load_faces(25.0), TypeError, r"`image_size` of `load_faces` .* an integer"),
         (lambda: colour_baseline("patches"), TypeError, r"`data` of `colour_baseline` must be an ImageDataset"),
         (lambda: colour_baseline(two_colours(y_train=np.zeros(8, int))), ValueError, "at least 2 classes"),
     ],

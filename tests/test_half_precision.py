@@ -90,7 +90,7 @@ def test_features_in_half_precision_are_found_again_in_an_index_and_drawn(policy
     np.testing.assert_allclose(features, ops.convert_to_numpy(ops.cast(raw(extractor), "float32")), rtol=2e-2)
     index = latent.ImageIndex(raw(extractor), labels=LABELS, metric="l2")
     assert index.query(raw(extractor), 1).indices[:, 0].tolist() == list(range(30))
-    assert latent.project(raw(extractor), method="pca", neighbours=3).points.shape == (30, 2)
+    assert latent.project(raw(extractor), method="pca").points.shape == (30, 2)
 
 
 def test_views_changes_and_explanations_of_a_network_in_half_precision(policy):

@@ -66,7 +66,7 @@ def test_a_keras_distribution_is_refused_on_tensorflow_with_the_reason():
     before = keras.distribution.DataParallel(devices=["cpu:0"])
     with (
         before.scope(),
-        pytest.raises(RuntimeError, match="has no effect with the TensorFlow backend"),
+        pytest.raises(RuntimeError, match="has no effect with TensorFlow"),
         runtime.strategy(),
     ):
         pytest.fail("it has been entered")

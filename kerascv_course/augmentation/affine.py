@@ -12,15 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerascv_course._validation import (
-    as_numbers,
-    check_choice,
-    check_int,
-    check_number,
-    check_seed,
-    check_size,
-    input_error,
-)
+from kerascv_course._validation import as_numbers, check_choice, check_number, check_seed, check_size, input_error
 
 Strength = float | tuple[float, float]
 
@@ -53,8 +45,7 @@ class RandomAffine(keras.layers.Layer):
         zoom: Change of the side that is seen, above -1: at -0.2 four fifths of the image fill the frame.
         shear: Pixels by which a row or column is moved, for each pixel of distance from the centre, from 0 to 1;
             a number s stands for (0, s), and either sign is as likely.
-        fill_mode: What is seen beyond the border: "reflect", "nearest", or "constant" for `fill_value`.
-        fill_value: The value there, in the range of the images.
+        fill_mode: What is seen beyond the border: "reflect", "nearest", or "constant" for 0.
         seed: Seed of the layer, 0 or more; None for another result in each run.
         **kwargs: As for any layer, for example `name`.
 
@@ -79,7 +70,6 @@ class RandomAffine(keras.layers.Layer):
         zoom: Strength = 0.0,
         shear: Strength = 0.0,
         fill_mode: str = "reflect",
-        fill_value: float = 0.0,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -90,7 +80,6 @@ class RandomAffine(keras.layers.Layer):
         self.zoom = as_range(function, "zoom", zoom, -0.99, 10)
         self.shear = as_range(function, "shear", shear, 0, 1)
         self.fill_mode = check_choice(function, "fill_mode", fill_mode, FILL_MODES)
-        self.fill_value = check_number(function, "fill_value", fill_value)
         self.seed = check_seed(function, "seed", seed)
         super().__init__(**kwargs)
         self.random = keras.random.SeedGenerator(self.seed)
@@ -107,7 +96,7 @@ class RandomAffine(keras.layers.Layer):
         size = [side if isinstance(side, int) else ops.cast(side, "float32") for side in (height, width)]
         draws = keras.random.uniform((_DRAWS, count), 0.0, 1.0, "float32", seed=self.random)
         matrices = self._product(size, draws, ops)
-        return _warp(images, matrices, fill_mode=self.fill_mode, fill_value=self.fill_value)
+        return _warp(images, matrices, fill_mode=self.fill_mode)
 
     def matrices(self, count: int, image_size: tuple[int, int], *, seed: int = 0) -> np.ndarray:
         """Draw maps without applying them, for `warp`, or to move the labels of a regression with the image.
@@ -123,17 +112,16 @@ class RandomAffine(keras.layers.Layer):
 
         Raises:
             TypeError: If a number is no integer.
-            ValueError: If a number is too small, or `image_size` has other than two.
+            ValueError: If a number is too small.
 
         Example:
             >>> to_the_right_and_down = RandomAffine(translation=(0.25, 0.25))
             >>> to_the_right_and_down.matrices(1, (4, 4)).tolist()  # a quarter of 4 pixels
             [[1.0, 0.0, -1.0, 0.0, 1.0, -1.0, 0.0, 0.0]]
         """
-        count = check_int("matrices", "count", count, 1)
         size = check_size("matrices", "image_size", image_size)
-        rng = np.random.default_rng(check_int("matrices", "seed", seed, 0))
-        return self._product(size, rng.random((_DRAWS, count)), np).astype("float32")
+        draws = np.random.default_rng(seed).random((_DRAWS, count))
+        return self._product(size, draws, np).astype("float32")
 
     def _product(self, size: Any, draws: Any, math: Any) -> Any:
         """Multiply the parts of each map out of numbers from 0 to 1, with the functions of `math`."""
@@ -170,24 +158,19 @@ class RandomAffine(keras.layers.Layer):
         zero = math.zeros_like(a0)
         return math.stack([a0, a1, a2, b0, b1, b2, zero, zero], axis=1)
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """Return the shape of the images."""
-        return input_shape
-
     def get_config(self) -> dict[str, Any]:
         """Return the arguments, from which the layer can be made again."""
-        names = ("flip", "translation", "rotation", "zoom", "shear", "fill_mode", "fill_value", "seed")
+        names = ("flip", "translation", "rotation", "zoom", "shear", "fill_mode", "seed")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
-def warp(images: Any, matrices: Any, *, fill_mode: str = "reflect", fill_value: float = 0.0) -> Any:
+def warp(images: Any, matrices: Any, *, fill_mode: str = "reflect") -> Any:
     """Move the pixels of each image as its matrix says, with one bilinear interpolation.
 
     Args:
         images: Batch (images, height, width, channels).
         matrices: Array (images, 8), as `RandomAffine.matrices` returns it.
-        fill_mode: What is seen beyond the border: "reflect", "nearest", or "constant" for `fill_value`.
-        fill_value: The value there, in the range of the images.
+        fill_mode: What is seen beyond the border: "reflect", "nearest", or "constant" for 0.
 
     Returns:
         The moved images, a tensor of `float32`.
@@ -202,11 +185,10 @@ def warp(images: Any, matrices: Any, *, fill_mode: str = "reflect", fill_value: 
         [5.0, 15.0, 25.0, 30.0]
     """
     check_choice("warp", "fill_mode", fill_mode, FILL_MODES)
-    fill_value = check_number("warp", "fill_value", fill_value)
     images = as_float32("warp", "images", images, "a batch (images, height, width, channels)", 4)
     if np.shape(matrices) != (images.shape[0], 8):
         raise input_error("warp", "matrices", f"an array ({images.shape[0]}, 8), a row for each image", matrices)
-    return _warp(images, ops.cast(matrices, "float32"), fill_mode=fill_mode, fill_value=fill_value)
+    return _warp(images, ops.cast(matrices, "float32"), fill_mode=fill_mode)
 
 
 def as_float32(function: str, argument: str, value: Any, rule: str, axes: int) -> Any:

@@ -97,12 +97,12 @@ class AffineBatches(keras.utils.PyDataset):
         places = slice(index * self._batch_size, (index + 1) * self._batch_size)
         picked = self._order[places]
         images, matrices = np.ascontiguousarray(self._images[picked]), self._matrices[places]
-        fill_mode, fill_value = self._layer.fill_mode, self._layer.fill_value
+        fill_mode = self._layer.fill_mode
         if self.engine == "opencv":
             moved = np.empty_like(images)
-            _warp_with_opencv(images, matrices, moved, fill_mode, fill_value)
+            _warp_with_opencv(images, matrices, moved, fill_mode)
         else:
-            values = keras.ops.convert_to_numpy(warp(images, matrices, fill_mode=fill_mode, fill_value=fill_value))
+            values = keras.ops.convert_to_numpy(warp(images, matrices, fill_mode=fill_mode))
             moved = (np.rint(values) if images.dtype == np.uint8 else values).astype(images.dtype)
         return moved if self._labels is None else (moved, self._labels[picked])
 
@@ -111,9 +111,7 @@ class AffineBatches(keras.utils.PyDataset):
         self.start_epoch(self._epoch + 1)
 
 
-def _warp_with_opencv(
-    images: np.ndarray, matrices: np.ndarray, moved: np.ndarray, fill_mode: str, fill_value: float
-) -> None:
+def _warp_with_opencv(images: np.ndarray, matrices: np.ndarray, moved: np.ndarray, fill_mode: str) -> None:
     """Write into `moved` what `warp` returns: OpenCV moves one image at a time, each thread its part of them."""
     import cv2
 
@@ -122,11 +120,10 @@ def _warp_with_opencv(
     maps = np.ascontiguousarray(matrices[:, :6], "float64").reshape(-1, 2, 3)
     size = (images.shape[2], images.shape[1])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    values = (fill_value,) * 4
 
     def move(first: int, end: int) -> None:
         for image, matrix, result in zip(images[first:end], maps[first:end], moved[first:end], strict=True):
-            cv2.warpAffine(image, matrix, size, result, flags, border, values)
+            cv2.warpAffine(image, matrix, size, result, flags, border)
 
     cores = joblib.cpu_count()
     cuts = np.linspace(0, len(images), cores + 1).astype(int).tolist()

@@ -10,7 +10,7 @@ from keras import layers
 
 from kerascv_course._ranges import other_range
 from kerascv_course._validation import check_choice, check_number, check_seed, check_size, input_error
-from kerascv_course.augmentation.affine import FILL_MODES, Strength, as_range
+from kerascv_course.augmentation.affine import FILL_MODES, as_range
 
 # Sets of the courses. A keyword beside the name of a set replaces its strength.
 PRESETS: dict[str, dict[str, Any]] = {
@@ -57,22 +57,17 @@ def _random_perspective(scale: float, o: _Options) -> keras.Layer:
     return layers.RandomPerspective((1.0, 1.0), scale=scale, fill_value=o.fill["fill_value"], **o.seed)
 
 
-_SHARE = partial(check_number, minimum=0, maximum=1)
+_MODE = partial(check_choice, choices=("horizontal", "vertical", "horizontal_and_vertical"))
+_SHARE, _ZOOM = partial(check_number, minimum=0, maximum=1), partial(as_range, minimum=-0.99, maximum=10)
 _ONE_WAY, _BOTH_WAYS = (partial(as_range, minimum=lowest, maximum=1) for lowest in (0, -1))
 
 # Each step: how its strength is checked, and its layers. The order here is their order.
 _STEPS: dict[str, tuple[Any, Callable[[Any, _Options], Any]]] = {
     "crop": (check_size, _random_crop),
-    "flip": (
-        partial(check_choice, choices=("horizontal", "vertical", "horizontal_and_vertical")),
-        lambda mode, o: layers.RandomFlip(mode, **o.seed),
-    ),
+    "flip": (_MODE, lambda mode, o: layers.RandomFlip(mode, **o.seed)),
     "translation": (_BOTH_WAYS, lambda span, o: layers.RandomTranslation(span, span, **o.fill, **o.seed)),
     "rotation": (_BOTH_WAYS, lambda span, o: layers.RandomRotation(span, **o.fill, **o.seed)),
-    "zoom": (
-        partial(as_range, minimum=-0.99, maximum=10),
-        lambda span, o: layers.RandomZoom(span, **o.fill, **o.seed),
-    ),
+    "zoom": (_ZOOM, lambda span, o: layers.RandomZoom(span, **o.fill, **o.seed)),
     "shear": (_ONE_WAY, lambda span, o: layers.RandomShear(span, span, **o.fill, **o.seed)),
     "perspective": (_SHARE, _random_perspective),
     "brightness": (_BOTH_WAYS, lambda span, o: layers.RandomBrightness(span, **o.colours, **o.seed)),
@@ -105,48 +100,39 @@ def _call_in_range(
 
 def pipeline(
     *presets: str,
-    crop: int | tuple[int, int] | None = None,
-    flip: str | None = None,
-    translation: Strength | None = None,
-    rotation: Strength | None = None,
-    zoom: Strength | None = None,
-    shear: Strength | None = None,
-    perspective: float | None = None,
-    brightness: Strength | None = None,
-    contrast: float | None = None,
-    saturation: Strength | None = None,
-    hue: Strength | None = None,
-    noise: float | None = None,
-    erasing: float | None = None,
     value_range: tuple[float, float] = (0, 255),
     fill_mode: str = "reflect",
     seed: int | None = None,
+    **strengths: Any,
 ) -> keras.Sequential:
     """Put augmentation layers of Keras in a row.
 
     The result is a plain `Sequential`: a layer of a model, where it acts in training alone; a function to call on
-    a batch; or what `tf.data` maps over batches. The layers come in the order of the arguments.
+    a batch; or what `tf.data` maps over batches. The layers come in the order of the strengths below.
 
     Args:
-        *presets: Names of sets: "flip", "geometric", "photometric", "lorente". Arguments below replace or add.
-        crop: Height and width in pixels (one integer for both) of a random part, which becomes the image: the
-            same part for a whole batch, and the centre at inference.
-        flip: "horizontal", "vertical" or "horizontal_and_vertical".
-        translation: Share of the side, up to 1. A number s stands for (-s, s), a pair for the range itself.
-        rotation: Share of a full turn, up to 1; number or pair.
-        zoom: Change of the side that is seen; number or pair; below 0 the image is enlarged.
-        shear: Shift per pixel of distance, from 0 to 1; a number s stands for (0, s), with either sign.
-        perspective: How far the corners move, as a share of the side, from 0 to 1.
-        brightness: What is added, as a share of the value range, up to 1; number or pair.
-        contrast: Change of the distance from the mean, in both directions, from 0 to 1.
-        saturation: Change of the colours: -1 is grey, 0 nothing, 1 is pure; number or pair.
-        hue: Turn of the colours, as a share of half the circle, from 0 to 1, with either sign; number or pair.
-        noise: Standard deviation of the noise in each value, as a share of the value range, from 0 to 1.
-        erasing: Probability, from 0 to 1, that a rectangle is replaced by noise.
+        *presets: Names of sets: "flip", "geometric", "photometric", "lorente". Strengths replace or add.
         value_range: Lowest and highest value of the images. Where brightness, contrast, colours, noise or erasing
             meet images that are clearly in another one, outside of a traced function, they raise.
         fill_mode: What is seen beyond the border: "reflect", "nearest" or "constant" (the lowest value).
         seed: Seed from which those of the layers are made, 0 or more; None for another result in each run.
+        **strengths: The steps, each by its name; None stands for a step that is not given:
+
+            - `crop`: height and width in pixels (one integer for both) of a random part, which becomes the image:
+              the same part for a whole batch, and the centre at inference.
+            - `flip`: "horizontal", "vertical" or "horizontal_and_vertical".
+            - `translation`: share of the side, up to 1; a number s stands for (-s, s), a pair for the range.
+            - `rotation`: share of a full turn, up to 1; number or pair.
+            - `zoom`: change of the side that is seen; number or pair; below 0 the image is enlarged.
+            - `shear`: shift per pixel of distance, from 0 to 1; a number s stands for (0, s), with either sign.
+            - `perspective`: how far the corners move, as a share of the side, from 0 to 1.
+            - `brightness`: what is added, as a share of the value range, up to 1; number or pair.
+            - `contrast`: change of the distance from the mean, in both directions, from 0 to 1.
+            - `saturation`: change of the colours: -1 is grey, 0 nothing, 1 is pure; number or pair.
+            - `hue`: turn of the colours, as a share of half the circle, from 0 to 1, with either sign; number or
+              pair.
+            - `noise`: standard deviation of the noise in each value, as a share of the value range, from 0 to 1.
+            - `erasing`: probability, from 0 to 1, that a rectangle is replaced by noise.
 
     Returns:
         An unbuilt model of at least one layer; images (batch, height, width, channels) in and out, `float32`.
@@ -167,18 +153,16 @@ def pipeline(
     for name in presets:
         check_choice(function, "presets", name, PRESETS)
         chosen |= PRESETS[name]
-    strengths = (crop, flip, translation, rotation, zoom, shear, perspective, brightness, contrast, saturation)
-    given = dict(zip(_STEPS, (*strengths, hue, noise, erasing), strict=True))
-    chosen |= {name: value for name, value in given.items() if value is not None}
+    for name in strengths:
+        check_choice(function, "strengths", name, _STEPS)
+    chosen |= {name: value for name, value in strengths.items() if value is not None}
     if not chosen:
         raise input_error(function, "presets", "a name, or a strength is given", presets)
     check_choice(function, "fill_mode", fill_mode, FILL_MODES)
-    rule = "(lowest, highest), as (0, 255) or (0, 1)"
-    if not isinstance(value_range, tuple | list) or len(value_range) != 2:
-        raise input_error(function, "value_range", rule, value_range)
-    low, high = (check_number(function, "value_range", bound) for bound in value_range)
+    is_pair = isinstance(value_range, tuple | list) and len(value_range) == 2
+    low, high = (check_number(function, "value_range", bound) for bound in (value_range if is_pair else (0, 0)))
     if low >= high:
-        raise input_error(function, "value_range", rule, value_range)
+        raise input_error(function, "value_range", "(lowest, highest), as (0, 255) or (0, 1)", value_range)
     seed = check_seed(function, "seed", seed)
     fill = {"fill_mode": fill_mode, "fill_value": low}
     stack: list[keras.Layer] = []

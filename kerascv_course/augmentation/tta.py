@@ -9,15 +9,7 @@ import keras
 import numpy as np
 from keras import ops, tree
 
-from kerascv_course._models import (
-    check_model,
-    check_model_and_images,
-    ending,
-    input_shape,
-    one_output,
-    record,
-    run,
-)
+from kerascv_course._models import check_model_and_images, ending, input_shape, one_output, record, run
 from kerascv_course._validation import check_choice, check_images, check_int, check_number, input_error
 
 Views = str | Callable[[Any], Any]
@@ -93,8 +85,7 @@ def test_time_augmentation(
         check_choice(function, "views", views, ("flip", "ten_crops"))
     count = check_int(function, "count", count, 2)
     check_choice(function, "mean", mean, ("arithmetic", "geometric"))
-    if sure_from is not None:
-        sure_from = check_number(function, "sure_from", sure_from, 0, 1)
+    sure_from = np.inf if sure_from is None else check_number(function, "sure_from", sure_from, 0, 1)
     batch_size = check_int(function, "batch_size", batch_size, 1)
     images, size = check_batch(function, model, images, crops=views == "ten_crops")
     read = OutcomeReader(function, model, next(_views(chosen(images, slice(16)), views, count, size)))
@@ -104,7 +95,7 @@ def test_time_augmentation(
         first = read(next(_views(batch, views, count, size)))
         found, spread, used = first.copy(), np.zeros(len(first)), np.ones(len(first), "int64")
         surest = first.max(axis=2).min(axis=1)
-        unsure = np.arange(len(first)) if sure_from is None else np.flatnonzero(surest < sure_from)
+        unsure = np.flatnonzero(surest < sure_from)
         if len(unsure):
             rest = _views(chosen(batch, unsure), views, count, size)
             next(rest)  # the first view has been seen
@@ -198,7 +189,6 @@ def _sum_to_one(answers: np.ndarray) -> bool:
 
 def check_batch(function: str, model: Any, images: Any, *, crops: bool = False) -> tuple[Any, tuple[int, int]]:
     """Return images that the model takes, and the size of crops; or raise. Crops may be of larger images."""
-    check_model(function, model)
     if not crops:
         images = check_model_and_images(function, model, images, several=True)
         if all(part.ndim != 4 for part in tree.flatten(images)):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.preprocessing import normalize
 from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
@@ -23,7 +23,7 @@ _BLOCK_PIXELS = 50_000  # images are worked at in blocks so small that what is c
 _VOCABULARY_IMAGES = 2000  # so many images, drawn at random, give the descriptors of the vocabulary
 
 
-class BagOfVisualWords(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class BagOfVisualWords(TransformerMixin, BaseEstimator):
     """Turn images into vectors by what their pieces look like: a transformer of scikit-learn for image arrays.
 
     Local descriptors are grouped into a vocabulary of visual words; an image is then described by which words it
@@ -109,18 +109,21 @@ class BagOfVisualWords(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         sample = self._sample(groups, random)
         components = mean = None
         if self.pca is not None:
-            components, mean = self._fit_pca(sample)
+            from sklearn.decomposition import PCA
+
+            most = min(sample.shape)
+            if self.pca > most:
+                rule = f"at most {most}, for {len(sample)} descriptors of {sample.shape[1]} dimensions"
+                raise input_error(_FUNCTION, "pca", rule, self.pca)
+            found = PCA(self.pca, svd_solver="covariance_eigh").fit(sample)
+            components, mean = found.components_.astype("float32"), found.mean_.astype("float32")
             sample = (sample - mean) @ components.T
         if len(sample) < self.vocabulary:
             rule = f"at most {len(sample)}, the number of descriptors that the images have"
             raise input_error(_FUNCTION, "vocabulary", rule, self.vocabulary)
         self.components_, self.mean_ = components, mean
-        self.mixture_ = self._fit_mixture(sample, random) if self.encoding == "fisher" else None
-        words = self._fit_words(sample, random) if self.mixture_ is None else self.mixture_.means_
+        self.mixture_, words = self._fit_vocabulary(sample, random)
         self.words_ = np.ascontiguousarray(words, "float32")
-        cells = sum(4**level for level in range(self.pyramid_levels))
-        per_word = {"histogram": 1, "vlad": self.words_.shape[1], "fisher": 2 * self.words_.shape[1]}
-        self._n_features_out = cells * len(self.words_) * per_word[self.encoding]
         return self
 
     def transform(self, images: np.ndarray) -> np.ndarray:
@@ -156,7 +159,7 @@ class BagOfVisualWords(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         groups = self._read_images(images)
         found, start = [], 0
         for part, count in self._each_block(self._describe, groups):
-            found.append((part.descriptors, part.positions, part.sizes, part.images + start))
+            found.append(part._replace(images=part.images + start))
             start += count
         return Descriptions(*(np.concatenate(column) for column in zip(*found, strict=True)))
 
@@ -194,10 +197,6 @@ class BagOfVisualWords(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             rule = f"one whose descriptors have {width} dimensions, as those that were fitted"
             raise input_error(_FUNCTION, "descriptor", rule, descriptors)
         return descriptors if self.components_ is None else (descriptors - self.mean_) @ self.components_.T
-
-    def __sklearn_is_fitted__(self) -> bool:
-        """Tell whether `fit` was called."""
-        return hasattr(self, "words_")
 
     def __sklearn_tags__(self) -> Any:
         """Tell scikit-learn that this takes images, not a table."""
@@ -250,10 +249,8 @@ class BagOfVisualWords(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         # Threads of the linear algebra beside ours would get in their way; alone, on products as small as these,
         # they were measured to double the processor time.
         with threadpool_limits(1, user_api="blas"):
-            if self.n_jobs in (None, 1) or len(blocks) == 1:
-                yield from map(work, blocks)
-            else:
-                yield from Parallel(n_jobs=self.n_jobs, prefer=prefer)(delayed(work)(block) for block in blocks)
+            parallel = Parallel(n_jobs=self.n_jobs, prefer=prefer, return_as="generator")
+            yield from parallel(delayed(work)(block) for block in blocks)
 
     def _sample(self, groups: list[np.ndarray], random: np.random.RandomState) -> np.ndarray:
         """Return at most `max_descriptors` descriptors of images drawn at random."""
@@ -276,43 +273,29 @@ class BagOfVisualWords(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             raise input_error(_FUNCTION, "images", rule, [group.shape for group in groups], way_out)
         return random.permutation(sample)[: self.max_descriptors]
 
-    def _fit_pca(self, sample: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        from sklearn.decomposition import PCA
-
-        most = min(sample.shape)
-        if self.pca > most:
-            rule = f"at most {most}, for {len(sample)} descriptors of {sample.shape[1]} dimensions"
-            raise input_error(_FUNCTION, "pca", rule, self.pca)
-        found = PCA(self.pca, svd_solver="covariance_eigh").fit(sample)
-        return found.components_.astype("float32"), found.mean_.astype("float32")
-
-    def _fit_words(self, sample: np.ndarray, random: np.random.RandomState) -> np.ndarray:
+    def _fit_vocabulary(self, sample: np.ndarray, random: np.random.RandomState) -> tuple[Any, np.ndarray]:
+        """Return the mixture, or None where there is none, and the words."""
         from sklearn.cluster import MiniBatchKMeans
-
-        words = MiniBatchKMeans(self.vocabulary, batch_size=4096, n_init=1, max_iter=30, random_state=random)
-        return words.fit(sample).cluster_centers_
-
-    def _fit_mixture(self, sample: np.ndarray, random: np.random.RandomState) -> Any:
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.mixture import GaussianMixture
 
-        mixture = GaussianMixture(
-            self.vocabulary, covariance_type="diag", max_iter=20, tol=1e-2, reg_covar=1e-5, random_state=random
-        )
+        if self.encoding != "fisher":
+            words = MiniBatchKMeans(self.vocabulary, batch_size=4096, n_init=1, max_iter=30, random_state=random)
+            return None, words.fit(sample).cluster_centers_
+        options = {"covariance_type": "diag", "max_iter": 20, "tol": 1e-2, "reg_covar": 1e-5}
+        mixture = GaussianMixture(self.vocabulary, random_state=random, **options)
         with warnings.catch_warnings():
             # It need not settle: after 20 steps the classifier behind it gains nothing from more of them.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            return mixture.fit(sample.astype("float64"))
+            mixture.fit(sample.astype("float64"))
+        return mixture, mixture.means_
 
     def _encode(self, images: np.ndarray) -> np.ndarray:
-        found, _ = self._describe(images)
-        return _normalise(np.concatenate(self._levels(found, images), axis=1), self.norm)
-
-    def _levels(self, found: Descriptions, images: np.ndarray) -> list[np.ndarray]:
-        """Return the weighted vectors (images, cells * width) of each level of the pyramid."""
-        count, height, width = images.shape[:3]
+        """Return the vectors of images: the levels of the pyramid side by side, each with its weight."""
+        found, count = self._describe(images)
         cells = 4 ** (self.pyramid_levels - 1)
-        groups = found.images * cells + encodings.cells(found.positions, height, width, self.pyramid_levels)
+        places = encodings.cells(found.positions, images.shape[1], images.shape[2], self.pyramid_levels)
+        groups = found.images * cells + places
         descriptors = self.reduce(found.descriptors)
         if self.encoding == "fisher":
             sums = encodings.fisher(descriptors, groups, count * cells, self.mixture_)
@@ -325,10 +308,8 @@ class BagOfVisualWords(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             each = encodings.pool(points, self.pyramid_levels)
             levels = [level / np.maximum(number, 1) for level, number in zip(levels, each, strict=True)]
         weights = encodings.level_weights(self.pyramid_levels)
-        return [
-            (weight * level).reshape(count, -1).astype("float32")
-            for weight, level in zip(weights, levels, strict=True)
-        ]
+        weighted = [weight * level.reshape(count, -1) for weight, level in zip(weights, levels, strict=True)]
+        return _normalise(np.concatenate(weighted, axis=1).astype("float32"), self.norm)
 
 
 def _normalise(vectors: np.ndarray, norm: str | None) -> np.ndarray:

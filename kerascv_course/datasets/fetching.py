@@ -6,9 +6,8 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import quote, urljoin, urlsplit
 
 from kerascv_course._validation import input_error
@@ -27,11 +26,10 @@ _WEB_FOLDER = re.compile(r"https?://([\w.-]+|\[[\da-f:.]+\])(:\d{1,5})?(/[^?#@]*
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True)
-class RemoteFile:
+class RemoteFile(NamedTuple):
     """A file that can be fetched.
 
-    Attributes:
+    Args:
         title: What it is.
         path: Its path in the downloads folder and on a mirror, with slashes.
         addresses: Where it is published, the official address last.
@@ -48,11 +46,10 @@ class RemoteFile:
     size: int | None = None
 
 
-@dataclass(frozen=True)
-class Fetched:
+class Fetched(NamedTuple):
     """A file in the downloads folder.
 
-    Attributes:
+    Args:
         path: The file.
         source: Where it is from; completes "from ...".
         checked: What it was compared with; empty where nobody states a checksum.
@@ -94,12 +91,18 @@ def mirror_addresses() -> list[str]:
     return [address if address.endswith("/") else f"{address}/" for address in addresses]
 
 
+def search_places() -> dict[str, Path]:
+    """Return the folders in which files are looked for, by their names, in that order."""
+    data = data_folder()
+    named = {"KERASCV_COURSE_DATA": data} if data else {}
+    return {**named, "Keras' cache": keras_home(), "the downloads folder": downloads_folder()}
+
+
 def find_copies(file: RemoteFile) -> list[Path]:
     """Return where the file lies, by its name: in `KERASCV_COURSE_DATA`, Keras' cache and the downloads folder."""
-    places = [keras_home() / path for path in file.in_keras_cache] + [downloads_folder() / file.path]
-    if folder := data_folder():
-        places = [folder / file.path, folder / Path(file.path).name, *places]
-    return [place for place in dict.fromkeys(places) if place.is_file()]
+    names = (file.path, Path(file.path).name, *file.in_keras_cache)
+    places = dict.fromkeys(folder / name for folder in search_places().values() for name in names)
+    return [place for place in places if place.is_file()]
 
 
 def is_right(path: Path, checksum: str) -> bool:
@@ -156,11 +159,8 @@ def fetch(file: RemoteFile, *, tries: int | None = None) -> Fetched:
     except ConnectionError:
         raise
     except OSError as error:
-        raise OSError(
-            error.errno,
-            f"{target} cannot be written: {error.strerror or error}. Free some space, or name another folder in "
-            "KERASCV_COURSE_CACHE. What has arrived is kept, and the next call goes on with it.",
-        ) from error
+        way_out = "Free some space, or name another folder in KERASCV_COURSE_CACHE. What has arrived is kept."
+        raise OSError(error.errno, f"{target} cannot be written: {error.strerror or error}. {way_out}") from error
 
 
 class _TryError(Exception):
@@ -216,11 +216,9 @@ class _Transfer:
             else:
                 return Fetched(self.target, f"the mirror {base}" if base else urlsplit(address).netloc, checked)
         kept = f" The {self.done:,} bytes that arrived are kept." if self.done else ""
-        raise ConnectionError(
-            f"{self.target.name} could not be downloaded. {'; '.join(faults)}.{kept} By hand: get this file on "
-            f"another network or from a colleague and put it into {self.target.parent}, or into a folder that the "
-            "environment variable KERASCV_COURSE_DATA names."
-        )
+        place = f"{self.target.parent}, or into a folder that the environment variable KERASCV_COURSE_DATA names"
+        by_hand = f"By hand: get this file on another network or from a colleague and put it into {place}."
+        raise ConnectionError(f"{self.target.name} could not be downloaded. {'; '.join(faults)}.{kept} {by_hand}")
 
     def insist(self, attempt: Callable[[], Result]) -> Result:
         """Return what an attempt returns; it is made again as long as that brings the file further."""
@@ -328,8 +326,9 @@ def _answer(address: str, method: str = "GET", start: int = 0) -> "Iterator[requ
     hooks = {"response": _refuse_unsafe_redirect}
     errors = requests.exceptions
     try:
-        options: dict[str, Any] = {"headers": headers, "hooks": hooks, "timeout": _TIMEOUT, "stream": True}
-        with requests.request(method, address, allow_redirects=True, **options) as response:
+        with requests.request(
+            method, address, headers=headers, hooks=hooks, timeout=_TIMEOUT, stream=True
+        ) as response:
             status = response.status_code
             if status not in (200, 206, 416):
                 raise _TryError(f"HTTP {status} {response.reason}", status in (408, 425, 429) or status >= 500)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kerascv_course._validation import check_bool, check_choice, check_int, input_error
+from kerascv_course._validation import check_choice, check_size, input_error
 from kerascv_course.datasets.cache import cached_arrays
 from kerascv_course.datasets.decode import PixelRule, decode_files
 from kerascv_course.datasets.listing import Listing, faults_of, list_class_folders, readable
@@ -25,7 +25,6 @@ def load_image_folder(
     test_split: float = 0.2,
     seed: int = 0,
     on_error: str = "raise",
-    cache: bool = True,
 ) -> ImageDataset:
     """Load the images of class folders, all in one size.
 
@@ -46,7 +45,7 @@ def load_image_folder(
     - 16 bits a channel: the high byte. Transparency: laid over white.
 
     At fault are files that have an image's suffix and cannot be read (also .heic, .avif, .svg and the like); that
-    are empty, truncated or huge (over 50 megapixels or 200 MB, refused before they are decoded); links, which are
+    are empty, truncated or huge (over 50 megapixels, refused before they are decoded); links, which are
     never followed, wherever they lead; classes without an image; folders within class folders; images beside class
     folders.
 
@@ -60,7 +59,6 @@ def load_image_folder(
         test_split: Share of the images for testing, above 0 and below 1; not used where there is `test`.
         seed: Decides which images these are, 0 to 2**32 - 1; not used where there is `test`.
         on_error: "raise" lists the files at fault in one error; "skip" leaves them out.
-        cache: Whether the decoded images are kept in the cache folder.
 
     Returns:
         Images of shape `(height, width, 3)`, or `(height, width, 1)` in grey, named as the folder is. `skipped`
@@ -80,19 +78,13 @@ def load_image_folder(
     """
     function = "load_image_folder"
     rule = pixel_rule(function, image_size, color_mode)
-    check_choice(function, "on_error", on_error, ("raise", "skip"))
-    cache = check_bool(function, "cache", cache)
     listing = list_class_folders(function, path)
-    return load_listing(listing, rule, test_split=test_split, seed=seed, on_error=on_error, cache=cache)
+    return load_listing(listing, rule, test_split=test_split, seed=seed, on_error=on_error)
 
 
 def pixel_rule(function: str, image_size: int | tuple[int, int], color_mode: str = "rgb") -> PixelRule:
     """Return what every image becomes, or raise where size or colours are none."""
-    sides = (image_size, image_size) if not isinstance(image_size, tuple | list) else tuple(image_size)
-    if len(sides) != 2:
-        rule = "one integer, or (height, width)"
-        raise input_error(function, "image_size", rule, image_size, "Leave the channels out.")
-    height, width = (check_int(function, "image_size", side, 1, _MAX_SIDE) for side in sides)
+    height, width = check_size(function, "image_size", image_size, _MAX_SIDE)
     check_choice(function, "color_mode", color_mode, ("rgb", "grayscale"))
     return PixelRule(height, width, 3 if color_mode == "rgb" else 1)
 
@@ -104,7 +96,6 @@ def load_listing(
     test_split: float = 0.2,
     seed: int = 0,
     on_error: str = "raise",
-    cache: bool = True,
     name: str = "",
     source: str = "",
 ) -> ImageDataset:
@@ -116,7 +107,6 @@ def load_listing(
         test_split: Share of the training images for testing, where the listing has no test folder.
         seed: Decides which images these are.
         on_error: "raise" or "skip".
-        cache: Whether the decoded images are kept in the cache folder.
         name: Name of the record; that of the folder, where it is empty.
         source: Its source; the folder, where it is empty.
 
@@ -127,6 +117,7 @@ def load_listing(
         ValueError: If files are at fault and may not be skipped, a class loses all its images, the split leaves a
             class out of one part, or the images need too much memory.
     """
+    check_choice(listing.function, "on_error", on_error, ("raise", "skip"))
     names, counts = listing.class_names, listing.counts
 
     def split(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -139,7 +130,7 @@ def load_listing(
         fits = f"so small that the images fit into {_MAX_ARRAY_BYTES // 2**30} GiB"
         way_out = f"They take {needed / 2**30:.1f} GiB; `keras.utils.image_dataset_from_directory` reads batches."
         raise input_error(listing.function, "image_size", fits, (rule.height, rule.width), way_out)
-    images, file_faults = _decoded(listing, rule, cache)
+    images, file_faults = _decoded(listing, rule)
     files = list(listing.files)
     left_out = listing.left_out | {readable(files[index]): fault for index, fault in file_faults.items()}
     if faults_of(left_out) and on_error == "raise":
@@ -168,11 +159,9 @@ def load_listing(
     )
 
 
-def _decoded(listing: Listing, rule: PixelRule, cache: bool) -> tuple[np.ndarray, dict[int, str]]:
+def _decoded(listing: Listing, rule: PixelRule) -> tuple[np.ndarray, dict[int, str]]:
     """Return the images of all files and the faults by index, from the cache folder where it has them."""
     paths = [os.path.join(listing.root, file) for file in listing.files]
-    if not cache:
-        return decode_files(paths, rule)
 
     def build() -> dict[str, np.ndarray]:
         images, faults = decode_files(paths, rule)

@@ -1,5 +1,6 @@
 """What lies in a folder of images: parts, classes, files, and what is amiss; nothing is decoded here."""
 
+import functools
 import os
 import re
 import unicodedata
@@ -67,6 +68,12 @@ class Listing(NamedTuple):
             way_out = f"{way_out} {count}: {'; '.join(listed)}{more}.".lstrip()
         return input_error(self.function, self.argument, rule, self.shown, way_out)
 
+    def differing(self, rule: str, found: Collection[str], expected: Collection[str]) -> Exception:
+        """Return the error that says which classes are missing and which are unknown."""
+        missing, unknown = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
+        way_out = f"Missing classes: {', '.join(missing) or 'none'}; unknown: {', '.join(unknown) or 'none'}."
+        return self.error(rule, way_out)
+
 
 def faults_of(left_out: Mapping[str, str]) -> dict[str, str]:
     """Return what was left out although it seems to belong to the set."""
@@ -82,12 +89,6 @@ def readable(name: str) -> str:
     """
     composed = unicodedata.normalize("NFC", name)
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in composed)
-
-
-def differing_classes(found: Collection[str], expected: Collection[str]) -> str:
-    """Return the sentence that says which classes are missing and which are unknown."""
-    missing, unknown = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
-    return f"Missing classes: {', '.join(missing) or 'none'}; unknown: {', '.join(unknown) or 'none'}."
 
 
 def open_folder(function: str, path: str | os.PathLike[str], argument: str = "path") -> Listing:
@@ -146,14 +147,8 @@ class _Tree:
     """The folders of a set; each is looked into once."""
 
     def __init__(self, root: str, left_out: dict[str, str]) -> None:
-        self.root, self.left_out = root, left_out
-        self.known: dict[str, tuple[list[str], dict[str, str]]] = {}
-
-    def look(self, folder: str) -> tuple[list[str], dict[str, str]]:
-        """Return sub-folders and images."""
-        if folder not in self.known:
-            self.known[folder] = look_into(self.root, folder, self.left_out)
-        return self.known[folder]
+        self.left_out = left_out
+        self.look = functools.cache(lambda folder: look_into(root, folder, left_out))  # sub-folders and images
 
     def holds_images(self, folder: str) -> bool:
         """Tell whether images lie in a folder, however deep."""
@@ -233,8 +228,7 @@ def list_class_folders(function: str, path: str | os.PathLike[str], argument: st
     top = tree.descend("")
     folders, loose = tree.look(top)
     parts = tree.parts(top)
-    others = [folder for folder in folders if folder not in parts.values()]
-    others = [folder for folder in others if readable(folder) not in left_out]
+    others = [each for each in folders if each not in parts.values() and readable(each) not in left_out]
     if parts and ("train" not in parts or (len(parts) == 1 and others)):
         held = ", ".join(readable(os.path.basename(folder)) for folder in folders)
         way_out = f"It holds {held}. Rename the folders, or move the others out of it."
@@ -252,11 +246,7 @@ def list_class_folders(function: str, path: str | os.PathLike[str], argument: st
     names = list(classes["train"])
     for part, found in classes.items():
         if found.keys() != set(names):
-            only_train, only_part = (sorted(a) for a in (set(names) - found.keys(), found.keys() - set(names)))
-            way_out = (
-                f"Only in train: {', '.join(only_train) or 'none'}; in {part}: {', '.join(only_part) or 'none'}."
-            )
-            raise listing.error(f"a folder whose train and {part} hold the same classes", way_out)
+            raise listing.differing(f"a folder whose train and {part} hold the same classes", found, names)
     empty = [name for name in names if not any(found[name] for found in classes.values())]
     left_out.update(dict.fromkeys(empty, "a class without an image"))
     names = [name for name in names if name not in empty]

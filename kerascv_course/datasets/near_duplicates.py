@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
+from scipy.fft import dct
 
 from kerascv_course._validation import check_pixels, input_error
 
@@ -14,12 +15,7 @@ _WINDOW = 24  # the part that is compared: what is left in the middle where an i
 _MARGIN = (_SIDE - _WINDOW) // 2
 _SHIFT = 3
 # Every second shift, like the black squares of a chessboard: the others are at most one pixel away from one.
-_SHIFTS = [
-    (down, right)
-    for down in range(-_SHIFT, _SHIFT + 1)
-    for right in range(-_SHIFT, _SHIFT + 1)
-    if (down + right) % 2 == 0
-]
+_SHIFTS = [(y, x) for y in range(-_SHIFT, _SHIFT + 1) for x in range(-_SHIFT, _SHIFT + 1) if (y + x) % 2 == 0]
 _NEIGHBOURS = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))
 _FREQUENCY = 6  # highest frequency of the description, half periods per window
 _ALIKE = 0.75  # pairs whose descriptions correlate less are not looked at more closely
@@ -91,22 +87,18 @@ def duplicates_across(train: np.ndarray, test: np.ndarray) -> list[Duplicate]:
         >>> duplicates_across(images[:4], images[3:])
         [Duplicate(train=3, test=0, kind='exact', distance=0.0)]
     """
-    train, test = (_check(argument, images) for argument, images in (("train", train), ("test", test)))
+    function = "duplicates_across"
+    train, test = check_pixels(function, "train", train), check_pixels(function, "test", test)
+    if min(train.shape[1:3]) < 8:
+        raise input_error(function, "train", "images with sides of at least 8 pixels", train)
     if test.shape[1:] != train.shape[1:]:
         rule = f"images of shape {train.shape[1:]}, as those of `train`"
-        raise input_error("duplicates_across", "test", rule, test)
+        raise input_error(function, "test", rule, test)
     found = {pair: Duplicate(*pair, "exact", 0.0) for pair in _equal_pairs(train, test)}
     for i, j, distance in _near_pairs(_resized(train), _resized(test)):
         if (i, j) not in found or distance < found[i, j].distance:
             found[i, j] = Duplicate(i, j, "near", distance)
     return sorted(found.values(), key=lambda pair: (pair.test, pair.train))
-
-
-def _check(argument: str, images: np.ndarray) -> np.ndarray:
-    images = check_pixels("duplicates_across", argument, images)
-    if min(images.shape[1:3]) < 8:
-        raise input_error("duplicates_across", argument, "images with sides of at least 8 pixels", images)
-    return images
 
 
 def _equal_pairs(train: np.ndarray, test: np.ndarray) -> Iterator[tuple[int, int]]:
@@ -158,14 +150,10 @@ def _blocks(array: np.ndarray, size: int) -> Iterator[np.ndarray]:
 
 def _basis() -> np.ndarray:
     """Return the weighted low frequencies of the cosine transform, one per column."""
-    position = (np.arange(_WINDOW) + 0.5) * np.pi / _WINDOW
-    waves = []
-    for u in range(_FREQUENCY + 1):
-        for v in range(_FREQUENCY + 1):
-            if 0 < u * u + v * v <= _FREQUENCY**2:
-                wave = np.outer(np.cos(u * position), np.cos(v * position))
-                waves.append(np.hypot(u, v) * wave / np.linalg.norm(wave))
-    return np.stack(waves, axis=-1).reshape(_WINDOW**2, -1).astype("float32")
+    waves = dct(np.eye(_WINDOW), norm="ortho")[:, : _FREQUENCY + 1]
+    height = np.hypot(*np.indices(2 * [_FREQUENCY + 1]))
+    basis = np.einsum("yu,xv,uv->yxuv", waves, waves, height)[..., (height > 0) & (height <= _FREQUENCY)]
+    return basis.reshape(_WINDOW**2, -1).astype("float32")
 
 
 def _window(images: np.ndarray, down: int, right: int) -> np.ndarray:

@@ -46,15 +46,8 @@ def load_parcels(count: int = 800, *, seed: int = 0) -> ImageDataset:
     labels = np.arange(count) % len(_CLASSES)
     images = np.stack([_draw(_CLASSES[label], seed, index) for index, label in enumerate(labels)])[..., None]
     is_test = (np.arange(count) // len(_CLASSES)) % _TEST_EVERY == _TEST_EVERY - 1
-    return ImageDataset(
-        x_train=images[~is_test],
-        y_train=labels[~is_test],
-        x_test=images[is_test],
-        y_test=labels[is_test],
-        class_names=_CLASSES,
-        name="parcels",
-        source=f"a generator, synthetic (seed {seed})",
-    )
+    train, test = (images[~is_test], labels[~is_test]), (images[is_test], labels[is_test])
+    return ImageDataset(*train, *test, _CLASSES, "parcels", f"a generator, synthetic (seed {seed})")
 
 
 def _draw(kind: str, seed: int, index: int) -> np.ndarray:

@@ -64,15 +64,9 @@ def load_patches() -> ImageDataset:
             for row, image in enumerate(_crops(photograph, split, len(images), f"{function} {split}")):
                 images[row, label] = image
     labels = np.arange(len(_PHOTOGRAPHS), dtype="int64")
-    return ImageDataset(
-        x_train=x_train.reshape(-1, _SIDE, _SIDE, 3),
-        y_train=np.tile(labels, _TRAIN),
-        x_test=x_test.reshape(-1, _SIDE, _SIDE, 3),
-        y_test=np.tile(labels, _TEST),
-        class_names=tuple(_PHOTOGRAPHS),
-        name="patches",
-        source="scikit-image, embedded",
-    )
+    train = x_train.reshape(-1, _SIDE, _SIDE, 3), np.tile(labels, _TRAIN)
+    test = x_test.reshape(-1, _SIDE, _SIDE, 3), np.tile(labels, _TEST)
+    return ImageDataset(*train, *test, tuple(_PHOTOGRAPHS), "patches", "scikit-image, embedded")
 
 
 def colour_baseline(data: ImageDataset) -> float:
@@ -139,15 +133,11 @@ def _crops(photograph: np.ndarray, split: str, count: int, seed: str) -> Iterato
 
 def _columns(width: int, split: str) -> list[int]:
     """Return the columns at which a crop of this split may begin."""
-    edges = [width * band // _BANDS for band in range(_BANDS + 1)]
-    test = [(edges[band], edges[band + 1]) for band in _TEST_BANDS]
+    bands = [range(width * band // _BANDS, width * (band + 1) // _BANDS) for band in _TEST_BANDS]
+    test, places = {column for band in bands for column in band}, range(width - _SIDE + 1)
     if split == "test":
-        return [left for begin, end in test for left in range(begin, end - _SIDE + 1)]
-    return [
-        left
-        for left in range(width - _SIDE + 1)
-        if all(left + _SIDE + _MARGIN <= begin or left >= end + _MARGIN for begin, end in test)
-    ]
+        return [left for left in places if test.issuperset(range(left, left + _SIDE))]
+    return [left for left in places if test.isdisjoint(range(left - _MARGIN, left + _SIDE + _MARGIN))]
 
 
 def _relight(deviation: np.ndarray, spread: int, generator: random.Random) -> np.ndarray:

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -71,10 +72,8 @@ class ImageDataset:
             if split == "val" and self.x_val is None and self.y_val is None:
                 continue
             images = check_pixels("ImageDataset", x, getattr(self, x))
-            count, classes = len(images), len(names)
-            labels = check_labels(
-                "ImageDataset", y, getattr(self, y), count=count, num_classes=classes, class_names=names
-            )
+            classes: dict[str, Any] = {"num_classes": len(names), "class_names": names}
+            labels = check_labels("ImageDataset", y, getattr(self, y), count=len(images), **classes)
             object.__setattr__(self, x, images)
             object.__setattr__(self, y, labels)
             if images.shape[1:] != self.x_train.shape[1:]:
@@ -127,8 +126,7 @@ class ImageDataset:
             [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9, 9]
         """
         images, labels = self._pair("examples", split)
-        self._check_fewest("examples", "n", n, split)
-        chosen = np.concatenate([np.flatnonzero(labels == label)[:n] for label in range(self.num_classes)])
+        chosen = np.concatenate([places[:n] for places in self._places("examples", "n", n, split)])
         return images[chosen], labels[chosen]
 
     def head(self, n: int, seed: int = 0, *, split: str = "train") -> _Pair:
@@ -201,29 +199,30 @@ class ImageDataset:
             pairs["val"] = self.validation
         return pairs[check_choice(function, "split", split, tuple(pairs))]
 
-    def _check_fewest(self, function: str, argument: str, count: int, split: str) -> None:
-        """Raise unless each class has so many images."""
-        counts = np.bincount(getattr(self, f"y_{split}"), minlength=self.num_classes)
-        fewest = int(np.argmin(counts))
-        if check_int(function, argument, count, minimum=1) > counts[fewest]:
+    def _places(self, function: str, argument: str, count: int, split: str) -> list[np.ndarray]:
+        """Return the indices of the images of each class, or raise unless each has so many."""
+        labels = getattr(self, f"y_{split}")
+        places = [np.flatnonzero(labels == label) for label in range(self.num_classes)]
+        fewest = min(range(self.num_classes), key=lambda label: len(places[label]))
+        if check_int(function, argument, count, minimum=1) > len(places[fewest]):
             kind = {"train": "training", "val": "validation"}.get(split, split)
-            rule = f"at most {counts[fewest]}, the number of {kind} images of class {self.class_names[fewest]!r}"
+            rule = (
+                f"at most {len(places[fewest])}, the number of {kind} images of class {self.class_names[fewest]!r}"
+            )
             raise input_error(function, argument, rule, count)
+        return places
 
     def _pick(self, split: str, argument: str, per_class: int, seed: int) -> np.ndarray:
         """Return the shuffled indices of `per_class` images of each class."""
-        self._check_fewest("subset", argument, per_class, split)
         # One generator per split: asking for fewer test images does not change the training images.
         generator = np.random.default_rng([seed, split == "test"])
-        labels = getattr(self, f"y_{split}")
-        places = [np.flatnonzero(labels == label) for label in range(self.num_classes)]
+        places = self._places("subset", argument, per_class, split)
         return generator.permutation(np.concatenate([generator.permutation(part)[:per_class] for part in places]))
 
     def __repr__(self) -> str:
         """Return one line: name, counts, shape, classes and source."""
-        shown = ", ".join(self.class_names[:_NAMES_SHOWN])
-        if self.num_classes > _NAMES_SHOWN:
-            shown += ", ..."
+        more = ["..."] if self.num_classes > _NAMES_SHOWN else []
+        shown = ", ".join([*self.class_names[:_NAMES_SHOWN], *more])
         skipped = f", {len(self.skipped)} skipped" if self.skipped else ""
         validation = "" if self.x_val is None else f", {len(self.x_val)} validation"
         counts = f"{len(self.x_train)} training{validation} and {len(self.x_test)} test images"

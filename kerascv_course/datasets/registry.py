@@ -14,8 +14,7 @@ from kerascv_course.datasets.record import ImageDataset
 from kerascv_course.datasets.weights import WEIGHTS, find_backbone_weights
 
 FILES: dict[str, RemoteFile] = {"cifar10": CIFAR10, **WEIGHTS}  # by the name that `data fetch` takes
-_Loader = Callable[[], ImageDataset]
-_EMBEDDED: dict[str, _Loader] = {
+_EMBEDDED: dict[str, Callable[[], ImageDataset]] = {
     "mnist": load_mnist,
     "digits": load_digits,
     "patches": load_patches,
@@ -92,6 +91,5 @@ def missing(*names: str) -> dict[str, str]:
 def _is_at_hand(name: str) -> bool:
     if name == "cifar10":
         return find_cifar10() is not None
-    side = int(name.rpartition("_")[2]) if name.startswith("mobilenet") else 299
-    backbone = "MobileNetV2" if name.startswith("mobilenet") else "InceptionV3"
-    return find_backbone_weights(backbone, (side, side), download="never") is not None
+    backbone, side = ("InceptionV3", 299) if name == "inception_v3" else ("MobileNetV2", int(name.split("_")[-1]))
+    return find_backbone_weights(backbone, side, download="never") is not None

@@ -5,16 +5,8 @@ import re
 
 import numpy as np
 
-from kerascv_course._validation import check_choice
 from kerascv_course.datasets.folders import load_listing, pixel_rule
-from kerascv_course.datasets.listing import (
-    Listing,
-    differing_classes,
-    list_class_folders,
-    look_into,
-    open_folder,
-    readable,
-)
+from kerascv_course.datasets.listing import Listing, list_class_folders, look_into, open_folder, readable
 from kerascv_course.datasets.record import ImageDataset
 
 _CLASS_NAMES = ("coast", "forest", "highway", "insidecity", "mountain", "opencountry", "street", "tallbuilding")
@@ -67,13 +59,10 @@ def load_scenes(
         >>> tiny = data.subset(per_class=50)  # doctest: +SKIP
     """
     rule = pixel_rule("load_scenes", image_size)
-    check_choice("load_scenes", "on_error", on_error, ("raise", "skip"))
     listing = open_folder("load_scenes", path)
     listing = _from_folders(path) if look_into(listing.root, "", {})[0] else _from_names(listing)
-    lists = "split by its folders train and test"
-    if "test" not in listing.counts:
-        lists = f"split by seed {_SEED}, not by the original lists"
-    source = f"the folder {listing.shown}, {lists}"
+    by = "its folders train and test" if "test" in listing.counts else f"seed {_SEED}, not by the original lists"
+    source = f"the folder {listing.shown}, split by {by}"
     return load_listing(
         listing, rule, test_split=_TEST_SPLIT, seed=_SEED, on_error=on_error, name="scenes", source=source
     )
@@ -84,7 +73,7 @@ def _from_folders(path: str | os.PathLike[str]) -> Listing:
     listing = list_class_folders("load_scenes", path)
     names = [_plain(name) for name in listing.class_names]
     if sorted(names) != list(_CLASS_NAMES):
-        raise listing.error("a folder of the eight scenes", differing_classes(names, _CLASS_NAMES))
+        raise listing.differing("a folder of the eight scenes", names, _CLASS_NAMES)
     # "Opencountry" sorts before "coast": by the labels of the record the classes are in their usual order.
     order = np.array([_CLASS_NAMES.index(name) for name in names])
     return listing._replace(class_names=_CLASS_NAMES, labels=order[listing.labels])
@@ -92,22 +81,17 @@ def _from_folders(path: str | os.PathLike[str]) -> Listing:
 
 def _from_names(listing: Listing) -> Listing:
     """List files side by side, with the class in their names."""
-    classes: dict[str, dict[str, str]] = {name: {} for name in _CLASS_NAMES}
-    for file, stamp in look_into(listing.root, "", listing.left_out)[1].items():
-        match = _NAMED.match(file)
-        if match:
-            classes[_plain(match[1])][file] = stamp
-        else:
-            listing.left_out[readable(file)] = "no scene in its name"
-    missing = [name for name in _CLASS_NAMES if not classes[name]]
-    if missing:
+    files = look_into(listing.root, "", listing.left_out)[1]
+    named = {file: _plain(match[1]) for file in files if (match := _NAMED.match(file))}
+    listing.left_out.update({readable(file): "no scene in its name" for file in files if file not in named})
+    if missing := sorted(set(_CLASS_NAMES) - set(named.values())):
         rule = 'a folder of the eight scenes, in class folders or named like "coast_art1130.jpg"'
         raise listing.error(rule, f"No image of: {', '.join(missing)}.")
     return listing._replace(
         class_names=_CLASS_NAMES,
-        files={file: stamp for files in classes.values() for file, stamp in files.items()},
-        labels=np.repeat(np.arange(8), [len(files) for files in classes.values()]),
-        counts={"train": sum(map(len, classes.values()))},
+        files={file: files[file] for file in named},
+        labels=np.array([_CLASS_NAMES.index(name) for name in named.values()]),
+        counts={"train": len(named)},
     )
 
 

@@ -1,7 +1,6 @@
 """Validation sets, held out of a training set."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -57,32 +56,26 @@ def split_indices(
 
     classes = classes_of(labels)
     rule = f"a share that leaves every class in both parts of {len(labels)} images"
-
-    def too_few(label: Any) -> Exception:
-        name = f"Label {label}" if class_names is None else f"Class {class_names[label]!r}"
-        count = np.sum(classes == label)
-        images = f"{count} image{'s' * int(count > 1)}"
-        way_out = (
-            f"{name} has {images}: give it more, {'or leave it out' if count < 2 else 'or change the share'}."
-        )
-        return input_error(function, argument, rule, share, way_out)
-
-    if classes is not None and len(classes) > 1:
-        found, counts = np.unique(classes, return_counts=True)
-        if counts.min() < 2:
-            raise too_few(found[counts.argmin()])
-    try:
-        train, held_out = train_test_split(
-            np.arange(len(labels)), test_size=share, stratify=classes, random_state=seed
-        )
-    except ValueError as error:
-        way_out = f"scikit-learn says: {error} Numbers that are no classes are passed as floats."
-        raise input_error(function, argument, rule, share, way_out) from error
-    if classes is None:
+    found, counts = np.unique([] if classes is None else classes, return_counts=True)
+    lacking = found[counts < 2].tolist() if len(found) > 1 else []
+    if not lacking:
+        try:
+            train, held_out = train_test_split(
+                np.arange(len(labels)), test_size=share, stratify=classes, random_state=seed
+            )
+        except ValueError as error:
+            way_out = f"scikit-learn says: {error} Numbers that are no classes are passed as floats."
+            raise input_error(function, argument, rule, share, way_out) from error
+        if classes is not None:
+            lacking = [
+                label for part in (train, held_out) for label in np.setdiff1d(classes, classes[part]).tolist()
+            ]
+    if not lacking:
         return train, held_out
-    for label in [*np.setdiff1d(classes, classes[train]), *np.setdiff1d(classes, classes[held_out])][:1]:
-        raise too_few(label)
-    return train, held_out
+    name = f"Label {lacking[0]}" if class_names is None else f"Class {class_names[lacking[0]]!r}"
+    count = counts[found == lacking[0]][0]
+    images, advice = ("1 image", "or leave it out") if count < 2 else (f"{count} images", "or change the share")
+    raise input_error(function, argument, rule, share, f"{name} has {images}: give it more, {advice}.")
 
 
 def classes_of(labels: np.ndarray) -> np.ndarray | None:

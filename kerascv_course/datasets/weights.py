@@ -1,6 +1,5 @@
 """Weights of `keras.applications` backbones: which files there are, where they lie, and how they are found."""
 
-import contextlib
 import re
 import shutil
 from pathlib import Path
@@ -8,10 +7,10 @@ from typing import NamedTuple
 
 from kerascv_course._validation import check_choice, check_size, input_error
 from kerascv_course.datasets.cache import DOWNLOADS, data_folder, placed_whole
-from kerascv_course.datasets.fetching import Fetched, RemoteFile, downloads_folder, fetch, is_right, keras_home
+from kerascv_course.datasets.fetching import RemoteFile, fetch, find_copies, is_right, search_places
 
 WEIGHT_FOLDER = "models"  # in the data folder, in the downloads folder and in Keras' cache
-_IN_DATA, _IN_CACHE = "KERASCV_COURSE_DATA", "Keras' cache"
+_IN_DATA = "KERASCV_COURSE_DATA"
 _SIDES = (96, 128, 160, 192, 224)  # of the images that there are weights of MobileNetV2 for
 _MOBILENET_V2 = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_"  # alpha, image size and top follow
 
@@ -65,7 +64,7 @@ def find_backbone_weights(
        do not count as such.
     2. Keras' cache and the downloads folder, for the official file name.
     3. Unless `download` is "never": the mirrors in `KERASCV_COURSE_MIRRORS`, then the official address. The file
-       comes into the downloads folder and into Keras' cache. Its checksum is the one in Keras' source, else the
+       comes into the downloads folder. Its checksum is the one in Keras' source, else the
        one in the list of the mirror, else the one that the host states; where nobody states one, `source` says
        "unchecked".
 
@@ -103,38 +102,21 @@ def find_backbone_weights(
         raise input_error(function, "backbone", rule, backbone, error=error)
     height, width = check_size(function, "image_size", image_size)
     check_choice(function, "download", download, DOWNLOADS)
-    file = _file_for(backbone, height, width)
-    found = _in_data_folder(backbone, file)
-    if found is not None or file is None:
-        return found
-    for folder, place in ((keras_home(), _IN_CACHE), (downloads_folder(), "the downloads folder")):
-        if (folder / file.path).is_file():
-            return _checked(folder / file.path, file, place)
-    if download == "never":
+    root, file = data_folder(function), _file_for(backbone, height, width)
+    copies = find_copies(file) if file else []
+    if root and not any(path.is_relative_to(root) for path in copies):
+        copies = [*_own_choice(root, backbone), *copies]
+    if copies:
+        return _at_hand(copies[0], file)
+    if file is None or download == "never":
         return None
     try:
-        fetched = fetch_weights(file)
+        fetched = fetch(file)
     except ConnectionError:
         if download == "if possible":
             return None
         raise
     return BackboneWeights(fetched.path, f"{fetched.source}{'' if fetched.checked else ', unchecked'}")
-
-
-def fetch_weights(file: RemoteFile) -> Fetched:
-    """Download weights into the downloads folder, and copy them into Keras' cache unless it has them.
-
-    Args:
-        file: One of `WEIGHTS`.
-
-    Returns:
-        As of `fetch`, which also says what is raised.
-    """
-    fetched, place = fetch(file), keras_home() / file.path
-    if not place.is_file():
-        with contextlib.suppress(OSError):  # it is at hand all the same
-            place_copy(fetched.path, place)
-    return fetched
 
 
 def place_copy(source: Path, target: Path) -> None:
@@ -146,13 +128,8 @@ def place_copy(source: Path, target: Path) -> None:
 
 def find_weights() -> list[Path]:
     """Return the weight files in the folder `KERASCV_COURSE_DATA`, in Keras' cache and in the downloads folder."""
-    return [
-        path
-        for root in (data_folder(), keras_home(), downloads_folder())
-        if root is not None
-        for path in sorted((root / WEIGHT_FOLDER).glob("*"))
-        if path.suffix in (".h5", ".keras") and path.is_file()
-    ]
+    files = [path for root in search_places().values() for path in sorted((root / WEIGHT_FOLDER).glob("*"))]
+    return [path for path in files if path.suffix in (".h5", ".keras") and path.is_file()]
 
 
 def _file_for(backbone: str, height: int, width: int) -> RemoteFile | None:
@@ -161,30 +138,25 @@ def _file_for(backbone: str, height: int, width: int) -> RemoteFile | None:
     return WEIGHTS["inception_v3"] if backbone == "InceptionV3" else None
 
 
-def _checked(path: Path, file: RemoteFile, place: str) -> BackboneWeights:
-    """Return the official file at the path, after comparing it with its checksum where Keras states one."""
-    if file.checksum and not is_right(path, file.checksum):
+def _at_hand(path: Path, file: RemoteFile | None) -> BackboneWeights:
+    """Return what lies at the path, after comparing the official file with its checksum where Keras states one."""
+    place = next(name for name, folder in search_places().items() if path.is_relative_to(folder))
+    if file and path.name == Path(file.path).name and file.checksum and not is_right(path, file.checksum):
         way_out = f"Delete {path}; the next call looks elsewhere."
         raise ValueError(f"{path.name} in {place} is damaged: its checksum is not {file.checksum}. {way_out}")
     return BackboneWeights(path, f"{path.name}, in {place}")
 
 
-def _in_data_folder(backbone: str, file: RemoteFile | None) -> BackboneWeights | None:
-    root = data_folder("find_backbone_weights")
-    if root is None:
-        return None
-    folders = [folder for folder in (root / WEIGHT_FOLDER, root) if folder.is_dir()]
-    for folder in folders:
-        if file is not None and (path := folder / Path(file.path).name).is_file():
-            return _checked(path, file, _IN_DATA)
-    files = [path for folder in folders for path in sorted(folder.iterdir()) if path.is_file()]
-    fitting = [path for path in files if _is_own_choice(path.name, backbone)]
+def _own_choice(root: Path, backbone: str) -> list[Path]:
+    """Return the file in the data folder that is named for the backbone; raise where there are several."""
+    files = [*sorted((root / WEIGHT_FOLDER).glob("*")), *sorted(root.iterdir())]
+    fitting = [path for path in files if path.is_file() and _is_own_choice(path.name, backbone)]
     if len(fitting) > 1:
         names = ", ".join(path.relative_to(root).as_posix() for path in fitting)
         rule = f"a folder with one file of weights without top for {backbone}"
         way_out = f"{names} all fit: keep one of them there."
         raise input_error("find_backbone_weights", _IN_DATA, rule, str(root), way_out)
-    return BackboneWeights(fitting[0], f"{fitting[0].name}, in {_IN_DATA}") if fitting else None
+    return fitting
 
 
 def _is_own_choice(file_name: str, backbone: str) -> bool:

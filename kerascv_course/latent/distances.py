@@ -26,8 +26,7 @@ def distances(metric: str, features: np.ndarray, queries: np.ndarray, places: np
             found[pairs] = np.sqrt(((ours - theirs) ** 2).sum(axis=1))
         else:
             lengths = np.sqrt((ours**2).sum(axis=1)) * np.sqrt((theirs**2).sum(axis=1))
-            cosines = np.zeros(len(pairs))
-            np.divide((ours * theirs).sum(axis=1), lengths, out=cosines, where=lengths > 0)
+            cosines = (ours * theirs).sum(axis=1) / np.where(lengths > 0, lengths, 1)
             found[pairs] = np.maximum(1 - cosines, 0)
     return found.reshape(places.shape)
 

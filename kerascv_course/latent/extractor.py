@@ -5,8 +5,8 @@ from typing import Any
 
 import keras
 
-from kerascv_course._models import check_linked, one_output, path_of
-from kerascv_course._validation import input_error
+from kerascv_course._models import check_linked, one_output, parts_of, path_of
+from kerascv_course._validation import check_int, input_error
 
 _FUNCTION = "feature_extractor"
 
@@ -43,7 +43,11 @@ def feature_extractor(model: keras.Model, layer: str | int | None = None) -> ker
     if layer is None:
         one_output(_FUNCTION, model, model.outputs)
         return cut_model(model, _classifier(model), before=True)
-    return cut_model(model, _path_of(model, layer))
+    if not isinstance(layer, str):
+        count = len(model.layers)
+        return cut_model(model, (model.layers[check_int(_FUNCTION, "layer", layer, -count, count - 1)].name,))
+    paths = {"/".join(path): path for path, _ in _paths(model)}
+    return cut_model(model, paths[path_of(_FUNCTION, "layer", layer, paths)])
 
 
 def cut_model(model: keras.Model, path: tuple[str, ...], *, before: bool = False) -> keras.Model:
@@ -94,26 +98,8 @@ def _paths(model: Any, prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str
 
 def _classifier(model: keras.Model) -> tuple[str, ...]:
     """Return the path of the last layer that has weights, if it is a classifier."""
-    with_weights = [
-        (path, operation)
-        for path, operation in _paths(model)
-        if getattr(operation, "weights", ()) and not isinstance(operation, keras.Model)
-    ]
-    if not with_weights or not isinstance(with_weights[-1][1], keras.layers.Dense):
+    with_weights = [part for part in parts_of(model) if getattr(part.operation, "weights", ())]
+    if not with_weights or not isinstance(with_weights[-1].operation, keras.layers.Dense):
         rule = "named: the last layer of this model that has weights is no `Dense` layer, so it has no classifier"
         raise input_error(_FUNCTION, "layer", rule, None, "Its own output is `layer=-1`.")
-    return with_weights[-1][0]
-
-
-def _path_of(model: keras.Model, layer: Any) -> tuple[str, ...]:
-    """Return the path of the layer that the user means."""
-    if isinstance(layer, int) and not isinstance(layer, bool):
-        layers = model.layers
-        if not -len(layers) <= layer < len(layers):
-            rule = f"a place in `model.layers`, from {-len(layers)} to {len(layers) - 1}"
-            raise input_error(_FUNCTION, "layer", rule, layer)
-        return (layers[layer].name,)
-    if not isinstance(layer, str):
-        raise input_error(_FUNCTION, "layer", "a string, an integer or None", layer, error=TypeError)
-    paths = {"/".join(path): path for path, _ in _paths(model)}
-    return paths[path_of(_FUNCTION, "layer", layer, paths)]
+    return tuple(with_weights[-1].path.split("/"))

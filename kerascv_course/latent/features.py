@@ -65,7 +65,6 @@ def extract_features(
         dtype=dtype,
         cache=cache,
         verbose=verbose,
-        function="extract_features",
     )[0]
 
 
@@ -90,12 +89,13 @@ def computed_features(
     count = len(tree.flatten(images)[0])
     is_known = isinstance(model, keras.Sequential | keras.Function) and model.outputs
     shape = (count, *(model.outputs[0].shape[1:] if is_known else (None,)))
-    if None in shape or not cache:
-        return _compute(function, model, images, batch_size, dtype, verbose), count
-    try:
-        name = f"features-{fingerprint(model, images, keras.__version__, keras.config.backend(), dtype, key)}"
-    except Unknowable as what:
-        warn_unknowable(function, what, "The features are computed, and not kept.")
+    name = ""
+    if cache and None not in shape:
+        try:
+            name = f"features-{fingerprint(model, images, keras.__version__, keras.config.backend(), dtype, key)}"
+        except Unknowable as what:
+            warn_unknowable(function, what, "The features are computed, and not kept.")
+    if not name:
         return _compute(function, model, images, batch_size, dtype, verbose), count
     computed = 0
 

@@ -60,12 +60,7 @@ class ImageIndex:
     """
 
     def __init__(
-        self,
-        features: np.ndarray,
-        images: np.ndarray | None = None,
-        labels: Any = None,
-        *,
-        metric: str = "l1",
+        self, features: np.ndarray, images: np.ndarray | None = None, labels: Any = None, *, metric: str = "l1"
     ) -> None:
         function = "ImageIndex"
         check_choice(function, "metric", metric, METRICS)

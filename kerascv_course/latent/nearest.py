@@ -1,18 +1,18 @@
 """Exact nearest neighbours: a fast search finds few candidates, the formula itself decides among them.
 
-Where rounding may have hidden a nearer point from the fast search, the formula looks at all of them. The answer is
-therefore that of the formula in `float64`, whichever search found the candidates.
+The fast searches round, and for each of them the largest error that rounding can cause is known. Where the
+candidates are not ahead of all other points by more than that, every point within it becomes a candidate. The
+answer is therefore that of the formula in `float64`, whichever search found the candidates.
 
-l2 and cosine are searched by scikit-learn, here; l1 by sums of small integers, in `codes.py`.
+l2 and cosine are searched by a matrix product, here; l1 by sums of small integers, in `codes.py`.
 """
 
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from kerascv_course.latent.codes import Codes
-from kerascv_course.latent.distances import SPARE, ranked
+from kerascv_course.latent.distances import BLOCK, SPARE, ranked
 
 
 class Nearest:
@@ -25,21 +25,43 @@ class Nearest:
         """Return indices and distances of the k nearest of each query, (q, k), `int64` and `float64`."""
         if self.metric == "l1":
             return self._codes.search(queries, k)
-        count, width = self.features.shape
-        number = min(count, k + SPARE)
+        step = min(1024, max(1, BLOCK // len(self.features)))
+        parts = [self._search(queries[start : start + step], k) for start in range(0, len(queries), step)]
+        indices, found = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return indices, found
+
+    def _search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Find candidates by the score |x|² - 2 x·q, which is |x - q|² - |q|²: one matrix product.
+
+        The smallest score in each of many groups of points is found fast; only the points of the best groups are
+        then looked at one by one.
+        """
+        points, squares = self._points
+        count, width = points.shape
         vectors = queries if self.metric == "l2" else _directions(queries, 1)
-        far, candidates = self._brute.kneighbors(vectors, number)
+        number = min(count, k + SPARE)
+        rows = max(1, min(64, count // (4 * number)))
+        columns = -(-count // rows)  # a group is a column
+        scores = np.full((len(queries), rows * columns), np.inf, "float32")
+        np.matmul(-2 * vectors, points.T, out=scores[:, :count])
+        scores[:, :count] += squares
+        grid = scores.reshape(len(queries), rows, columns)
+        groups = np.argpartition(grid.min(axis=1), number - 1, axis=1)[:, :number]
+        members = np.take_along_axis(grid, groups[:, None], 2).reshape(len(queries), -1)
+        best = np.argpartition(members, number - 1, axis=1)[:, :number]
+        candidates = best // number * columns + np.take_along_axis(groups, best % number, 1)
         places, near = ranked(self.metric, self.features, queries, candidates, k)
-        if number == count:
-            return places, near
-        # Below these squares no point was overlooked, but for what rounding can do to them.
-        if self.metric == "l2":
-            bounds = near[:, -1] ** 2 + 2.0**-50 * (width + 4) * (self._longest + _lengths(queries)) ** 2
-        else:
-            bounds = 2 * near[:, -1] + 1e-6
-        for row in np.flatnonzero(far[:, -1] ** 2 <= bounds * (1 + 1e-6)):
-            found = ranked(self.metric, self.features, queries[row, None], np.arange(count)[None], k)
-            places[row], near[row] = found[0][0], found[1][0]
+        if number < count:
+            # No other point is below the largest score of a candidate: is the farthest neighbour, with what
+            # rounding can do to sums of so many terms?
+            lengths, longest = np.sqrt(_squares(vectors)), np.sqrt(squares.max(initial=0), dtype="float64")
+            squared = near[:, -1] ** 2 if self.metric == "l2" else 2 * near[:, -1]
+            slack = 2.0**-23 * (width + 4) * longest * (lengths + longest) + 1e-12 * squared + 1e-30
+            bounds = squared - lengths**2 + slack
+            for row in np.flatnonzero(np.take_along_axis(members, best, 1).max(axis=1) <= bounds):
+                within = np.flatnonzero(scores[row, :count] <= bounds[row])
+                ours, theirs = ranked(self.metric, self.features, queries[row, None], within[None], k)
+                places[row], near[row] = ours[0], theirs[0]
         return places, near
 
     @cached_property
@@ -47,23 +69,18 @@ class Nearest:
         return Codes(self.features)
 
     @cached_property
-    def _longest(self) -> float:
-        return float(_lengths(self.features).max())
-
-    @cached_property
-    def _brute(self) -> Any:
-        from sklearn.neighbors import NearestNeighbors  # takes a second
-
+    def _points(self) -> tuple[np.ndarray, np.ndarray]:
+        """The points, for cosine as unit vectors, and their squared lengths."""
         points = self.features if self.metric == "l2" else _directions(self.features, 0)
-        return NearestNeighbors(algorithm="brute").fit(points)
+        return points, _squares(points).astype("float32")
 
 
-def _lengths(vectors: np.ndarray) -> np.ndarray:
-    return np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype="float64"))
+def _squares(vectors: np.ndarray) -> np.ndarray:
+    return np.einsum("ij,ij->i", vectors, vectors, dtype="float64")
 
 
 def _directions(vectors: np.ndarray, place: int) -> np.ndarray:
-    """Return unit vectors, whose distance is the root of twice their cosine distance.
+    """Return unit vectors, whose squared distance is twice their cosine distance.
 
     A zero vector becomes one at a right angle to all others, in one of two more dimensions.
     """

@@ -7,7 +7,7 @@ import numpy as np
 from kerascv_course._engines import choose_engine
 from kerascv_course._validation import check_choice, check_features, check_int, check_number, describe, input_error
 from kerascv_course.latent.quality import map_quality
-from kerascv_course.latent.tsne import Map, Place, by_opentsne, by_sklearn
+from kerascv_course.latent.tsne import Place, by_opentsne, by_sklearn
 
 _FUNCTION = "project"
 
@@ -25,9 +25,8 @@ class Projection:
             features, the more the farther it is there.
         neighbours_kept: Mean share of a point's nearest neighbours that are its neighbours in the map too, from 0
             to 1.
-        neighbours: How many nearest neighbours the last two look at.
-        kl_divergence: What t-SNE minimizes, at its end; comparable only for the same features and perplexity; or
-            None.
+        neighbours: How many nearest neighbours the last two look at: 10, or as many as are fewer than half of the
+            images.
     """
 
     points: np.ndarray = field(repr=False)
@@ -37,10 +36,8 @@ class Projection:
     trustworthiness: float
     neighbours_kept: float
     neighbours: int
-    kl_divergence: float | None
     _dimension: int = field(repr=False)
-    _reduce: Place = field(repr=False)
-    _place: Place | None = field(repr=False)
+    _steps: tuple[Place, ...] = field(repr=False)
 
     @property
     def caption(self) -> str:
@@ -69,8 +66,9 @@ class Projection:
             ValueError: If they do not fit the map or are not finite.
         """
         new = check_features("Projection.place", "features", features, width=self._dimension)
-        reduced = self._reduce(new)
-        return (reduced if self._place is None else self._place(reduced)).astype("float32")
+        for step in self._steps:
+            new = step(new)
+        return new.astype("float32")
 
 
 def project(
@@ -79,7 +77,6 @@ def project(
     method: str = "tsne",
     perplexity: float | None = None,
     pca_components: int | None = 50,
-    neighbours: int | None = None,
     seed: int = 0,
     engine: str | None = None,
 ) -> Projection:
@@ -92,8 +89,6 @@ def project(
         perplexity: About how many neighbours each point of t-SNE attends to: from 1 to a third of the other
             images; by default 30, or that third where there are few.
         pca_components: Features are first reduced to so many by PCA, which t-SNE gets faster by; None leaves them.
-        neighbours: How many nearest neighbours the measures of quality look at: fewer than half of the images; by
-            default 10, or as many as there can be.
         seed: Of what is random: the points whose neighbourhoods are compared. Both engines start from PCA; the
             same features give the same map on the same machine.
         engine: "opentsne" (extra `latent`), by Barnes-Hut below 3,000 images and by FFT from there; "sklearn"; or
@@ -106,7 +101,7 @@ def project(
     Raises:
         TypeError: If an argument has the wrong type.
         ValueError: If the features are not as above or all alike, an option is not known, or there are too few
-            images for `perplexity` or `neighbours`.
+            images for `perplexity`.
         ImportError: If openTSNE is asked for and not installed.
 
     Example:
@@ -135,26 +130,23 @@ def project(
         raise input_error(_FUNCTION, "features", f"two features or more, of {least} images or more", features)
     if np.ptp(points, axis=0).max() == 0:
         raise input_error(_FUNCTION, "features", "features that differ between images", describe(features))
-    way_out = f"There are {count} images."
-    neighbours = min(10, (count - 1) // 2) if neighbours is None else neighbours
-    if 2 * check_int(_FUNCTION, "neighbours", neighbours, 1) >= count:
-        raise input_error(_FUNCTION, "neighbours", "fewer than half of the images", neighbours, way_out)
     plane = PCA(2, random_state=seed).fit(points)
-    reduce: Place = plane.transform
+    steps: tuple[Place, ...] = (plane.transform,)
     if method == "pca":
-        found, perplexity = Map(reduce(points), "scikit-learn", None, None), None
+        placed, engine, perplexity = plane.transform(points), "scikit-learn", None
     else:
         most = (count - 1) / 3
         perplexity = check_number(_FUNCTION, "perplexity", min(30, most) if perplexity is None else perplexity, 1)
         if perplexity > most:
             rule = f"at most {most:.4g}, a third of the other images"
-            raise input_error(_FUNCTION, "perplexity", rule, perplexity, way_out)
-        start, reduce = reduce(points), np.asarray
+            raise input_error(_FUNCTION, "perplexity", rule, perplexity, f"There are {count} images.")
+        reduce: Place = np.asarray
         if pca_components is not None and pca_components < min(count, dimension):
             reduce = PCA(pca_components, random_state=seed).fit(points).transform
-        found = (by_opentsne if engine == "opentsne" else by_sklearn)(reduce(points), start, perplexity, seed)
-    quality = map_quality(points, found.points, neighbours, seed)
-    placed, divergence = found.points.astype("float32"), found.kl_divergence
-    return Projection(
-        placed, method, found.engine, perplexity, *quality, neighbours, divergence, dimension, reduce, found.place
-    )
+        draw = by_opentsne if engine == "opentsne" else by_sklearn
+        placed, engine, place = draw(reduce(points), plane.transform(points), perplexity, seed)
+        steps = (reduce, place)
+    neighbours = min(10, (count - 1) // 2)
+    quality = map_quality(points, placed, neighbours, seed)
+    placed = placed.astype("float32")
+    return Projection(placed, method, engine, perplexity, *quality, neighbours, dimension, steps)

@@ -15,12 +15,11 @@ _PLACED_BY = 5  # nearest points between which scikit-learn's map takes a new on
 
 
 class Map(NamedTuple):
-    """What an engine returns: the points, its name, the divergence, and how new features are placed."""
+    """What an engine returns: the points, its name, and how new features are placed."""
 
     points: np.ndarray
     engine: str
-    kl_divergence: float | None
-    place: Place | None
+    place: Place
 
 
 def by_opentsne(features: np.ndarray, start: np.ndarray, perplexity: float, seed: int) -> Map:
@@ -40,7 +39,7 @@ def by_opentsne(features: np.ndarray, start: np.ndarray, perplexity: float, seed
     )
     found = settings.fit(features)
     engine = f"openTSNE ({'FFT' if gradient == 'fft' else 'Barnes-Hut'})"
-    return Map(np.asarray(found), engine, float(found.kl_divergence), _Placing(found))
+    return Map(np.asarray(found), engine, _Placing(found))
 
 
 class _Placing:
@@ -71,7 +70,7 @@ def by_sklearn(features: np.ndarray, start: np.ndarray, perplexity: float, seed:
     with threadpool_limits(threads, user_api="openmp"):
         points = settings.fit_transform(features)
     between = KNeighborsRegressor(min(_PLACED_BY, len(features)), weights="distance").fit(features, points)
-    return Map(points, "scikit-learn", float(settings.kl_divergence_), between.predict)
+    return Map(points, "scikit-learn", between.predict)
 
 
 def _small(start: np.ndarray) -> np.ndarray:

@@ -28,7 +28,6 @@ def build_alexnet(
     num_classes: int = 1000,
     include_top: bool = True,
     pooling: str | None = None,
-    name: str = "alexnet",
 ) -> keras.Model:
     """Build AlexNet.
 
@@ -42,7 +41,6 @@ def build_alexnet(
         num_classes: Number of classes, at least 2.
         include_top: Whether the three dense layers are part of the model.
         pooling: Without them: "avg" or "max" for one value of each map, None for the maps.
-        name: Name of the model.
 
     Returns:
         An uncompiled functional model.
@@ -71,4 +69,4 @@ def build_alexnet(
         if "pool" in after:
             x = layers.MaxPooling2D(3, strides=2, name=f"pool{number}")(x)
     outputs = outputs_of(x, num_classes, include_top, pooling, dense=(6, 7))
-    return keras.Model(inputs, outputs, name=name)
+    return keras.Model(inputs, outputs, name="alexnet")

@@ -35,7 +35,6 @@ def build_googlenet(
     num_classes: int = 1000,
     include_top: bool = True,
     pooling: str | None = None,
-    name: str = "googlenet",
 ) -> keras.Model:
     """Build GoogLeNet, also called Inception v1.
 
@@ -49,7 +48,6 @@ def build_googlenet(
         num_classes: Number of classes, at least 2.
         include_top: Whether the classifier is part of the model.
         pooling: Without it: "avg" or "max" for one value of each map, None for the maps.
-        name: Name of the model.
 
     Returns:
         An uncompiled functional model.
@@ -86,7 +84,7 @@ def build_googlenet(
         if auxiliary_heads and block in _HEAD_AFTER:
             heads.append(_head(x, num_classes, _HEAD_AFTER[block]))
     outputs = outputs_of(x, num_classes, include_top, pooling, dropout=0.4)
-    return keras.Model(inputs, [outputs, *heads] if heads else outputs, name=name)
+    return keras.Model(inputs, [outputs, *heads] if heads else outputs, name="googlenet")
 
 
 def _convolution(x: Any, filters: int, kernel_size: int, name: str, strides: int = 1) -> Any:

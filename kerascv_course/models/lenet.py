@@ -10,11 +10,7 @@ SMALLEST_SIDE = 16  # two 5x5 convolutions without padding and two halvings leav
 
 
 def build_lenet5(
-    input_shape: tuple[int, int, int] = (32, 32, 1),
-    num_classes: int = 10,
-    *,
-    variant: str = "keras",
-    name: str = "lenet5",
+    input_shape: tuple[int, int, int] = (32, 32, 1), num_classes: int = 10, *, variant: str = "keras"
 ) -> keras.Model:
     """Build LeNet-5: two convolutions and three dense layers.
 
@@ -30,7 +26,6 @@ def build_lenet5(
             CNN): tanh throughout, average pooling, then max pooling, and a log-softmax head, whose outputs are
             logarithms of probabilities: compile it with `SparseCategoricalCrossentropy(from_logits=True)`, which
             leaves log-probabilities as they are.
-        name: Name of the model.
 
     Returns:
         An uncompiled functional model from (batch, height, width, channels) to (batch, num_classes).
@@ -51,11 +46,9 @@ def build_lenet5(
     """
     inputs, num_classes = checked_input("build_lenet5", input_shape, SMALLEST_SIDE, num_classes)
     check_choice("build_lenet5", "variant", variant, ("keras", "manco"))
-    manco = variant == "manco"
-    second_pooling = layers.MaxPooling2D if manco else layers.AveragePooling2D
-    dense_activation = "tanh" if manco else "relu"
-    head_activation = "log_softmax" if manco else "softmax"
-
+    second_pooling, dense_activation, head_activation = layers.AveragePooling2D, "relu", "softmax"
+    if variant == "manco":
+        second_pooling, dense_activation, head_activation = layers.MaxPooling2D, "tanh", "log_softmax"
     x = layers.Conv2D(6, 5, activation="tanh", name="conv1")(inputs)
     x = layers.AveragePooling2D(2, name="pool1")(x)
     x = layers.Conv2D(16, 5, activation="tanh", name="conv2")(x)
@@ -64,4 +57,4 @@ def build_lenet5(
     x = layers.Dense(120, activation=dense_activation, name="dense1")(x)
     x = layers.Dense(84, activation=dense_activation, name="dense2")(x)
     outputs = layers.Dense(num_classes, activation=head_activation, dtype="float32", name="predictions")(x)
-    return keras.Model(inputs, outputs, name=name)
+    return keras.Model(inputs, outputs, name="lenet5")

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from kerascv_course._validation import check_number, input_error
+from kerascv_course._validation import check_above
 from kerascv_course.models.common import checked_input, checked_stem, outputs_of
 
 SMALLEST_SIDE = 32  # five halvings leave one value
@@ -31,7 +31,6 @@ def build_mobilenet_v2(
     num_classes: int = 1000,
     include_top: bool = True,
     pooling: str | None = None,
-    name: str | None = None,
 ) -> keras.Model:
     """Build MobileNetV2, with 3,538,984 parameters and 300 million MACs at 224x224x3.
 
@@ -47,7 +46,6 @@ def build_mobilenet_v2(
         num_classes: Number of classes, at least 2.
         include_top: Whether the classifier is part of the model.
         pooling: Without it: "avg" or "max" for one value of each map, None for the maps.
-        name: Name of the model; None for "mobilenet_v2", or such as "mobilenet_v2_0.5".
 
     Returns:
         An uncompiled functional model.
@@ -65,9 +63,7 @@ def build_mobilenet_v2(
         a kernel; Di Stefano's slide says 54.
     """
     function = "build_mobilenet_v2"
-    alpha = check_number(function, "alpha", alpha)
-    if alpha <= 0:
-        raise input_error(function, "alpha", "above 0", alpha)
+    alpha = check_above(function, "alpha", alpha)
     imagenet, input_shape = checked_stem(function, stem, input_shape)
     smallest_side = SMALLEST_SIDE if imagenet else SMALLEST_SIDE // 4
     inputs, num_classes = checked_input(function, input_shape, smallest_side, num_classes, include_top, pooling)
@@ -77,7 +73,7 @@ def build_mobilenet_v2(
             step = stride if number == 1 and (imagenet or row != 2) else 1
             x = _inverted_residual(x, expansion, _round(channels * alpha), step, f"row{row}_block{number}")
     x = _conv_norm(x, _round(_LAST * alpha) if alpha > 1 else _LAST, 1, 1, "conv_last")
-    name = name or ("mobilenet_v2" if alpha == 1 else f"mobilenet_v2_{alpha:g}")
+    name = "mobilenet_v2" if alpha == 1 else f"mobilenet_v2_{alpha:g}"
     return keras.Model(inputs, outputs_of(x, num_classes, include_top, pooling), name=name)
 
 

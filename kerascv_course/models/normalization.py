@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from kerascv_course._validation import check_choice, check_int, check_number, input_error
+from kerascv_course._validation import check_above, check_choice, check_int, check_number, input_error
 
 
 @keras.saving.register_keras_serializable(package="kerascv_course")
@@ -56,11 +56,8 @@ class LocalResponseNormalization(layers.Layer):
             raise input_error(function, "size", "odd, so that the value itself is in the middle", size)
         self.alpha = check_number(function, "alpha", alpha, 0)
         self.beta = check_number(function, "beta", beta)
-        self.bias = check_number(function, "bias", bias)
-        if self.bias <= 0:
-            raise input_error(function, "bias", "above 0, as it may be divided by", bias)
-        check_choice(function, "mode", mode, ("across", "within"))
-        self.mode = mode
+        self.bias = check_above(function, "bias", bias)
+        self.mode = check_choice(function, "mode", mode, ("across", "within"))
         super().__init__(**kwargs)
 
     def call(self, inputs: Any) -> Any:
@@ -76,10 +73,6 @@ class LocalResponseNormalization(layers.Layer):
             padded = ops.pad(squares, ((0, 0), (around, around), (around, around), (0, 0)))
             total = ops.average_pool(padded, self.size, 1, padding="valid") * self.size**2
         return ops.cast(inputs / ops.power(self.bias + self.alpha * total, self.beta), given.dtype)
-
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """Return the shape of the inputs."""
-        return input_shape
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments, from which the layer can be made again."""

@@ -31,7 +31,6 @@ def build_resnet(
     num_classes: int = 1000,
     include_top: bool = True,
     pooling: str | None = None,
-    name: str | None = None,
 ) -> keras.Model:
     """Build a residual network with 18, 34, 50, 101 or 152 layers.
 
@@ -52,7 +51,6 @@ def build_resnet(
         num_classes: Number of classes, at least 2.
         include_top: Whether the classifier is part of the model.
         pooling: Without it: "avg" or "max" for one value of each map, None for the maps.
-        name: Name of the model; None for such as "resnet50".
 
     Returns:
         An uncompiled functional model.
@@ -85,7 +83,7 @@ def build_resnet(
             stride = 2 if stage > 2 and number == 1 else 1
             x = _block(x, filters, stride, bottleneck, downsample, f"stage{stage}_block{number}")
     outputs = outputs_of(x, num_classes, include_top, pooling)
-    return keras.Model(inputs, outputs, name=name or f"resnet{depth}")
+    return keras.Model(inputs, outputs, name=f"resnet{depth}")
 
 
 def _conv_norm(x: Any, filters: int, kernel_size: int, stride: int, name: str) -> Any:

@@ -20,7 +20,6 @@ def build_tinynet(
     num_classes: int = 10,
     include_top: bool = True,
     pooling: str | None = None,
-    name: str | None = None,
 ) -> keras.Model:
     """Build TinyNet: four 3x3 convolutions with stride 2, of 32, 64, 128 and 256 filters.
 
@@ -36,7 +35,6 @@ def build_tinynet(
         num_classes: Number of classes, at least 2.
         include_top: Whether the classifier is part of the model.
         pooling: Without it: "avg" or "max" for one value of each map, None for the maps.
-        name: Name of the model; None for such as "tinynet_plain".
 
     Returns:
         An uncompiled functional model.
@@ -81,4 +79,4 @@ def build_tinynet(
             x = layers.Add(name=f"block{block}_add")([shortcut, x])
         x = layers.ReLU(name=f"block{block}")(x)
     outputs = outputs_of(x, num_classes, include_top, pooling)
-    return keras.Model(inputs, outputs, name=name or f"tinynet_{variant}")
+    return keras.Model(inputs, outputs, name=f"tinynet_{variant}")

@@ -33,7 +33,6 @@ def build_vgg(
     num_classes: int = 1000,
     include_top: bool = True,
     pooling: str | None = None,
-    name: str | None = None,
 ) -> keras.Model:
     """Build a VGG network: column A to E of the paper's table; D is VGG16, E is VGG19.
 
@@ -50,7 +49,6 @@ def build_vgg(
         num_classes: Number of classes, at least 2.
         include_top: Whether the classifier is part of the model.
         pooling: Without it: "avg" or "max" for one value of each map, None for the maps.
-        name: Name of the model; None for such as "vgg16".
 
     Returns:
         An uncompiled functional model.
@@ -72,7 +70,6 @@ def build_vgg(
     batch_norm = check_bool(function, "batch_norm", batch_norm)
     imagenet, input_shape = checked_stem(function, stem, input_shape)
     inputs, num_classes = checked_input(function, input_shape, SMALLEST_SIDE, num_classes, include_top, pooling)
-    name = name or _NAMES[variant] + ("_bn" if batch_norm else "")
     x: Any = inputs
     for block, (kernel_sizes, filters) in enumerate(zip(_BLOCKS[variant], _FILTERS, strict=True), start=1):
         for number, kernel_size in enumerate(kernel_sizes, start=1):
@@ -86,4 +83,4 @@ def build_vgg(
             x = LocalResponseNormalization(name="block1_norm")(x)
         x = layers.MaxPooling2D(2, name=f"block{block}_pool")(x)
     outputs = outputs_of(x, num_classes, include_top, pooling, dense=(1, 2) if imagenet else ())
-    return keras.Model(inputs, outputs, name=name)
+    return keras.Model(inputs, outputs, name=_NAMES[variant] + "_bn" * batch_norm)

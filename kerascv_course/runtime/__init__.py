@@ -27,25 +27,15 @@ class Runtime:
     """What a notebook runs on.
 
     Attributes:
-        backend: Name of the Keras backend: "tensorflow", "jax" or "torch".
-        backend_version: Its version.
-        keras_version: Version of Keras.
-        gpus: One name per GPU that the backend can use; empty without one.
-        cpu_cores: Number of processor cores.
+        machine: Keras, its backend, their versions, the device and Keras' global dtype policy, as text.
         profile: "smoke", "lite", "full" or "gpu".
         host: "Colab" or "Kaggle"; empty elsewhere.
-        dtype_policy: Keras' global dtype policy, for example "float32" or "mixed_float16".
         missing: What the notebook needs and is not at hand: names and titles of data files.
     """
 
-    backend: str
-    backend_version: str
-    keras_version: str
-    gpus: tuple[str, ...]
-    cpu_cores: int
+    machine: str
     profile: str
     host: str
-    dtype_policy: str
     missing: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -60,11 +50,7 @@ class Runtime:
         return "if possible" if self.profile == "lite" and self.host else "never"
 
     def __str__(self) -> str:
-        device = ", ".join(self.gpus) if self.gpus else f"CPU ({self.cpu_cores} cores)"
-        text = (
-            f"Keras {self.keras_version} on {self.backend} {self.backend_version}, {device}, "
-            f"{self.dtype_policy}\nprofile: {self.profile} (set {PROFILE_VARIABLE} to change it)"
-        )
+        text = f"{self.machine}\nprofile: {self.profile} (set {PROFILE_VARIABLE} to change it)"
         if not self.missing:
             return text
         titles = "; ".join(self.missing.values())
@@ -73,12 +59,7 @@ class Runtime:
         return f"{text}\nTo be downloaded{' if there is a network' * (self.profile == 'lite')}: {titles}"
 
 
-def setup(
-    *,
-    seed: int = 0,
-    mixed_precision: bool = False,
-    missing: Mapping[str, str] | None = None,
-) -> Runtime:
+def setup(*, seed: int = 0, mixed_precision: bool = False, missing: Mapping[str, str] | None = None) -> Runtime:
     """Prepare a notebook: GPU memory that grows on demand, seeds, precision; and report what it runs on.
 
     Args:
@@ -94,9 +75,8 @@ def setup(
         ValueError: If the profile variable holds an unknown name.
 
     Example:
-        >>> runtime = setup(seed=1)
-        >>> runtime.dtype_policy
-        'float32'
+        >>> setup(seed=1).machine.endswith("float32")
+        True
     """
     check_int("setup", "seed", seed, 0, 2**32 - 1)
     chosen_profile = profile()
@@ -108,17 +88,10 @@ def setup(
     half = "mixed_float16" if gpus else "mixed_bfloat16"
     keras.config.set_dtype_policy(half if mixed_precision else "float32")
     backend = keras.config.backend()
-    return Runtime(
-        backend=backend,
-        backend_version=str(sys.modules[backend].__version__),
-        keras_version=keras.__version__,
-        gpus=gpus,
-        cpu_cores=os.cpu_count() or 1,
-        profile=chosen_profile,
-        host=host(),
-        dtype_policy=keras.config.dtype_policy().name,
-        missing=dict(missing or {}),
-    )
+    versions = f"Keras {keras.__version__} on {backend} {sys.modules[backend].__version__}"
+    device = ", ".join(gpus) or f"CPU ({os.cpu_count() or 1} cores)"
+    machine = f"{versions}, {device}, {keras.config.dtype_policy().name}"
+    return Runtime(machine, chosen_profile, host(), dict(missing or {}))
 
 
 def seed_everything(seed: int, *, deterministic: bool = False) -> None:

@@ -81,10 +81,8 @@ def strategy() -> Iterator[tuple[str, ...]]:
         import tensorflow as tf
 
         if keras.distribution.distribution() is not None:
-            raise RuntimeError(
-                "`strategy`: a `keras.distribution` is set, which has no effect with the TensorFlow backend. "
-                "Remove it: `keras.distribution.set_distribution(None)`."
-            )
+            way_out = "Remove it: `keras.distribution.set_distribution(None)`."
+            raise RuntimeError(f"`strategy`: a `keras.distribution` has no effect with TensorFlow. {way_out}")
         found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
         devices = tuple(device.name for device in found)
         scope = tf.distribute.MirroredStrategy(devices).scope()
@@ -92,10 +90,8 @@ def strategy() -> Iterator[tuple[str, ...]]:
         devices = tuple(keras.distribution.list_devices())
         scope = keras.distribution.DataParallel(devices=list(devices)).scope()
     else:
-        raise RuntimeError(
-            f"`strategy` needs the TensorFlow or JAX backend of Keras, not {backend!r}: Keras cannot "
-            "share a batch among devices there. Set KERAS_BACKEND before Keras is imported."
-        )
+        way_out = "Set KERAS_BACKEND before Keras is imported."
+        raise RuntimeError(f"`strategy` needs the TensorFlow or JAX backend of Keras, not {backend!r}. {way_out}")
     with scope:
         yield devices
 
