@@ -577,10 +577,10 @@ def test_figures_show_what_they_are_given(photographs):
         (lambda: plotting.plot_visual_words([]), "`patches` of `plot_visual_words`"),
         (lambda: plotting.plot_visual_words([NOISE[:0]]), "without any patch"),
         (lambda: plotting.plot_visual_words([NOISE], titles=["a", "b"]), "`titles` of `plot_visual_words`"),
-        (lambda: plotting.plot_word_histogram([]), "`histograms` of `plot_word_histogram`"),
+        (lambda: plotting.plot_word_histogram({}), "`histograms` of `plot_word_histogram`"),
         (lambda: plotting.plot_word_histogram({"a": [1], "b": [1, 2]}), "`histograms` of `plot_word_histogram`"),
-        (lambda: plotting.plot_word_histogram([np.nan]), "finite"),
-        (lambda: plotting.plot_word_histogram({str(n): [1] for n in range(9)}), "1 to 8 of one length"),
+        (lambda: plotting.plot_word_histogram({"a": [np.nan]}), "finite"),
+        (lambda: plotting.plot_word_histogram({str(n): [1] for n in range(9)}), "from 1 to 8 names"),
     ],
 )
 def test_figures_name_what_is_wrong(draw, text):

@@ -62,9 +62,7 @@ OF_LABELS = {
     "ImageDataset": lambda model, labels: data_set(labels=labels).y_train,
     "split_validation": lambda model, labels: datasets.split_validation(IMAGES, labels, 0.25)[1][0],
     "grad_cam": lambda model, labels: explain.grad_cam(model, IMAGES, class_index=labels).heatmaps,
-    "plot_latent_map": lambda model, labels: colours_of(
-        plotting.plot_latent_map(FEATURES[:, :2], labels, NAMES, centroids=False)
-    ),
+    "plot_latent_map": lambda model, labels: colours_of(plotting.plot_latent_map(FEATURES[:, :2], labels, NAMES)),
 }
 ONE_HOT = np.eye(3)[LABELS]
 SPELLINGS = {
@@ -200,9 +198,8 @@ def test_labels_of_queries_that_no_image_of_the_index_has_are_refused(labels):
 
 def test_a_figure_of_neighbours_takes_the_strings_of_an_index():
     names = np.array(NAMES)[LABELS]
-    figure = plotting.plot_retrieval(
-        IMAGES[:2], IMAGES[:6].reshape(2, 3, 8, 8, 3), labels=names[:2], neighbour_labels=names[:6].reshape(2, 3)
-    )
+    found = {"labels": names[:2], "neighbour_labels": names[:6].reshape(2, 3), "class_names": NAMES}
+    figure = plotting.plot_retrieval(IMAGES[:2], IMAGES[:6].reshape(2, 3, 8, 8, 3), **found)
     assert [axis.texts[0].get_text() for axis in figure.axes if axis.texts] == ["✓", "✗", "✗", "✗", "✓", "✗"]
 
 

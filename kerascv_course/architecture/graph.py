@@ -56,7 +56,7 @@ def layer_table(model: keras.Model, *, input_shape: Sequence[Any] | None = None)
     """
     if isinstance(model, keras.Sequential | keras.Function) and not known_class(model):
         way_out = "Its `call` is its own: move what it does into layers."
-        raise _unfit(model, "a functional or Sequential model", way_out, TypeError)
+        raise input_error("layer_table", "model", "a functional or Sequential model", model, way_out, TypeError)
     check_linked("layer_table", model)
     formats = [found for layer in flat_layers(model) if (found := getattr(layer, "data_format", None))]
     channels_first = [*formats, keras.config.image_data_format()][0] == "channels_first"
@@ -75,10 +75,6 @@ def layer_table(model: keras.Model, *, input_shape: Sequence[Any] | None = None)
         unknown = f"`layer_table` does not know the MACs of {names}"
         warnings.warn(f"{unknown}: the totals of {model.name!r} are lower bounds.", stacklevel=2)
     return table
-
-
-def _unfit(model: Any, rule: str, way_out: str, error: type[Exception] = ValueError) -> Exception:
-    return input_error("layer_table", "model", rule, model, way_out, error)
 
 
 def input_shapes(function: str, model: keras.Model, given: Any) -> list[tuple[int, ...]]:
@@ -160,7 +156,7 @@ class _Walk:
         outputs = inputs if isinstance(operation, keras.layers.InputLayer) else _infer(operation, args, kwargs)
         if any(None in output.shape[1:] for output in outputs):
             way_out = f"{name!r} has the output shape {outputs[0].shape}."
-            raise _unfit(self.model, "a model with fixed sizes", way_out)
+            raise input_error("layer_table", "model", "a model with fixed sizes", self.model, way_out)
         macs: int | None = None
         effect, field, reason = None, None, ""
         try:

@@ -111,7 +111,7 @@ def plot_word_histogram(histograms: Any, *, caption: str | None = None) -> Figur
     """Draw how often an image has each visual word; several images one below the other.
 
     Args:
-        histograms: Array (words,), or a mapping from names to such arrays of one length, at most 8.
+        histograms: A mapping from names to arrays (words,) of one length, at most 8.
         caption: A sentence above the figure.
 
     Returns:
@@ -125,9 +125,13 @@ def plot_word_histogram(histograms: Any, *, caption: str | None = None) -> Figur
         >>> [axis.get_title() for axis in figure.axes]
         ['cat', 'dog']
     """
-    function, rule = "plot_word_histogram", f"an array (words,), or 1 to {_MAX_BARS} of one length by name"
-    named = histograms if isinstance(histograms, Mapping) else {"": histograms}
-    rows = {str(name): as_numbers(function, "histograms", values, rule) for name, values in named.items()}
+    function, rule = (
+        "plot_word_histogram",
+        f"a mapping from 1 to {_MAX_BARS} names to arrays (words,) of one length",
+    )
+    if not isinstance(histograms, Mapping):
+        raise input_error(function, "histograms", rule, histograms, error=TypeError)
+    rows = {str(name): as_numbers(function, "histograms", values, rule) for name, values in histograms.items()}
     shapes = {values.shape for values in rows.values()}
     shape = next(iter(shapes), ())
     if not 1 <= len(rows) <= _MAX_BARS or len(shapes) > 1 or len(shape) != 1 or 0 in shape:

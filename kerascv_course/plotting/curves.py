@@ -110,21 +110,20 @@ def plot_learning_rate_finder(curve: Any, *, caption: str | None = None) -> Figu
 
 
 @styled
-def plot_schedule(schedules: Any, *, steps: int, caption: str | None = None) -> Figure:
-    """Draw how learning rates move over the steps of a training, and the momentum of schedules that have one.
+def plot_schedule(schedule: Any, *, steps: int, caption: str | None = None) -> Figure:
+    """Draw how a learning rate moves over the steps of a training, and the momentum of a schedule that has one.
 
     Args:
-        schedules: A Keras schedule, such as `training.OneCycle` or `keras.optimizers.schedules.CosineDecay`, or a
-            mapping from names to some.
+        schedule: A Keras schedule, such as `training.OneCycle` or `keras.optimizers.schedules.CosineDecay`.
         steps: Number of steps to draw, 2 or more.
         caption: A sentence above the figure.
 
     Returns:
-        The figure: an axis with the rates, and a second one with the momentum of schedules with `momentum_at`.
+        The figure: an axis with the rate, and a second one with the momentum of a schedule with `momentum_at`.
 
     Raises:
-        TypeError: If `schedules` holds something that cannot be called with a step.
-        ValueError: If there is no schedule, or too few steps.
+        TypeError: If `schedule` cannot be called with a step.
+        ValueError: If there are too few steps.
 
     Example:
         >>> from kerascv_course.training import OneCycle
@@ -133,21 +132,14 @@ def plot_schedule(schedules: Any, *, steps: int, caption: str | None = None) -> 
         ('learning rate', 'momentum')
     """
     steps = check_int("plot_schedule", "steps", steps, 2)
-    named = dict(schedules) if isinstance(schedules, Mapping) else {"": schedules}
-    if not named or not all(callable(schedule) for schedule in named.values()):
-        rule = "a Keras schedule or a mapping from names to some"
-        raise input_error("plot_schedule", "schedules", rule, schedules, error=TypeError if named else ValueError)
-    momenta = {name: schedule.momentum_at for name, schedule in named.items() if hasattr(schedule, "momentum_at")}
-    parts: dict[str, dict[str, Any]] = {"learning rate": named} | ({"momentum": momenta} if momenta else {})
-    figure, axes = panels(1, len(parts), size=(style.PLOT_WIDTH if momenta else 0.65 * style.PLOT_WIDTH, 3.0))
-    for axis, (label, curves) in zip(axes, parts.items(), strict=True):
-        for index, name in enumerate(named):
-            if name in curves:
-                values = [float(curves[name](step)) for step in range(steps)]
-                axis.plot(range(steps), values, label=name, **look(index, line=True) | {"marker": ""})
+    if not callable(schedule):
+        raise input_error("plot_schedule", "schedule", "a Keras schedule", schedule, error=TypeError)
+    parts = {"learning rate": schedule, "momentum": getattr(schedule, "momentum_at", None)}
+    curves = {label: curve for label, curve in parts.items() if curve}
+    figure, axes = panels(1, len(curves), size=(0.5 * style.PLOT_WIDTH * (0.3 + len(curves)), 3.0))
+    for axis, (label, curve) in zip(axes, curves.items(), strict=True):
+        axis.plot(range(steps), [float(curve(step)) for step in range(steps)], color=style.COLORS[0])
         axis.set(xlabel="step", ylabel=label)
-    if any(named):
-        figure.legend(handles=axes[0].lines, loc="outside lower center", ncols=4)
     return with_caption(figure, caption)
 
 

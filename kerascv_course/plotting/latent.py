@@ -27,16 +27,14 @@ def plot_latent_map(
     labels: Any,
     class_names: Sequence[str],
     *,
-    centroids: bool = True,
     caption: str | None = None,
 ) -> Figure:
-    """Draw a map of the latent space: one point per image, colour and marker by class.
+    """Draw a map of the latent space: a point per image, colour and marker by class, its name at their median.
 
     Args:
         points: Array (images, 2) of finite numbers, as in `Projection.points`; at most 200,000.
         labels: The class of each image, (images,), integers from 0.
         class_names: One string per class; at most 20.
-        centroids: Whether the name of each class is written at the median of its points.
         caption: A sentence above the figure, for example `Projection.caption`.
 
     Returns:
@@ -62,7 +60,7 @@ def plot_latent_map(
             own = places[part[classes[part] == number]]
             axis.scatter(own[:, 0], own[:, 1], s=size, alpha=0.7, linewidths=0, **looks[number])
     outline = [patheffects.withStroke(linewidth=3, foreground=style.PAPER)]
-    for number in np.unique(classes) if centroids else ():
+    for number in np.unique(classes):
         place = np.median(places[classes == number], axis=0)
         text: dict[str, Any] = {"ha": "center", "va": "center", "weight": "bold", "path_effects": outline}
         axis.annotate(names[number], place, **text)
@@ -139,9 +137,9 @@ def plot_retrieval(
     queries: np.ndarray,
     neighbours: np.ndarray,
     *,
-    labels: Any = None,
-    neighbour_labels: Any = None,
-    class_names: Sequence[str] | None = None,
+    labels: Any,
+    neighbour_labels: Any,
+    class_names: Sequence[str],
     distances: np.ndarray | None = None,
     caption: str | None = None,
 ) -> Figure:
@@ -151,9 +149,9 @@ def plot_retrieval(
         queries: Images (q, h, w), (q, h, w, 1) or (q, h, w, 3), `uint8` from 0 to 255 or floats from 0 to 1; at
             most 20.
         neighbours: The images found, (q, k, ...), as in `index.images[found.indices]`; at most 10 for each query.
-        labels: The classes of the queries, (q,), integers from 0; or None, then nothing is marked.
-        neighbour_labels: Those of the neighbours, (q, k); given together with `labels`.
-        class_names: One string per class, written above each image; or None.
+        labels: The classes of the queries, (q,), integers from 0.
+        neighbour_labels: Those of the neighbours, (q, k).
+        class_names: One string per class, written above each image.
         distances: How far the neighbours are, (q, k), written above them; or None.
         caption: A sentence above the figure.
 
@@ -166,7 +164,8 @@ def plot_retrieval(
 
     Example:
         >>> queries, found = np.zeros((2, 8, 8), "uint8"), np.zeros((2, 3, 8, 8), "uint8")
-        >>> figure = plot_retrieval(queries, found, labels=[0, 1], neighbour_labels=[[0, 0, 1], [1, 1, 1]])
+        >>> labels = {"labels": [0, 1], "neighbour_labels": [[0, 0, 1], [1, 1, 1]]}
+        >>> figure = plot_retrieval(queries, found, **labels, class_names=["cat", "dog"])
         >>> [axis.texts[0].get_text() for axis in figure.axes if axis.texts].count("✓")
         5
     """
@@ -179,37 +178,28 @@ def plot_retrieval(
         raise input_error(function, "neighbours", rule, neighbours)
     shape = found.shape[:2]
     pictures = check_images(function, "neighbours", found.reshape(-1, *found.shape[2:]))
-    titles = np.full((count, 1 + shape[1]), "", dtype=object)
-    hits = None
-    if (labels is None) != (neighbour_labels is None) or (labels is None and class_names is not None):
-        rule = "given together with `neighbour_labels`, and both if `class_names` are given"
-        raise input_error(function, "labels", rule, labels)
-    if labels is not None:
-        names = None if class_names is None else check_class_names(function, class_names, len(class_names))
-        known: dict[str, Any] = {"num_classes": len(names), "class_names": names} if names else {"strings": True}
-        own = check_labels(function, "labels", labels, count=count, **known)
-        rule = f"an array of shape {shape}"
-        theirs = as_array(function, "neighbour_labels", neighbour_labels, rule)
-        if theirs.shape != shape:
-            raise input_error(function, "neighbour_labels", rule, neighbour_labels)
-        theirs = check_labels(function, "neighbour_labels", theirs.reshape(-1), **known).reshape(shape)
-        hits = own[:, None] == theirs
-        if names:
-            titles[:] = np.array(names, dtype=object)[np.column_stack([own, theirs])]
-    titles[:, 0] = [f"query: {name}" if name else "query" for name in titles[:, 0]]
+    rule = f"an array of shape {shape}"
+    theirs = as_array(function, "neighbour_labels", neighbour_labels, rule)
+    if theirs.shape != shape:
+        raise input_error(function, "neighbour_labels", rule, neighbour_labels)
+    names = check_class_names(function, class_names, len(class_names))
+    known: dict[str, Any] = {"num_classes": len(names), "class_names": names}
+    own = check_labels(function, "labels", labels, count=count, **known)
+    theirs = check_labels(function, "neighbour_labels", theirs.reshape(-1), **known).reshape(shape)
+    titles = np.array(names, dtype=object)[np.column_stack([own, theirs])]
+    titles[:, 0] = [f"query: {name}" for name in titles[:, 0]]
     if distances is not None:
-        numbers = as_numbers(function, "distances", distances, f"an array of shape {shape}")
+        numbers = as_numbers(function, "distances", distances, rule)
         if numbers.shape != shape:
-            raise input_error(function, "distances", f"an array of shape {shape}", distances)
+            raise input_error(function, "distances", rule, distances)
         for place in np.ndindex(shape):
             row, column = place[0], place[1] + 1
             titles[row, column] = f"{titles[row, column]}\n{numbers[place]:#.3g}".strip().rstrip(".")
     for row in range(count):  # each query before what was found for it
         pictures.insert(row * (1 + shape[1]), shown[row])
     figure = draw_grid(pictures, list(titles.flat), 1 + shape[1], caption)
-    if hits is not None:
-        for (row, column), is_hit in np.ndenumerate(hits):
-            _mark(figure.axes[row * (1 + shape[1]) + column + 1], bool(is_hit))
+    for (row, column), is_hit in np.ndenumerate(own[:, None] == theirs):
+        _mark(figure.axes[row * (1 + shape[1]) + column + 1], bool(is_hit))
     return figure
 
 

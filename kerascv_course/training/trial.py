@@ -64,24 +64,18 @@ def ask(function: str, argument: str, model: keras.Model, x: Any, y: Any, weight
 
 def _check_targets(function: str, argument: str, y: Any, model: keras.Model, answer: Any) -> Any:
     """Return labels of one or several outputs as the losses take them, or raise."""
-    parts, losses = (
-        tree.flatten(value) if isinstance(value, list | tuple) else value for value in (answer, model.loss)
-    )
-    if len(tree.flatten(answer)) == 1:
-        return _check_target(function, argument, y, tree.flatten(losses)[0], tree.flatten(answer)[0])
-    if not isinstance(y, dict | list):
+    parts, losses, labels = map(tree.flatten, (answer, model.loss, y))
+    if len(parts) > 1 and not isinstance(y, dict | list):
         way_out = "Or train one of them: compile `keras.Model(model.inputs, model.outputs[0])`."
         raise input_error(function, argument, f"a list of labels, for {len(parts)} outputs", y, way_out)
-    places = list(y) if isinstance(y, dict) else range(len(y))
-    found = [_check_target(function, argument, y[n], _at(losses, n), _at(parts, n)) for n in places]
-    return dict(zip(places, found, strict=True)) if isinstance(y, dict) else found
-
-
-def _at(values: Any, place: Any) -> Any:
-    try:
-        return values[place] if isinstance(values, dict | list) else values
-    except (KeyError, IndexError, TypeError):
-        return None
+    losses *= len(parts) if len(losses) == 1 else 1
+    named = [
+        isinstance(value, dict) for value in (answer, y, model.loss) if isinstance(value, dict | list | tuple)
+    ]
+    if len(set(named)) > 1 or not len(parts) == len(losses) == len(labels):
+        return y  # Keras says what does not fit
+    checked = [_check_target(function, argument, *each) for each in zip(labels, losses, parts, strict=True)]
+    return tree.pack_sequence_as(y, checked)
 
 
 def _check_target(function: str, argument: str, y: Any, loss: Any, answer: Any) -> Any:

@@ -172,15 +172,11 @@ def _check_network(
         rule = "a name of `keras.applications` or a Keras model"
         raise input_error(_FUNCTION, "backbone", rule, network, error=TypeError)
     shape = backbone_shape(_FUNCTION, network)
-    if shape[0] is None or shape[1] is None:
-        if image_size is None:
-            raise input_error(_FUNCTION, "image_size", "given where the backbone takes any size", image_size)
-        size = check_size(_FUNCTION, "image_size", image_size)
-    else:
-        size = (shape[0], shape[1])
-        if image_size is not None and check_size(_FUNCTION, "image_size", image_size) != size:
-            rule = f"{size}, the size that the backbone takes, or left out"
-            raise input_error(_FUNCTION, "image_size", rule, image_size)
+    size = shape[:2] if image_size is None else check_size(_FUNCTION, "image_size", image_size)
+    if None in size or any(own not in (None, given) for own, given in zip(shape[:2], size, strict=True)):
+        rule = f"{shape[:2]}, the size that the backbone takes, or left out"
+        rule = "given where the backbone takes any size" if None in shape[:2] else rule
+        raise input_error(_FUNCTION, "image_size", rule, image_size)
     if weights is None or weights == "imagenet":  # the defaults of a name; a model has its own
         return network, "the model that was given as backbone", size
     return network, load_weights(_FUNCTION, network, weights), size

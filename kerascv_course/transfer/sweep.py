@@ -136,12 +136,11 @@ def _counted_blocks(backbone: keras.Model) -> list[Block]:
 
 
 def _check_steps(steps: Any, most: int) -> list[int]:
-    rule = f"a list of one or more distinct integers from 0 to {most}, the blocks with weights"
     if steps is None:
         return list(range(most + 1))
-    if not isinstance(steps, list | tuple | range):
-        raise input_error(_FUNCTION, "steps", rule, steps, error=TypeError)
-    numbers = [check_int(_FUNCTION, "steps", step, 0, most) for step in steps]
+    is_list = isinstance(steps, list | tuple | range)
+    numbers = [check_int(_FUNCTION, "steps", step, 0, most) for step in steps] if is_list else []
     if not numbers or len(set(numbers)) < len(numbers):
-        raise input_error(_FUNCTION, "steps", rule, steps)
+        rule = f"a list of one or more distinct integers from 0 to {most}, the blocks with weights"
+        raise input_error(_FUNCTION, "steps", rule, steps, error=ValueError if is_list else TypeError)
     return numbers
