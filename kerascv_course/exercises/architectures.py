@@ -1,13 +1,13 @@
 """The exercises of the notebook 03_architectures."""
 
 import itertools
-from collections.abc import Iterator
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from kerascv_course._models import flat_layers
 from kerascv_course.exercises import answers, networks
 from kerascv_course.exercises.sheet import WrongAnswerError, new_sheet, said
 
@@ -93,7 +93,9 @@ def residual_block(residual_block: Any) -> str:
         returned, expected = model.output_shape[1:], (6 // stride, 6 // stride, filters)
         changes = filters != 8 or stride != 1
         kinds = keras.layers.Conv2D, keras.layers.BatchNormalization
-        convolutions, norms = ([layer for layer in _layers_of(model) if isinstance(layer, kind)] for kind in kinds)
+        convolutions, norms = (
+            [layer for layer in flat_layers(model) if isinstance(layer, kind)] for kind in kinds
+        )
         shapes = sorted(tuple(layer.kernel.shape) for layer in convolutions)
         large, small = sorted([(3, 3, 8, filters), (3, 3, filters, filters)]), (1, 1, 8, filters)
         answers.refuse(
@@ -119,11 +121,6 @@ def residual_block(residual_block: Any) -> str:
             another = "it computes something else than ReLU(shortcut + two convolutions)."
             answers.refuse(*reasons, (True, another), start=f"{where}: ")
     return "the shortcut has the shape of the sum in all four cases, and is the plain input where that fits."
-
-
-def _layers_of(model: Any) -> Iterator[Any]:
-    for layer in model.layers:
-        yield from _layers_of(layer) if hasattr(layer, "layers") else [layer]
 
 
 def _computes(given: np.ndarray, images: Any, convolutions: list[Any], norms: list[Any], how: Any) -> bool:

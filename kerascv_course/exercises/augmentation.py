@@ -83,6 +83,5 @@ def old_units(rotation: Any, translation: Any) -> str:
         0.1: "the number is not halved.",
         20: "write a share, not a percentage.",
     }
-    otherwise = "a share of the side is a share of the side in both."
-    answers.expect("translation", translation, 0.2, shifts, otherwise)
+    answers.expect("translation", translation, 0.2, shifts, "a share of the side is a share of the side in both.")
     return "30 degrees are a twelfth of a turn; shares of the side stay as they are."

@@ -66,24 +66,20 @@ def lengths(histogram: Any, vlad: Any, fisher: Any) -> str:
     one_cell = "a level is not one cell: the second has 4, the third 16."
     finest = "that is the finest level alone. The coarser ones belong to it, too."
     levels = "that is a pyramid of another number of levels."
+    counts = "a histogram counts; a word has one number, however long a descriptor is."
     histogram_mistakes = {
         128: without,
         128 * 3: one_cell,
         128 * 16: finest,
         128 * 5: levels,
-        128 * 21 * 48: "a histogram counts; a word has one number, however long a descriptor is.",
+        128 * 21 * 48: counts,
     }
-    vlad_mistakes = {
-        16 * 48: without,
-        16 * 48 * 2: one_cell,
-        16 * 48 * 4: finest,
-        16 * 48 * 21: levels,
-        16 * 5: "each word has as many numbers as a descriptor.",
-    }
+    of_word = "each word has as many numbers as a descriptor."
+    vlad_mistakes = {768: without, 768 * 2: one_cell, 768 * 4: finest, 768 * 21: levels, 16 * 5: of_word}
     fisher_mistakes = {
         16 * 48: "that is half of it: the means. The deviations follow.",
         16 * 48 * 10: "there is no pyramid here.",
-        16: "each word has as many numbers as a descriptor.",
+        16: of_word,
         2 * 16 * 48 + 16: "the gradient of the weights is left out here: means and deviations only.",
     }
     otherwise = "cells of the pyramid, times words, times numbers of each."

@@ -35,10 +35,7 @@ def soft_labels(soften: Any) -> str:
         return kept + smoothing / classes, [
             (kept, "what is taken away must be spread: each row adds up to 1."),
             (one_hot + smoothing / classes, "the label itself must give something away: each row adds up to 1."),
-            (
-                kept + smoothing / (classes - 1) * (1 - one_hot),
-                "the share goes to the right class, too.",
-            ),
+            (kept + smoothing / (classes - 1) * (1 - one_hot), "the share goes to the right class, too."),
             (kept + smoothing, "the share is divided by the number of classes."),
             (kept + smoothing / len(one_hot), "divide by the number of classes, not of images."),
             (one_hot, "these are the hard labels."),

@@ -42,10 +42,7 @@ def perplexity(perplexity_of: Any) -> str:
         bits, nats = -np.sum(some * np.log2(some)), -np.sum(some * np.log(some))
         return float(2**bits), [
             (bits, "that is the entropy. The perplexity is 2 to its power."),
-            (
-                nats,
-                "that is the entropy in natural logarithms. The formula has log2, and 2 to its power.",
-            ),
+            (nats, "that is the entropy in natural logarithms. The formula has log2, and 2 to its power."),
             (2**nats, "2 to the power goes with log2, and e with the natural logarithm."),
             (2**-bits, "the sign of the entropy is wrong: it is a sum of -p * log2(p)."),
             (2 ** (bits / len(p)), "that is with the mean. The entropy is a sum."),

@@ -21,8 +21,7 @@ def predictions(predictions: Any) -> str:
         1_000: "that is one view for each image.",
         3_007: "700 images get one view each, not 7 of them.",
     }
-    otherwise = "count 700 and 300 images apart."
-    answers.expect("predictions", predictions, 3_700, mistakes, otherwise)
+    answers.expect("predictions", predictions, 3_700, mistakes, "count 700 and 300 images apart.")
     return "700 images once, 300 images ten times: 3.7 predictions an image."
 
 
@@ -53,9 +52,8 @@ def ten_crops(ten_crops: Any) -> str:
         )
         given = answers.array(call, result, (10, side, side, 3))
         for name, crop in crops.items():
-            answers.refuse(
-                (not any(np.array_equal(view, crop) for view in given), f"One of the ten is missing: {name}."),
-            )
+            is_there = any(np.array_equal(view, crop) for view in given)
+            answers.refuse((not is_there, f"One of the ten is missing: {name}."))
     return "five places, and their mirror images."
 
 
