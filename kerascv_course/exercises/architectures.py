@@ -1,7 +1,6 @@
 """The exercises of the notebook 03_architectures."""
 
 import itertools
-from typing import Any
 
 import keras
 import numpy as np
@@ -14,8 +13,8 @@ from kerascv_course.exercises.sheet import WrongAnswerError, new_sheet, said
 sheet, summary, withhold_solutions = new_sheet("03_architectures")
 
 _MACS_PER_MAP = 32 * 32 * (200 + 25 * 32)  # of the reduction and the 5 x 5 behind it, for each map in between
-_BLOCK: dict[str, Any] = {"middle": ops.relu, "last": ops.copy, "join": ops.add, "end": ops.relu}
-_MISTAKES_OF_THE_BLOCK: tuple[tuple[dict[str, Any], str], ...] = (
+_BLOCK = {"middle": ops.relu, "last": ops.copy, "join": ops.add, "end": ops.relu}
+_MISTAKES_OF_THE_BLOCK = (
     ({"join": lambda y, shortcut: y}, "the input is not added: where is the shortcut?"),
     ({"join": ops.maximum}, "of both the larger value is kept; `Add` adds them."),
     ({"join": ops.multiply}, "both are multiplied; `Add` adds them."),
@@ -35,7 +34,7 @@ _TOO_MUCH = {
 
 
 @sheet.exercise('Put a list such as `[64, "M", 128, "M"]` in place of None')
-def vgg_row(row_b: Any) -> str:
+def vgg_row(row_b):
     """Write a row of the slides' table of VGG that lacks a convolution there (erratum of Manco)."""
     words = row_b.replace(",", " ").split() if isinstance(row_b, str) else row_b
     if not isinstance(words, list | tuple | np.ndarray):
@@ -59,7 +58,7 @@ def vgg_row(row_b: Any) -> str:
 
 
 @sheet.exercise()
-def reduction(maps_between: Any) -> str:
+def reduction(maps_between):
     """Choose the reduction of an inception branch for a budget (Di Stefano)."""
     given = answers.whole_number("maps_between", maps_between)
     mistakes = {
@@ -77,7 +76,7 @@ def reduction(maps_between: Any) -> str:
 
 
 @sheet.exercise("Put the function back")
-def residual_block(residual_block: Any) -> str:
+def residual_block(residual_block):
     """Repair a residual block whose shortcut is not projected where it must be (erratum of Manco)."""
     for filters, stride in ((8, 1), (16, 1), (16, 2), (8, 2)):
         where = f"With {filters} filters and stride {stride} on 8 maps of 6 x 6"
@@ -123,10 +122,10 @@ def residual_block(residual_block: Any) -> str:
     return "the shortcut has the shape of the sum in all four cases, and is the plain input where that fits."
 
 
-def _computes(given: np.ndarray, images: Any, convolutions: list[Any], norms: list[Any], how: Any) -> bool:
+def _computes(given, images, convolutions, norms, how):
     """Tell whether a block computes what is given, in whatever order its layers come."""
 
-    def convolve(layer: Any, x: Any) -> Any:
+    def convolve(layer, x):
         padded = layer.padding == "valid" and layer.kernel_size == (3, 3)  # by a layer of its own
         return layer(ops.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]]) if padded else x)
 
@@ -143,7 +142,7 @@ def _computes(given: np.ndarray, images: Any, convolutions: list[Any], norms: li
 
 
 @sheet.exercise("Set `choice` to the name of a network and `megabytes` to a number")
-def for_a_phone(choice: Any, megabytes: Any) -> str:
+def for_a_phone(choice, megabytes):
     """Choose a network by its size and its work."""
     answers.expect_choice("choice", choice, "MobileNetV2", _TOO_MUCH)
     mistakes = {

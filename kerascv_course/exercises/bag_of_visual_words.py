@@ -1,7 +1,5 @@
 """The exercises of the notebook 14_bag_of_visual_words."""
 
-from typing import Any
-
 import numpy as np
 
 from kerascv_course.exercises import answers
@@ -11,13 +9,13 @@ sheet, summary, withhold_solutions = new_sheet("14_bag_of_visual_words")
 
 
 @sheet.exercise()
-def counting(count_words: Any) -> str:
+def counting(count_words):
     """Count the visual words of an image."""
     # The last word is nearest to none of them.
     words = np.array([[0.0, 0.0], [4.0, 0.0], [0.0, 5.0], [-9.0, -9.0]])
     descriptors = np.array([[0.5, 0.2], [1.0, -0.5], [3.0, 1.0], [2.2, 1.0], [5.0, 0.5], [0.5, 4.0], [0.3, -0.4]])
 
-    def solve(given: np.ndarray, vocabulary: np.ndarray) -> tuple[np.ndarray, list[tuple[np.ndarray, str]], str]:
+    def solve(given, vocabulary):
         distances = np.linalg.norm(given[:, None] - vocabulary[None], axis=2)
         nearest, k = distances.argmin(axis=1), len(vocabulary)
         right = np.bincount(nearest, minlength=k)
@@ -38,10 +36,10 @@ def counting(count_words: Any) -> str:
 
 
 @sheet.exercise()
-def sharing(intersection: Any) -> str:
+def sharing(intersection):
     """Write the intersection kernel."""
 
-    def solve(a: np.ndarray, b: np.ndarray) -> tuple[float, list[tuple[Any, str]], str]:
+    def solve(a, b):
         smaller = np.minimum(a, b)
         mistakes = [
             (smaller, "that is a number for each bin: add them up."),
@@ -60,7 +58,7 @@ def sharing(intersection: Any) -> str:
 
 
 @sheet.exercise()
-def lengths(histogram: Any, vlad: Any, fisher: Any) -> str:
+def lengths(histogram, vlad, fisher):
     """Tell how long the vectors of the encodings are."""
     without = "that is without the pyramid: each of its cells has a vector of its own."
     one_cell = "a level is not one cell: the second has 4, the third 16."
@@ -90,7 +88,7 @@ def lengths(histogram: Any, vlad: Any, fisher: Any) -> str:
 
 
 @sheet.exercise('Put a set such as {"a", "b"} in place of None')
-def leaks(spoiling: Any) -> str:
+def leaks(spoiling):
     """Tell what makes a test accuracy worth less."""
     reasons = {
         "a": "the words would fit the test images better than any new ones.",

@@ -1,7 +1,5 @@
 """The exercises of the notebook 11_design_a_cnn."""
 
-from typing import Any
-
 import numpy as np
 
 from kerascv_course.exercises import answers
@@ -11,10 +9,10 @@ sheet, summary, withhold_solutions = new_sheet("11_design_a_cnn")
 
 
 @sheet.exercise()
-def dense_parameters(dense_parameters: Any) -> str:
+def dense_parameters(dense_parameters):
     """Count the parameters of the dense layer behind some blocks."""
 
-    def solve(side: int, depth: int, filters: int) -> tuple[int, dict[int, str], str]:
+    def solve(side, depth, filters):
         small, maps = side // 2**depth, filters * 2 ** (depth - 1)
         right = small**2 * maps * 10 + 10
         halved = side / 2**depth
@@ -37,7 +35,7 @@ def dense_parameters(dense_parameters: Any) -> str:
 
 
 @sheet.exercise('Put a set such as {"first kernel", "dense bias"} in place of None')
-def what_moves(moves: Any) -> str:
+def what_moves(moves):
     """Tell which weights move when all start at zero."""
     reasons = {
         "first kernel": "images come in, but what comes back through the kernels behind it, which are zero?",
@@ -52,7 +50,7 @@ def what_moves(moves: Any) -> str:
 
 
 @sheet.exercise()
-def conclude(conclude: Any) -> str:
+def conclude(conclude):
     """Draw a conclusion from differences of pairs."""
     # Each case is decided otherwise by one mistake: no spread, no t, no root of n, n in place of n - 1.
     cases = [
@@ -85,10 +83,10 @@ def conclude(conclude: Any) -> str:
 
 
 @sheet.exercise()
-def clip_gradient(clip: Any) -> str:
+def clip_gradient(clip):
     """Shorten a gradient that is too long."""
 
-    def solve(gradient: np.ndarray, longest: float) -> tuple[np.ndarray, list[tuple[np.ndarray, str]], str]:
+    def solve(gradient, longest):
         length = float(np.linalg.norm(gradient))
         if length <= longest:
             no_direction = "a gradient of length 0 has no direction; leave it."

@@ -1,7 +1,5 @@
 """The exercises of the notebook 16_fast_cifar10."""
 
-from typing import Any
-
 import numpy as np
 
 from kerascv_course.exercises import answers
@@ -11,7 +9,7 @@ sheet, summary, withhold_solutions = new_sheet("16_fast_cifar10")
 
 
 @sheet.exercise()
-def steps(steps: Any) -> str:
+def steps(steps):
     """Count the steps of a training."""
     mistakes = {
         1_960: "the last 80 images of an epoch are skipped: they make no step.",
@@ -26,10 +24,10 @@ def steps(steps: Any) -> str:
 
 
 @sheet.exercise()
-def soft_labels(soften: Any) -> str:
+def soft_labels(soften):
     """Write label smoothing (Szegedy et al., 2016)."""
 
-    def solve(one_hot: np.ndarray, smoothing: float) -> tuple[np.ndarray, list[tuple[Any, str]]]:
+    def solve(one_hot, smoothing):
         classes = one_hot.shape[1]
         kept = (1 - smoothing) * one_hot
         return kept + smoothing / classes, [
@@ -47,10 +45,10 @@ def soft_labels(soften: Any) -> str:
 
 
 @sheet.exercise()
-def mirrored_in_turn(mirrored_in: Any) -> str:
+def mirrored_in_turn(mirrored_in):
     """Say which images are mirrored in an epoch (Jordan, 2024)."""
 
-    def solve(first: np.ndarray, epoch: int) -> tuple[np.ndarray, list[tuple[Any, str]], str]:
+    def solve(first, epoch):
         right, other = (~first, first) if epoch % 2 else (first, ~first)
         mistakes = [
             (other, "in an even epoch it is as in epoch 0, in an odd one the other way round."),
@@ -65,7 +63,7 @@ def mirrored_in_turn(mirrored_in: Any) -> str:
 
 
 @sheet.exercise()
-def whitening(whitening_matrix: Any) -> str:
+def whitening(whitening_matrix):
     """Compute filters that make patches uncorrelated, with variance 1."""
     rng = np.random.default_rng(0)
     for size in (3, 5):

@@ -1,7 +1,5 @@
 """The exercises of the notebook 10_image_retrieval."""
 
-from typing import Any
-
 import numpy as np
 
 from kerascv_course.exercises import answers
@@ -11,7 +9,7 @@ sheet, summary, withhold_solutions = new_sheet("10_image_retrieval")
 
 
 @sheet.exercise()
-def precision(at_1: Any, at_3: Any, at_5: Any) -> str:
+def precision(at_1, at_3, at_5):
     """Compute precision at k by hand."""
     for k, answer, hits in ((1, at_1, 1), (3, at_3, 2), (5, at_5, 3)):
         mistakes = {
@@ -26,11 +24,11 @@ def precision(at_1: Any, at_3: Any, at_5: Any) -> str:
 
 
 @sheet.exercise()
-def average_precision(ranking_precision: Any) -> str:
+def average_precision(ranking_precision):
     """Write the average precision of a ranking."""
     cases = [([1, 0, 1, 1, 0],), ([0, 0, 1],), ([1, 1, 0, 0],), ([0, 0, 0, 0],), ([0, 1, 0, 0, 1, 1, 0],)]
 
-    def solve(relevant: np.ndarray) -> tuple[float, list[tuple[Any, str]]]:
+    def solve(relevant):
         count, places = relevant.sum(), np.arange(1, len(relevant) + 1)
         if not count:
             return 0.0, []
@@ -57,10 +55,10 @@ def average_precision(ranking_precision: Any) -> str:
 
 
 @sheet.exercise()
-def voting(vote: Any) -> str:
+def voting(vote):
     """Let the nearest images vote, ties to the nearest."""
 
-    def solve(array: np.ndarray) -> tuple[int, dict[int, str], str]:
+    def solve(array):
         labels = array.tolist()
         counts = [labels.count(label) for label in labels]
         right = labels[int(np.argmax(counts))]
@@ -78,7 +76,7 @@ def voting(vote: Any) -> str:
 
 
 @sheet.exercise()
-def cost(seconds: Any, numbers: Any) -> str:
+def cost(seconds, numbers):
     """Estimate what the slide's loop costs."""
     times = {
         120_000: "those are milliseconds.",

@@ -1,7 +1,5 @@
 """The exercises of the notebook 09_latent_tsne."""
 
-from typing import Any
-
 import numpy as np
 
 from kerascv_course.exercises import answers
@@ -11,13 +9,13 @@ sheet, summary, withhold_solutions = new_sheet("09_latent_tsne")
 
 
 @sheet.exercise()
-def nearest_by_hand(nearest: Any) -> str:
+def nearest_by_hand(nearest):
     """Find the nearest of several vectors."""
     # One vector for each mistake: each of them finds another one.
     vectors = np.array([[0.0, 0, 3, 0], [1, 1, 1, 1], [9, 9, 9, 9], [-9, 2, 2, 3], [2.5, 0.5, 0, -0.5]])
     cases = [(vectors, np.zeros(4)), (vectors, np.array([8.0, 9, 9, 9])), (vectors + 5, np.full(4, 5.0))]
 
-    def solve(given: np.ndarray, query: np.ndarray) -> tuple[int, list[tuple[Any, str]]]:
+    def solve(given, query):
         differences = given - query
         l1 = np.abs(differences).mean(axis=1)
         return int(l1.argmin()), [
@@ -33,11 +31,11 @@ def nearest_by_hand(nearest: Any) -> str:
 
 
 @sheet.exercise()
-def perplexity(perplexity_of: Any) -> str:
+def perplexity(perplexity_of):
     """Write the perplexity of a distribution (van der Maaten and Hinton)."""
     cases = [([0.25, 0.25, 0.25, 0.25],), ([0.5, 0.3, 0.2],), ([0.7, 0.0, 0.2, 0.1],), ([0.0, 1.0],)]
 
-    def solve(p: np.ndarray) -> tuple[float, list[tuple[Any, str]]]:
+    def solve(p):
         some = p[p > 0]
         bits, nats = -np.sum(some * np.log2(some)), -np.sum(some * np.log(some))
         return float(2**bits), [
@@ -55,7 +53,7 @@ def perplexity(perplexity_of: Any) -> str:
 
 
 @sheet.exercise()
-def latent_layer(layer: Any, length: Any) -> str:
+def latent_layer(layer, length):
     """Name the layer before the head."""
     reasons = {
         "predictions": "that is the head itself: its outputs are the classes' probabilities.",
@@ -73,7 +71,7 @@ def latent_layer(layer: Any, length: Any) -> str:
 
 
 @sheet.exercise('Put a set such as {"a", "b"} in place of None')
-def reading(readable: Any) -> str:
+def reading(readable):
     """Tell what a map of t-SNE may be read for."""
     reasons = {
         "a": "neighbours are what t-SNE keeps, and trustworthiness says how well.",

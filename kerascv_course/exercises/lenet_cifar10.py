@@ -1,8 +1,6 @@
 """The exercises of the notebook 02_lenet_cifar10."""
 
-from collections.abc import Callable
 from itertools import product
-from typing import Any
 
 import keras
 import numpy as np
@@ -20,7 +18,7 @@ TO_BEAT = 344  # right answers of a logistic regression on the 1,024 pixels, of 
 
 
 @sheet.exercise()
-def dense1_parameters(dense1_parameters: Any) -> str:
+def dense1_parameters(dense1_parameters):
     """Predict the parameters of LeNet-5's first dense layer for another input (Manco CNN)."""
     right = 9 * 9 * 16 * 120 + 120
     mistakes = {
@@ -40,7 +38,7 @@ def dense1_parameters(dense1_parameters: Any) -> str:
 
 
 @sheet.exercise()
-def weight_sharing(uses_of_a_weight: Any) -> str:
+def weight_sharing(uses_of_a_weight):
     """Predict how often a convolution uses each of its weights (LeCun et al.)."""
     mistakes = {
         28 * 28: "that is the first convolution.",
@@ -57,7 +55,7 @@ def weight_sharing(uses_of_a_weight: Any) -> str:
 
 
 @sheet.exercise("Put your model in place of None")
-def lenet_rgb(lenet_rgb: Any) -> str:
+def lenet_rgb(lenet_rgb):
     """Write LeNet-5 for CIFAR-10 (Boracchi)."""
     network = networks.model("lenet_rgb", lenet_rgb, input_shape=(32, 32, 3), output_shape=(10,))
     lenet = build_lenet5((32, 32, 3))
@@ -89,9 +87,7 @@ def lenet_rgb(lenet_rgb: Any) -> str:
     return "62,006 parameters, and the answers of LeNet-5."
 
 
-def _activations(
-    images: np.ndarray, weights: list[np.ndarray], given: np.ndarray
-) -> tuple[Callable[..., Any], str, str, str]:
+def _activations(images, weights, given):
     """Return the pooling and the activations with which LeNet-5 of these weights answers so, or refuse."""
     for pool, convolution in product((ops.average_pool, ops.max_pool), ("tanh", "relu", "sigmoid", "linear")):
         maps = ops.convert_to_tensor(images)
@@ -108,7 +104,7 @@ def _activations(
 
 
 @sheet.exercise("Put the dictionary back")
-def compile_arguments(compile_arguments: Any) -> str:
+def compile_arguments(compile_arguments):
     """Repair a line of the slides that Keras 3 refuses (Boracchi)."""
     answers.dictionary("compile_arguments", compile_arguments)
     network = build_lenet5()
@@ -132,7 +128,7 @@ def compile_arguments(compile_arguments: Any) -> str:
 
 
 @sheet.exercise("Write `build_small` (its cell trains for some seconds)")
-def small_networks(small_networks: Any) -> str:
+def small_networks(small_networks):
     """Beat a linear classifier with a third of its parameters, with each of two seeds."""
     if not isinstance(small_networks, list | tuple):
         rule = "the list of trained networks that the cell makes, one for each seed"
@@ -141,7 +137,7 @@ def small_networks(small_networks: Any) -> str:
     digits = load_digits()
     mean, deviation = digits.x_train.mean(), digits.x_train.std()
     images = ((digits.x_test - mean) / deviation).astype("float32")
-    results: list[np.ndarray] = []
+    results = []
     for index, answer in enumerate(small_networks):
         name = f"small_networks[{index}]"
         network = networks.model(name, answer, input_shape=(32, 32, 1), output_shape=(10,))

@@ -2,7 +2,6 @@
 
 import itertools
 import math
-from typing import Any
 
 import numpy as np
 
@@ -11,7 +10,7 @@ from kerascv_course.exercises.sheet import WrongAnswerError, new_sheet
 
 sheet, summary, withhold_solutions = new_sheet("13_random_search")
 
-_SPACE: dict[str, list[Any]] = {
+_SPACE: dict[str, list] = {
     "optimizer": ["SGD", "RMSprop", "Adam", "Adagrad"],
     "learning_rate": [0.003, 0.03, 0.3],
     "activation": ["relu", "tanh"],
@@ -21,10 +20,10 @@ _WITH_MOMENTUM = ("SGD", "RMSprop")
 
 
 @sheet.exercise()
-def trials_needed(trials_needed: Any) -> str:
+def trials_needed(trials_needed):
     """Count the random trials that hit the best with a given probability."""
 
-    def solve(share: float, confidence: float) -> tuple[int, list[tuple[float, str]], str]:
+    def solve(share, confidence):
         exact = math.log(1 - confidence) / math.log(1 - share)
         right = math.ceil(exact)
         swapped = math.log(confidence) / math.log(1 - share)
@@ -47,7 +46,7 @@ def trials_needed(trials_needed: Any) -> str:
 
 
 @sheet.exercise()
-def size_of_space(grid_trials: Any, hours: Any) -> str:
+def size_of_space(grid_trials, hours):
     """Count the trials of a grid and the hours that it takes."""
     trials = {
         240: "Adam has no momentum: its four trials are one and the same.",
@@ -66,7 +65,7 @@ def size_of_space(grid_trials: Any, hours: Any) -> str:
 
 
 @sheet.exercise()
-def draw_trial(draw_trial: Any) -> str:
+def draw_trial(draw_trial):
     """Declare a space for KerasTuner and return the values of a trial."""
     import keras_tuner  # of the extra `tuning`
 
@@ -81,7 +80,7 @@ def draw_trial(draw_trial: Any) -> str:
     return "each name by itself, and the momentum only where there is one."
 
 
-def _check_trial(trial: Any, values: dict[str, Any]) -> None:
+def _check_trial(trial, values):
     """Raise where a trial is not the dictionary of what has been drawn."""
     answers.dictionary("the result of draw_trial", trial)
     optimizer, missing, unknown = values["optimizer"], values.keys() - trial.keys(), trial.keys() - values.keys()
@@ -96,7 +95,7 @@ def _check_trial(trial: Any, values: dict[str, Any]) -> None:
         answers.refuse((trial[name] != value, f"{name} is {trial[name]!r}: {rule}."))
 
 
-def _check_declared(hp: Any, optimizer: str) -> None:
+def _check_declared(hp, optimizer):
     """Raise where KerasTuner would draw something else than the task says."""
     declared = {entry.name: getattr(entry, "values", ()) for entry in hp.space}
     if unknown := declared.keys() - _SPACE.keys():
@@ -115,7 +114,7 @@ def _check_declared(hp: Any, optimizer: str) -> None:
 
 
 @sheet.exercise()
-def what_to_report(report: Any) -> str:
+def what_to_report(report):
     """Choose a trial and report its accuracy."""
     first = np.array([0.61, 0.70, 0.66]), np.array([[0.60, 0.62], [0.63, 0.66], [0.68, 0.65]])
     second = np.array([0.55, 0.40, 0.52, 0.54]), np.array([[0.50], [0.41], [0.53], [0.49]])

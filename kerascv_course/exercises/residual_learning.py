@@ -1,7 +1,6 @@
 """The exercises of the notebook 04_residual_learning."""
 
 import math
-from typing import Any
 
 import numpy as np
 
@@ -12,7 +11,7 @@ sheet, summary, withhold_solutions = new_sheet("04_residual_learning")
 
 
 @sheet.exercise()
-def blocks_per_stage(blocks_per_stage: Any) -> str:
+def blocks_per_stage(blocks_per_stage):
     """Count the blocks of the paper's network with 56 layers (He et al.)."""
     given = answers.whole_number("blocks_per_stage", blocks_per_stage)
     mistakes = {
@@ -28,11 +27,11 @@ def blocks_per_stage(blocks_per_stage: Any) -> str:
 
 
 @sheet.exercise()
-def normalize(normalize: Any) -> str:
+def normalize(normalize):
     """Write batch normalization in training mode (Ioffe and Szegedy)."""
 
-    def solve(batch: np.ndarray, gamma: np.ndarray, beta: np.ndarray, epsilon: float) -> tuple[Any, Any, str]:
-        def formula(axis: int | None = 0, scale: Any = gamma, shift: Any = beta, ddof: int = 0) -> np.ndarray:
+    def solve(batch, gamma, beta, epsilon):
+        def formula(axis=0, scale=gamma, shift=beta, ddof=0):
             mean, variance = batch.mean(axis, keepdims=True), batch.var(axis, keepdims=True, ddof=ddof)
             return scale * (batch - mean) / np.sqrt(variance + epsilon) + shift
 
@@ -62,7 +61,7 @@ def normalize(normalize: Any) -> str:
 
 
 @sheet.exercise()
-def steps_to_half(steps_to_half: Any) -> str:
+def steps_to_half(steps_to_half):
     """Count the steps until a moving average is at half of what it follows (Ioffe and Szegedy)."""
     mistakes = {
         68: "after 68 steps the moving mean is 1.98: one step is missing.",
@@ -77,10 +76,10 @@ def steps_to_half(steps_to_half: Any) -> str:
 
 
 @sheet.exercise()
-def he_deviation(deviation: Any) -> str:
+def he_deviation(deviation):
     """Write He's standard deviation of the weights (He et al., 2015)."""
 
-    def solve(inputs: int) -> tuple[float, dict[float, str]]:
+    def solve(inputs):
         return math.sqrt(2 / inputs), {
             2 / inputs: "that is the variance. The standard deviation is its root.",
             math.sqrt(1 / inputs): "that is without the ReLU, which halves the mean square.",
@@ -94,7 +93,7 @@ def he_deviation(deviation: Any) -> str:
 
 
 @sheet.exercise('Set `residual_value` to a number and `plain_nonzero` to "1", "C", "C²" or "9C²"')
-def identity(residual_value: Any, plain_nonzero: Any) -> str:
+def identity(residual_value, plain_nonzero):
     """Say what weights pass the input on, with and without a shortcut (He et al.)."""
     mistakes = {1: "then the block adds a normalized value to its input."}
     otherwise = "the block adds something to its input then. What must it add?"

@@ -1,7 +1,5 @@
 """The exercises of the notebook 12_tinynet."""
 
-from typing import Any
-
 import numpy as np
 
 from kerascv_course.exercises import answers
@@ -12,14 +10,14 @@ sheet, summary, withhold_solutions = new_sheet("12_tinynet")
 
 
 @sheet.exercise()
-def one_cycle_by_hand(rate_at: Any) -> str:
+def one_cycle_by_hand(rate_at):
     """Write the rate of one cycle (Smith, 2018)."""
     cases = [(step, 100, 0.1, 1.0, 0.25) for step in (0, 5, 25, 100, 55)] + [(30, 60, 0.02, 0.4, 0.75)]
     answers.expect_results("rate_at", rate_at, cases, _one_cycle, tolerance=1e-4)
     return "two straight lines that meet at the peak."
 
 
-def _one_cycle(step: int, total: int, start: float, peak: float, rising: float) -> tuple[float, dict[float, str]]:
+def _one_cycle(step, total, start, peak, rising):
     """Return the rate at a step, with what usual mistakes make of it."""
     top = rising * total
     risen, falling = start + (peak - start) * step / top, peak * (total - step) / (total - top)
@@ -41,7 +39,7 @@ def _one_cycle(step: int, total: int, start: float, peak: float, rising: float) 
 
 
 @sheet.exercise()
-def depthwise_saves(plain_weights: Any, depthwise_weights: Any) -> str:
+def depthwise_saves(plain_weights, depthwise_weights):
     """Count what a depthwise convolution saves (Howard et al., 2017)."""
     plain_mistakes = {
         295_168: "the convolution has no biases: the normalisation would take them away again.",
@@ -64,10 +62,10 @@ def depthwise_saves(plain_weights: Any, depthwise_weights: Any) -> str:
 
 
 @sheet.exercise()
-def variance_with_dropout(variance_with_dropout: Any) -> str:
+def variance_with_dropout(variance_with_dropout):
     """Compute the variance behind a dropout in training (Li et al., 2018)."""
 
-    def solve(x: np.ndarray, p: float) -> tuple[float, dict[float, str]]:
+    def solve(x, p):
         squares, mean = float(np.mean(x**2)), float(np.mean(x))
         return squares / (1 - p) - mean**2, {
             squares - mean**2: "that is the variance of `x`: dropout adds to it.",
@@ -84,7 +82,7 @@ def variance_with_dropout(variance_with_dropout: Any) -> str:
 
 
 @sheet.exercise()
-def area_by_counting(auc: Any) -> str:
+def area_by_counting(auc):
     """Compute the area under the ROC curve by counting pairs."""
     cases = [([0.9, 0.6], [0.5, 0.7, 0.1]), ([0.4, 0.8, 0.4], [0.4, 0.1]), ([0.2, 0.3, 0.3], [0.3, 0.9])]
     answers.expect_results("auc", auc, cases, count_pairs)
@@ -92,10 +90,10 @@ def area_by_counting(auc: Any) -> str:
 
 
 @sheet.exercise()
-def grad_cam_by_hand(heatmap: Any) -> str:
+def grad_cam_by_hand(heatmap):
     """Compute Grad-CAM from maps and gradients (Selvaraju et al., 2017)."""
 
-    def solve(maps: np.ndarray, gradients: np.ndarray) -> tuple[np.ndarray, list[tuple[np.ndarray, str]], str]:
+    def solve(maps, gradients):
         weights = gradients.mean(axis=(0, 1))
         right, cut = np.maximum(maps @ weights, 0), "the weighted maps are cut off one by one: first add them."
         unweighted = "that is the mean of the maps, without weights: what is seen, not what speaks for the class."

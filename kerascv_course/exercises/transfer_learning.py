@@ -1,7 +1,5 @@
 """The exercises of the notebook 07_transfer_learning."""
 
-from typing import Any
-
 import keras
 from keras import layers
 
@@ -14,7 +12,7 @@ _FEATURES = 1280
 
 
 @sheet.exercise()
-def head_size(ten_classes: Any, one_unit: Any) -> str:
+def head_size(ten_classes, one_unit):
     """Count the weights of two heads."""
     for name, answer, units in (("ten_classes", ten_classes, 10), ("one_unit", one_unit, 1)):
         mistakes = {
@@ -28,7 +26,7 @@ def head_size(ten_classes: Any, one_unit: Any) -> str:
 
 
 @sheet.exercise()
-def freezing(freeze: Any) -> str:
+def freezing(freeze):
     """Freeze a backbone up to a layer, and its batch normalization everywhere."""
     for first in ("depthwise", "conv9", "conv10", "features"):
         backbone = _small_backbone()
@@ -52,7 +50,7 @@ def freezing(freeze: Any) -> str:
     return "what comes before is frozen, and batch normalization everywhere."
 
 
-def _small_backbone() -> keras.Model:
+def _small_backbone():
     """Return a backbone in whose names the order of letters is not the order of the layers."""
     x = inputs = keras.Input((8, 8, 3))
     for layer in (
@@ -67,7 +65,7 @@ def _small_backbone() -> keras.Model:
 
 
 @sheet.exercise("Put a dictionary of arguments in place of None")
-def backbone_arguments(arguments: Any) -> str:
+def backbone_arguments(arguments):
     """Choose the arguments of a network of keras.applications."""
     answers.dictionary("arguments", arguments)
     left_out = {
@@ -92,7 +90,7 @@ def backbone_arguments(arguments: Any) -> str:
 
 
 @sheet.exercise()
-def binary_head(activation: Any, loss: Any) -> str:
+def binary_head(activation, loss):
     """Choose activation and loss of a single unit."""
     activations = {
         "softmax": "a softmax of one unit is always 1.",
