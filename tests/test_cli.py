@@ -2,7 +2,6 @@
 
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -344,10 +343,3 @@ def test_any_other_missing_package_is_not_hidden_behind_that_advice(monkeypatch)
     monkeypatch.setitem(sys.modules, "keras", None)
     with pytest.raises(ModuleNotFoundError, match="keras"):
         cli.main(["doctor"])
-
-
-def test_the_module_is_the_command():
-    done = subprocess.run(
-        [sys.executable, "-m", "kerascv_course.cli", "--version"], capture_output=True, text=True, check=True
-    )
-    assert done.stdout == f"kerascv_course {__version__}\n"

@@ -218,8 +218,7 @@ def confident_mistakes(
     found = read_decisions("confident_mistakes", labels, probabilities, class_names)
     wrong = np.flatnonzero(found.truth != found.predicted)
     surest = wrong[np.argsort(-found.confidence[wrong], kind="stable")][:count]
-    true, predicted = (
-        [found.names[place] for place in column[surest]] for column in (found.truth, found.predicted)
-    )
+    names = np.array(found.names)
+    true, predicted = names[found.truth[surest]].tolist(), names[found.predicted[surest]].tolist()
     rows = tuple(map(Mistake, surest.tolist(), true, predicted, found.confidence[surest].tolist()))
     return Mistakes(rows, (f"{len(wrong):,} of {len(found.truth):,} images were taken for another class.",))

@@ -242,8 +242,8 @@ def expect_results(
         name: The function, as the student wrote it.
         function: What it is.
         cases: The arguments of each call; lists among them become arrays, and the function gets copies.
-        solve: Takes the same arguments and returns the right result and its mistakes; then, if it has one, the
-            sentence for every other result. Without it that says what is right.
+        solve: Takes the same arguments and returns the right result and its mistakes. In place of the result it
+            may return a pair: that, and the sentence for every other one, which by default says what is right.
         tolerance: As in `expect`.
 
     Example:
@@ -256,10 +256,11 @@ def expect_results(
     """
     for case in cases:
         arguments = [np.array(value) if isinstance(value, list) else value for value in case]
-        right, mistakes, *otherwise = solve(*arguments)
+        right, mistakes = solve(*arguments)
+        right, otherwise = right if isinstance(right, tuple) else (right, "")
         result = outcome(name, function, *copy.deepcopy(arguments))
-        it_is = f"it must be {_shown(np.asarray(right, dtype='float64'))}."
-        expect(called(name, *arguments), result, right, mistakes, *(otherwise or [it_is]), tolerance=tolerance)
+        otherwise = otherwise or f"it must be {_shown(np.asarray(right, dtype='float64'))}."
+        expect(called(name, *arguments), result, right, mistakes, otherwise, tolerance=tolerance)
 
 
 def expect_choice(name: str, answer: Any, right: str, mistakes: Mapping[str, str]) -> None:

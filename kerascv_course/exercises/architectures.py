@@ -91,10 +91,9 @@ def residual_block(residual_block):
             raise WrongAnswerError(f"{where}: it returns no tensor made of its input ({said(error)}).") from None
         returned, expected = model.output_shape[1:], (6 // stride, 6 // stride, filters)
         changes = filters != 8 or stride != 1
-        kinds = keras.layers.Conv2D, keras.layers.BatchNormalization
-        convolutions, norms = (
-            [layer for layer in flat_layers(model) if isinstance(layer, kind)] for kind in kinds
-        )
+        layers = flat_layers(model)
+        convolutions = [layer for layer in layers if isinstance(layer, keras.layers.Conv2D)]
+        norms = [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
         shapes = sorted(tuple(layer.kernel.shape) for layer in convolutions)
         large, small = sorted([(3, 3, 8, filters), (3, 3, filters, filters)]), (1, 1, 8, filters)
         answers.refuse(

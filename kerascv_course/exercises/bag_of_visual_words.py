@@ -21,14 +21,13 @@ def counting(count_words):
         right = np.bincount(nearest, minlength=k)
         normalised = "your histogram is normalised; here the counts themselves were asked for."
         farthest = np.bincount(distances.argmax(axis=1), minlength=k)
-        mistakes = [
+        return (right, f"of {len(given)} descriptors {right.tolist()} are nearest to the words."), [
             (np.bincount(nearest), f"there are {k} words: a word that is not used counts 0."),
             (nearest, "you have one number for each descriptor: its word. Count how often each occurs."),
             (right / right.sum(), normalised),
             (right / np.linalg.norm(right), normalised),
             (farthest, "that counts the word that is farthest: `argmin`, not `argmax`."),
         ]
-        return right, mistakes, f"of {len(given)} descriptors {right.tolist()} are nearest to the words."
 
     cases = [(descriptors, words), (descriptors + 3, words + 3), (descriptors[:3], words)]
     answers.expect_results("count_words", count_words, cases, solve)
@@ -41,7 +40,7 @@ def sharing(intersection):
 
     def solve(a, b):
         smaller = np.minimum(a, b)
-        mistakes = [
+        return (float(smaller.sum()), f"they share {smaller.sum():g}: compare bin by bin."), [
             (smaller, "that is a number for each bin: add them up."),
             (np.maximum(a, b).sum(), "that is the sum of the larger counts: the union."),
             (a @ b, "that is the linear kernel, the sum of products."),
@@ -50,7 +49,6 @@ def sharing(intersection):
             (smaller.min(), "that is the smallest bin. Add them up."),
             (smaller.mean(), "that is the mean over the bins, not the sum."),
         ]
-        return float(smaller.sum()), mistakes, f"they share {smaller.sum():g}: compare bin by bin."
 
     cases = [([0.5, 0.3, 0.2], [0.1, 0.6, 0.3]), ([4, 0, 3, 2], [1, 2, 0, 5]), ([2, 7], [2, 7])]
     answers.expect_results("intersection", intersection, cases, solve)
@@ -65,13 +63,7 @@ def lengths(histogram, vlad, fisher):
     finest = "that is the finest level alone. The coarser ones belong to it, too."
     levels = "that is a pyramid of another number of levels."
     counts = "a histogram counts; a word has one number, however long a descriptor is."
-    histogram_mistakes = {
-        128: without,
-        128 * 3: one_cell,
-        128 * 16: finest,
-        128 * 5: levels,
-        128 * 21 * 48: counts,
-    }
+    histogram_mistakes = {128: without, 128 * 3: one_cell, 128 * 16: finest, 128 * 5: levels, 128 * 1008: counts}
     of_word = "each word has as many numbers as a descriptor."
     vlad_mistakes = {768: without, 768 * 2: one_cell, 768 * 4: finest, 768 * 21: levels, 16 * 5: of_word}
     fisher_mistakes = {

@@ -39,14 +39,13 @@ def output_size(output_size):
     def solve(size, kernel, stride=1, padding=0, dilation=1):
         right = conv_output_size(size, kernel, stride=stride, padding=padding, dilation=dilation)
         free = size + 2 * padding - dilation * (kernel - 1) - 1
-        mistakes = {
+        return (right, f"Keras gives {right}. Which positions can the kernel take?"), {
             math.ceil(free / stride) + 1: "it rounds up still: may the last step leave the image?",
             free / stride + 1: "it does not round.",
             free // stride: "one position is missing: the first one, before any step.",
             (free - padding) // stride + 1: "the padding is on both sides.",
             (size + 2 * padding - kernel) // stride + 1: "the kernel reaches over D(K - 1) + 1 pixels.",
         }
-        return right, mistakes, f"Keras gives {right}. Which positions can the kernel take?"
 
     # Size, kernel, stride, padding, dilation
     cases = [(6, 3, 2), (32, 5), (227, 11, 4), (224, 7, 2, 3), (10, 3, 3, 1), (20, 3, 2, 1, 2)]

@@ -16,7 +16,7 @@ def dense_parameters(dense_parameters):
         small, maps = side // 2**depth, filters * 2 ** (depth - 1)
         right = small**2 * maps * 10 + 10
         halved = side / 2**depth
-        mistakes = {
+        return (right, "count the values after Flatten, then the weights and biases of 10 units."), {
             side**2 * maps * 10 + 10: "each block halves the side.",
             small * maps * 10 + 10: "the maps have two sides.",
             small**2 * filters * 10 + 10: "each block has twice the filters of the one before.",
@@ -27,8 +27,6 @@ def dense_parameters(dense_parameters):
             right - 10: "these are the weights. Each unit has a bias, too.",
             right - 9: "each of the 10 units has a bias of its own.",
         }
-        mistakes.pop(right, None)
-        return right, mistakes, "count the values after Flatten, then the weights and biases of 10 units."
 
     answers.expect_results("dense_parameters", dense_parameters, [(32, 2, 16), (32, 1, 8), (30, 3, 4)], solve)
     return "each pooling divides the values by four, each block doubles the maps."
@@ -91,14 +89,13 @@ def clip_gradient(clip):
         if length <= longest:
             no_direction = "a gradient of length 0 has no direction; leave it."
             enough = f"a gradient of length {length:g} is short enough: it stays as it is."
-            return gradient, [(np.full_like(gradient, np.nan), no_direction)], enough
+            return (gradient, enough), [(np.full_like(gradient, np.nan), no_direction)]
         by_itself = "each number was cut by itself, as `clipvalue` does: the direction has changed."
-        mistakes = [
+        return (gradient * longest / length, "that is not the same direction, at the length asked for."), [
             (np.clip(gradient, -longest, longest), by_itself),
             (gradient, f"its length is {length:g} still."),
             (gradient / length, "that has length 1; `longest` was asked for."),
         ]
-        return gradient * longest / length, mistakes, "that is not the same direction, at the length asked for."
 
     cases = [([3.0, -4.0], 1.0), ([0.3, 0.4], 1.0), ([6.0, 8.0, 0.0], 5.0), ([0.0, 0.0], 1.0)]
     with np.errstate(invalid="ignore", divide="ignore"):

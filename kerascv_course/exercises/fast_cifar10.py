@@ -50,12 +50,11 @@ def mirrored_in_turn(mirrored_in):
 
     def solve(first, epoch):
         right, other = (~first, first) if epoch % 2 else (first, ~first)
-        mistakes = [
+        return (right, "some images are on the wrong side."), [
             (other, "in an even epoch it is as in epoch 0, in an odd one the other way round."),
             (np.full_like(first, True), "not all images at once: those of `first` begin mirrored."),
             (np.full_like(first, False), "not all images at once: those of `first` begin mirrored."),
         ]
-        return right, mistakes, "some images are on the wrong side."
 
     first = np.array([True, False, False, True, False])
     answers.expect_results("mirrored_in", mirrored_in, [(first, epoch) for epoch in (1, 0, 2, 3, 6)], solve)

@@ -33,21 +33,15 @@ def average_precision(ranking_precision):
         if not count:
             return 0.0, []
         precisions = np.cumsum(relevant) / places
-        right = float(precisions[relevant == 1].mean())
-        return right, [
+        hits, from_0 = precisions[relevant == 1], np.cumsum(relevant) / np.maximum(places - 1, 1)
+        return float(hits.mean()), [
             (precisions.mean(), "that is the mean over all places: only those of relevant images count."),
-            (np.sum(precisions * relevant), "that is the sum: divide by the number of relevant images."),
-            (
-                np.sum(precisions * relevant) / len(relevant),
-                "divide by the number of relevant images, not of all.",
-            ),
+            (hits.sum(), "that is the sum: divide by the number of relevant images."),
+            (hits.sum() / len(relevant), "divide by the number of relevant images, not of all."),
             (relevant.mean(), "that is the precision at the end of the ranking."),
             (np.mean(1 / places[relevant == 1]), "count the relevant images up to each place, not only that one."),
             (1 / places[relevant == 1][0], "that looks at the first relevant image alone."),
-            (
-                np.mean((np.cumsum(relevant) / np.maximum(places - 1, 1))[relevant == 1]),
-                "places are counted from 1.",
-            ),
+            (from_0[relevant == 1].mean(), "places are counted from 1."),
         ]
 
     answers.expect_results("ranking_precision", ranking_precision, cases, solve)
@@ -68,7 +62,7 @@ def voting(vote):
             max(counts): "that is how many votes the winner has, not its class.",
             labels[0]: "that is the class of the nearest image alone.",
         }
-        return right, {**mistakes, **dict.fromkeys(best, tied)}, f"most have class {right}."
+        return (right, f"most have class {right}."), {**mistakes, **dict.fromkeys(best, tied)}
 
     cases = [[7], [2, 5, 5], [3, 1, 1, 3], [4, 0, 0, 9, 4, 0], [8, 6, 2], [1, 9, 9, 1, 3]]
     answers.expect_results("vote", vote, [[labels] for labels in cases], solve)

@@ -94,7 +94,7 @@ def count_pairs(positives, negatives):
     above, ties = np.mean(difference > 0), np.mean(difference == 0)
     right = float(above + ties / 2)
     accuracy = (np.sum(positives > 0.5) + np.sum(negatives <= 0.5)) / (len(positives) + len(negatives))
-    mistakes = [
+    return (right, f"it should be {right:.3f}; an area is from 0 to 1."), [
         (above, "ties are missing: a tie counts one half; yours count nothing."),
         (above + ties, "ties count one half, not 1; yours count whole."),
         (1 - right, "the wrong way round: that is the share of the pairs in the wrong order."),
@@ -102,4 +102,3 @@ def count_pairs(positives, negatives):
         (accuracy, "that is an accuracy with the threshold 0.5. The area needs no threshold."),
         (np.mean(difference), "that is the mean difference. Only the order of two values counts."),
     ]
-    return right, mistakes, f"it should be {right:.3f}; an area is from 0 to 1."

@@ -60,10 +60,7 @@ def lenet_rgb(lenet_rgb):
     network = networks.model("lenet_rgb", lenet_rgb, input_shape=(32, 32, 3), output_shape=(10,))
     lenet = build_lenet5((32, 32, 3))
     count, right = network.count_params(), lenet.count_params()
-    reasons = {
-        136_886: "Its convolutions are padded: LeNet's are not.",
-        right - 6 - 16 - 120 - 84 - 10: "The biases are missing.",
-    }
+    reasons = {136_886: "Its convolutions are padded: LeNet's are not.", 61_770: "The biases are missing."}
     reason = reasons.get(count, "Compare it with the table of the network above, layer by layer.")
     parameters = f"It has {count:,} parameters; LeNet-5 for colour images has {right:,}. {reason}"
     answers.refuse((count != right, parameters))

@@ -28,7 +28,7 @@ def trials_needed(trials_needed):
         right = math.ceil(exact)
         swapped = math.log(confidence) / math.log(1 - share)
         all_miss = "the probability that all trials *miss* is 1 - confidence."
-        mistakes = [
+        return (right, f"{right} are needed: (1 - {share}) ** {right} is at most {1 - confidence:.2g}."), [
             (exact, "trials are whole: round up."),
             (right - 1, "with one trial fewer the probability is not reached: round up, not down."),
             (right + 1, "that is one more than is needed."),
@@ -37,7 +37,6 @@ def trials_needed(trials_needed):
             (swapped, all_miss),
             (math.ceil(swapped), all_miss),
         ]
-        return right, mistakes, f"{right} are needed: (1 - {share}) ** {right} is at most {1 - confidence:.2g}."
 
     # In the first case each mistake gives a number of its own.
     cases = [(0.1, 0.8), (0.05, 0.95), (0.01, 0.99), (0.5, 0.5), (0.5, 0.75)]
@@ -123,9 +122,8 @@ def what_to_report(report):
         place, accuracy = answers.parts("report", result, ["the place", "the accuracy"])
         right, means = int(np.argmax(searched)), tested.mean(axis=1)
         spent = "chosen by the test images, whose figure would then be a winner's, too."
-        answers.expect(
-            "the place", place, right, {int(np.argmax(means)): spent}, f"the search's first is {right}."
-        )
+        by_test = {int(np.argmax(means)): spent}
+        answers.expect("the place", place, right, by_test, f"the search's first is {right}.")
         mistakes = [
             (searched[right], "that is the search's own figure, which has had the winner's luck."),
             (tested[right].max(), "the best seed is luck: take the mean of all."),

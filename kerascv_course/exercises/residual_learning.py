@@ -36,7 +36,7 @@ def normalize(normalize):
             return scale * (batch - mean) / np.sqrt(variance + epsilon) + shift
 
         centred, variance = batch - batch.mean(axis=0), batch.var(axis=0)
-        mistakes = [
+        return (formula(), "compare it with the four formulas, one after the other."), [
             (formula(scale=1, shift=0), "scale by gamma and add beta."),
             (formula(shift=0), "beta is missing."),
             (formula(scale=1), "gamma is missing."),
@@ -50,7 +50,6 @@ def normalize(normalize):
             (gamma * batch / np.sqrt(variance + epsilon) + beta, "the mean is not subtracted."),
             (gamma * (centred / np.sqrt(variance + epsilon) + beta), "beta is added after the scaling."),
         ]
-        return formula(), mistakes, "compare it with the four formulas, one after the other."
 
     rng = np.random.default_rng(0)
     gamma, beta = np.array([1.5, 0.5, 2.0]), np.array([0.3, -1.0, 0.7])

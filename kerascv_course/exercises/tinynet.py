@@ -98,7 +98,7 @@ def grad_cam_by_hand(heatmap):
         right, cut = np.maximum(maps @ weights, 0), "the weighted maps are cut off one by one: first add them."
         unweighted = "that is the mean of the maps, without weights: what is seen, not what speaks for the class."
         each_place = "the gradients are averaged first: one weight for each map, not one for each place."
-        mistakes = [
+        return (right, "a weight for each map, the weighted sum, and what is above 0."), [
             (maps @ weights, "what is below 0 is not cut off."),
             (np.maximum((maps * gradients).sum(axis=2), 0), each_place),
             (np.maximum(gradients @ maps.mean(axis=(0, 1)), 0), "the maps and the gradients have changed places."),
@@ -108,7 +108,6 @@ def grad_cam_by_hand(heatmap):
             (20 * right, "the weights are the sums of the gradients; their means were asked for."),
             (right / 3, "the weighted maps are added; you take their mean."),
         ]
-        return right, mistakes, "a weight for each map, the weighted sum, and what is above 0."
 
     rng = np.random.default_rng(0)
     case = rng.uniform(0, 2, (4, 5, 3)), rng.normal(size=(4, 5, 3))

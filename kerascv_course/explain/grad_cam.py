@@ -10,20 +10,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerascv_course import runtime
-from kerascv_course._models import (
-    Call,
-    Part,
-    check_model,
-    check_model_and_images,
-    listed,
-    listening,
-    parts_of,
-    path_of,
-    record,
-    run,
-    without_squashing,
-)
+from kerascv_course import _models, runtime
+from kerascv_course._models import Call, Part
 from kerascv_course._validation import check_int, check_labels, input_error
 
 Change = Callable[[Any], Any]
@@ -102,17 +90,17 @@ def grad_cam(
 
     Source: Selvaraju et al. (2017).
     """
-    check_model("grad_cam", model)
+    _models.check_model("grad_cam", model)
     model, output = _with_one_output(model, output)
-    images = check_model_and_images("grad_cam", model, images)
+    images = _models.check_model_and_images("grad_cam", model, images)
     batch_size = check_int("grad_cam", "batch_size", batch_size, 1)
     if layer is not None and not isinstance(layer, str):
         raise input_error("grad_cam", "layer", "the name of a layer", layer, error=TypeError)
     _check_images_last(model, images)
     pick = partial(_pick, output)
-    calls, answer = record(model, images[:1], pick)
+    calls, answer = _models.record(model, images[:1], pick)
     units = _units(answer)
-    with without_squashing(calls) as squashing:
+    with _models.without_squashing(calls) as squashing:
         binary = units == 1 and squashing == "sigmoid"
         classes = _check_classes(class_index, len(images), 2 if binary else units)
 
@@ -125,8 +113,8 @@ def grad_cam(
                 count += 1
                 return change(output) if count == last else output
 
-            with listening([part], changed):
-                scores = ops.cast(pick(run(model, batch)), "float32")
+            with _models.listening([part], changed):
+                scores = ops.cast(pick(_models.run(model, batch)), "float32")
             return ops.concatenate([-scores, scores], axis=1) if binary else scores
 
         target = _choose_layer(model, calls, layer, images[:1], scores_with)
@@ -194,28 +182,33 @@ def _to_size(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def _choose_layer(
-    model: keras.Model, calls: list[Call], wanted: str | None, image: np.ndarray, scores_with: Callable[..., Any]
+    model: keras.Model,
+    calls: list[Call],
+    wanted: str | None,
+    image: np.ndarray,
+    scores_with: Callable[..., Any],
 ) -> Part:
     """Return the named layer, or the last one that finds something and that nothing goes around; or raise."""
-    parts = parts_of(model)
+    parts = _models.parts_of(model)
     maps = [call for call in calls if len(call.shape) == 4 and call.shape[1] * call.shape[2] > 1]
     paths = list(dict.fromkeys(call.part.path for call in maps))
-    fit = f"Fit layers: {listed(paths)}."
+    fit = f"Fit layers: {_models.listed(paths)}."
     if wanted is not None:
-        path = path_of("grad_cam", "layer", wanted, [part.path for part in parts], paths)
+        path = _models.path_of("grad_cam", "layer", wanted, [part.path for part in parts], paths)
         if path not in paths:
             raise input_error("grad_cam", "layer", f"a layer {_WRITES_MAPS}", wanted, fit)
         return next(call.part for call in maps if call.part.path == path)
     suitable, has_learned = [], False
     for call in maps:
         # An operation before all that learns is preprocessing.
-        has_learned = has_learned or bool(getattr(call.part.operation, "weights", ()))
-        if not _finds_nothing(call.part.operation) and (
-            has_learned or isinstance(call.part.operation, keras.Layer)
-        ):
+        operation = call.part.operation
+        has_learned = has_learned or bool(getattr(operation, "weights", ()))
+        if (has_learned or isinstance(operation, keras.Layer)) and not _finds_nothing(operation):
             suitable.append(call)
     if not suitable:
-        raise _unfit(f"a model with a layer {_WRITES_MAPS}", f"layers {listed([part.path for part in parts])}")
+        raise _unfit(
+            f"a model with a layer {_WRITES_MAPS}", f"layers {_models.listed([part.path for part in parts])}"
+        )
     noise = np.random.default_rng(0).uniform(image.min(), image.max() + 1e-3, image.shape).astype("float32")
     last = suitable[-1].part
     usual, other = (ops.stop_gradient(scores_with(last, batch, lambda maps: maps)) for batch in (image, noise))
@@ -276,7 +269,7 @@ def _check_images_last(model: keras.Model, images: np.ndarray) -> None:
     """Raise where the model takes no images, or has its channels first."""
     if images.ndim != 4:
         raise _unfit("a model of images (height, width, channels)", f"an input of shape {images.shape[1:]}")
-    if any(getattr(part.operation, "data_format", None) == "channels_first" for part in parts_of(model)):
+    if any(getattr(part.operation, "data_format", None) == "channels_first" for part in _models.parts_of(model)):
         raise _unfit("channels last: maps (images, height, width, channels)", "a channels_first model")
 
 

@@ -8,19 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerascv_course._models import (
-    Part,
-    check_model,
-    input_shape,
-    is_float,
-    listed,
-    listening,
-    parts_of,
-    path_of,
-    run,
-    squashing,
-)
-from kerascv_course._tables import Layout, Table
+from kerascv_course import _models
+from kerascv_course._models import Part
 from kerascv_course._validation import as_numbers, check_images, check_int, input_error
 
 _FUNCTION = "ActivationStatistics"
@@ -53,26 +42,15 @@ class LayerStatistics:
     histogram_edges: np.ndarray
 
 
-@dataclass(frozen=True, repr=False, eq=False)
-class ActivationRecords(Table):
-    """What `ActivationStatistics` has recorded: a row for each layer; as a table its first and last values.
+@dataclass(frozen=True, eq=False)
+class ActivationRecords:
+    """What `ActivationStatistics` has recorded, as `plotting.plot_activation_statistics` draws it.
 
     Attributes:
         rows: The layers in the order of the model.
-        notes: Remarks, shown below the table.
     """
 
     rows: tuple[LayerStatistics, ...]
-    notes: tuple[str, ...]
-
-    def _layout(self) -> Layout:
-        names = ("Layer", "Mean, first", "last", "Standard deviation, first", "last", "Zeros, first", "last")
-        return Layout(names, [_cells(row) for row in self.rows], self.notes)
-
-
-def _cells(row: LayerStatistics) -> list[str]:
-    numbers = [f"{values[at]:.3g}" for values in (row.means, row.standard_deviations) for at in (0, -1)]
-    return [row.layer, *numbers, *(f"{row.zero_shares[at]:.1%}" for at in (0, -1))]
 
 
 class ActivationStatistics(keras.callbacks.Callback):
@@ -137,11 +115,8 @@ class ActivationStatistics(keras.callbacks.Callback):
         """What has been recorded so far; without rows where that is nothing."""
         steps = sorted(self._found)
         names = self._found[steps[0]] if steps else ()
-        note = f"{len(self.images)} images, {len(steps)} records from step {min(steps, default=0)} to "
-        note += f"{max(steps, default=0)}."
-        return ActivationRecords(
-            tuple(_joined(name, steps, [self._found[step][name] for step in steps]) for name in names), (note,)
-        )
+        moments = {name: [self._found[step][name] for step in steps] for name in names}
+        return ActivationRecords(tuple(_joined(name, steps, found) for name, found in moments.items()))
 
     def record(self, model: keras.Model, step: int = 0) -> None:
         """Record the activations of a model as it is, as those of a step; what that step had is replaced.
@@ -151,13 +126,13 @@ class ActivationStatistics(keras.callbacks.Callback):
             step: The step that is written to the record, from 0.
         """
         step = check_int("record", "step", step, 0)
-        check_model("record", model)
+        _models.check_model("record", model)
         outputs = self._outputs(model)
         known = next(iter(self._found.values()), outputs).keys()
         if outputs.keys() != known:
             way_out = "Take a new `ActivationStatistics` for another model."
-            rule = f"one with the layers that were recorded before: {listed(list(known))}"
-            raise input_error("record", "model", rule, listed(list(outputs)), way_out)
+            rule = f"one with the layers that were recorded before: {_models.listed(list(known))}"
+            raise input_error("record", "model", rule, _models.listed(list(outputs)), way_out)
         self._found[step] = {path: _measure(output) for path, output in outputs.items()}
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
@@ -190,17 +165,19 @@ class ActivationStatistics(keras.callbacks.Callback):
     def _outputs(self, model: keras.Model) -> dict[str, np.ndarray]:
         """Return what the chosen layers write for the images, by their paths, in the order of the model."""
         if self._probe is None or self._probe.observed is not model:
-            shape = input_shape(_FUNCTION, model)
+            shape = _models.input_shape(_FUNCTION, model)
             if shape is not None:
                 check_images(_FUNCTION, "images", self.images, shape=shape)
             if not model.built:  # `model.fit` builds a subclassed one at the first step
-                run(model, self.images)
-            parts = parts_of(model)
+                _models.run(model, self.images)
+            parts = _models.parts_of(model)
             if self.layers is None:
                 self._parts = _default(parts)
             else:
                 by_path = {part.path: part for part in parts}
-                self._parts = [by_path[path_of(_FUNCTION, "layers", name, by_path)] for name in self.layers]
+                self._parts = [
+                    by_path[_models.path_of(_FUNCTION, "layers", name, by_path)] for name in self.layers
+                ]
             self._probe = _Probe(model, self._parts)
         written = self._probe.predict_on_batch(self.images) if self._parts else {}
         paths = [part.path for part in self._parts]
@@ -228,12 +205,12 @@ class _Probe(keras.Model):
         written: dict[str, Any] = {}
 
         def keep(part: Part, output: Any) -> Any:
-            if is_float(output):
+            if _models.is_float(output):
                 written[part.path] = ops.cast(output, "float32")
             return output
 
-        with listening(self._parts(), keep):
-            run(self.observed, images)
+        with _models.listening(self._parts(), keep):
+            _models.run(self.observed, images)
         return written
 
 
@@ -248,7 +225,7 @@ def _activates(layer: Any) -> bool:
     if isinstance(layer, tuple(getattr(keras.layers, kind) for kind in kinds)):
         return True
     function = getattr(layer, "activation", None)
-    return callable(function) and squashing(function) != "linear"
+    return callable(function) and _models.squashing(function) != "linear"
 
 
 # What is kept of a layer
