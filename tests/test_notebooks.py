@@ -24,7 +24,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from PIL import Image
 from skimage import data
 
-from kerascv_course.notebooks import build
+from kerascv_course.notebooks import build, marks
 from kerascv_course.notebooks.execute import execute_notebook
 from kerascv_course.notebooks.page import page
 from kerascv_course.notebooks.source import (
@@ -71,6 +71,11 @@ def double(number):
 
 
 ex.double.check(double)
+
+# %% [markdown] tags=["hints"]
+# - A sum of `number` and `number`
+#   is its double.
+# - It is `2 * number`.
 
 # %% [markdown] tags=["solution"]
 # Forty-two, of course.
@@ -202,6 +207,20 @@ def test_cells_keep_their_kind_and_tags(tmp_path):
         ("code", ["solution"]),
         ("code", ["summary"]),
     ]
+
+
+@pytest.mark.parametrize("kind", ["student", "solved", "project"])
+def test_hints_are_in_no_notebook(tmp_path, kind):
+    assert "its double" not in text_of(make_notebook(write_source(tmp_path), kind))
+
+
+def test_the_hints_of_an_exercise_are_the_lines_of_its_list(tmp_path, monkeypatch):
+    write_source(tmp_path)
+    monkeypatch.setattr(marks, "source_folder", lambda: tmp_path)
+    found = marks.find_exercise("01_lesson", "double")
+    assert found.hints == ["A sum of `number` and `number` is its double.", "It is `2 * number`."]
+    assert found.remarks == "Forty-two, of course."
+    assert marks.find_exercise("01_lesson", "add")[1:] == ([], "")
 
 
 EXERCISE = '# %% [markdown]\n# # Title\n\n# %% tags=["exercise"]\n# ### One\n\n'

@@ -72,8 +72,9 @@ def roc_curves(
         if is_one.all() or not is_one.any():
             found.append(RocCurve(names[index], np.empty(0), np.empty(0), np.empty(0), None))
             continue
-        rates_and_thresholds = roc_curve(is_one, scores[:, index - count])
-        found.append(RocCurve(names[index], *rates_and_thresholds, float(auc(*rates_and_thresholds[:2]))))
+        false_rates, true_rates, thresholds = roc_curve(is_one, scores[:, index - count])
+        area = float(auc(false_rates, true_rates))
+        found.append(RocCurve(names[index], false_rates, true_rates, thresholds, area))
     return tuple(found)
 
 
