@@ -30,7 +30,6 @@ CIFAR = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse"
 TEN = roc_curves(np.arange(40) % 10, np.random.default_rng(4).random((40, 10)), CIFAR)
 LONG = [f"a name of several words, number {index}" for index in range(24)]
 ENDS = np.array([0.0, 1.0])
-FOUND = {"labels": [0, 1], "neighbour_labels": [[0], [1]], "class_names": ["cat", "dog"]}
 
 
 def layer_statistics(name, steps, bins=16):
@@ -41,12 +40,6 @@ def layer_statistics(name, steps, bins=16):
     means, deviations = np.array([(numbers.mean(), numbers.std()) for numbers in values]).T
     zeros = np.linspace(0, 1, len(steps))
     return LayerStatistics(name, np.array(steps), means, deviations, zeros, counts, np.linspace(-8, 8, bins + 1))
-
-
-def retrieval(**options):
-    """Return the figure of two queries and three neighbours each."""
-    found = {"labels": [0, 1], "neighbour_labels": [[0, 1, 0], [1, 1, 0]], "class_names": ["automobile", "cat"]}
-    return plotting.plot_retrieval(np.zeros((2, 8, 8)), np.zeros((2, 3, 8, 8)), **found, **options)
 
 
 STATISTICS = [layer_statistics(f"inner/block{number}", range(0, 120, 10)) for number in range(5)]
@@ -68,10 +61,6 @@ FIGURES = {
     "plot_latent_map": lambda: plotting.plot_latent_map(
         np.random.default_rng(0).normal(size=(50, 2)), np.arange(50) % 10, CIFAR, caption="ten classes"
     ),
-    "plot_image_mosaic": lambda: plotting.plot_image_mosaic(
-        np.zeros((30, 8, 8, 3)), np.random.default_rng(0).normal(size=(30, 2)), caption="thirty"
-    ),
-    "plot_retrieval": lambda: retrieval(distances=np.ones((2, 3)), caption="two queries"),
     "plot_architecture": lambda: plotting.plot_architecture(layer_table(build_lenet5()), caption="LeNet-5"),
     "plot_roc_curves": lambda: plotting.plot_roc_curves(
         [RocCurve(name, ENDS, ENDS, np.array([np.inf, 0]), 0.5) for name in LONG], caption="many long names"
@@ -241,7 +230,7 @@ def test_images_of_different_sizes_can_be_given_as_a_list():
     assert [picture.shape for picture in shown] == [(4, 6), (8, 3, 3), (2, 2)]
 
 
-@pytest.mark.parametrize(("count", "columns", "expected"), [(5, None, 5), (9, None, 8), (5, 2, 2), (2, 6, 2)])
+@pytest.mark.parametrize(("count", "columns", "expected"), [(5, 8, 5), (9, 8, 8), (5, 2, 2), (2, 6, 2)])
 def test_a_grid_has_as_many_columns_as_asked_for(count, columns, expected):
     figure = plotting.plot_images(np.zeros((count, 4, 4)), columns=columns)
     lefts = {round(axis.get_position().x0, 6) for axis in figure.axes}
@@ -605,41 +594,6 @@ def test_the_name_of_a_class_stands_at_the_median_of_its_points():
     assert [(text.get_text(), *text.xy) for text in named] == [("cat", 1, 2), ("dog", 5, 5)]
 
 
-def test_a_mosaic_of_points_on_a_grid_shows_each_image_at_its_place():
-    rows, columns = np.mgrid[:5, :5]
-    order = np.random.default_rng(0).permutation(25)
-    points = np.stack([columns.ravel(), -rows.ravel()], axis=1)[order]  # y upwards
-    images = np.broadcast_to(np.arange(25, dtype="uint8")[order, None, None], (25, 3, 3))
-    mosaic = pictures(plotting.plot_image_mosaic(images, points))[0]
-    assert mosaic.shape == (15, 15, 3)
-    assert mosaic[1::3, 1::3, 0].tolist() == np.arange(25).reshape(5, 5).tolist()
-
-
-def test_a_mosaic_shows_every_image_once_even_where_all_lie_at_one_place():
-    images = np.broadcast_to(np.arange(17, dtype="uint8")[:, None, None], (17, 2, 2))
-    mosaic = pictures(plotting.plot_image_mosaic(images, np.zeros((17, 2))))[0]
-    assert sorted(mosaic[::2, ::2, 0].ravel()) == [*range(17), *[255] * 3]
-
-
-def test_hits_and_misses_differ_in_sign_and_line_not_only_in_colour():
-    figure = retrieval()
-    marks = [axis.texts[0].get_text() if axis.texts else "query" for axis in figure.axes]
-    assert marks == ["query", "✓", "✗", "✓", "query", "✓", "✓", "✗"]
-    hit, miss = (figure.axes[place] for place in (1, 2))
-    assert hit.spines["top"].get_linestyle() != miss.spines["top"].get_linestyle()
-    for axis, color in ((hit, style.COLORS[0]), (miss, style.COLORS[1])):
-        assert axis.spines["top"].get_edgecolor() == matplotlib.colors.to_rgba(color)
-        assert axis.texts[0].get_bbox_patch().get_facecolor() == matplotlib.colors.to_rgba(color)
-        assert axis.texts[0].get_position() == (1, 1)
-
-
-def test_what_was_found_has_its_class_and_distance_above_it():
-    figure = retrieval(distances=[[1, 0.123456, 12.34], [100, 2, 3]])
-    titles = [" ".join(axis.get_title().split()) for axis in figure.axes]
-    assert titles[:4] == ["query: automobile", "automobile 1.00", "cat 0.123", "automobile 12.3"]
-    assert titles[5] == "cat 100"
-
-
 def test_an_interactive_map_needs_no_network_and_meets_no_other(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (7, 8, 6, 3), dtype="uint8")
     points = np.random.default_rng(1).normal(size=(7, 2))
@@ -730,19 +684,13 @@ BAD = [
     ("latent_map", [TWO, [0, 0, 0], ["cat"]], "`labels` of `plot_latent_map` 2 images"),
     ("latent_map", [TWO, [0, 1], ["cat"]], "`labels` from 0 to 0"),
     ("latent_map", [TWO, [0, 1], ["cat"] * 21], "`class_names` 1 to 20 strings"),
-    ("image_mosaic", [SMALL[:1], TWO], "`images` of `plot_image_mosaic` one image for each of the 2 points"),
-    ("image_mosaic", [[SMALL[0], SMALL[1, :4]], TWO], "all of one size"),
-    ("retrieval", [SMALL, SMALL, FOUND], "`neighbours` of `plot_retrieval`"),
-    ("retrieval", [SMALL, SMALL[:, None], {**FOUND, "distances": TWO}], "`distances` (2, 1)"),
-    ("image_mosaic", [SMALL, np.zeros((5001, 2))], "`points` of `plot_image_mosaic` 1 to 5,000 points"),
-    ("interactive_map", [np.zeros((5001, 2)), SMALL, [0], ["cat"]], "`points` 1 to 5,000 points"),
-    ("retrieval", [np.zeros((21, 2, 2)), SMALL, FOUND], "`queries` of `plot_retrieval` 1 to 20 images"),
-    ("retrieval", [SMALL, np.zeros((2, 11, 8, 8)), FOUND], "`neighbours` of `plot_retrieval` 1 to 10"),
+    ("interactive_map", [TWO, [SMALL[0], SMALL[1, :4]], [0, 0], ["cat"]], "all of one size"),
     (
         "interactive_map",
         [TWO, SMALL[:1], [0, 0], ["cat"]],
         "`images` of `plot_interactive_map` one image for each",
     ),
+    ("interactive_map", [np.zeros((5001, 2)), SMALL, [0], ["cat"]], "`points` 1 to 5,000 points"),
 ]
 
 

@@ -196,13 +196,6 @@ def test_labels_of_queries_that_no_image_of_the_index_has_are_refused(labels):
         latent.ImageIndex(FEATURES, labels=LABELS).precision_at_k(FEATURES, labels, 2)
 
 
-def test_a_figure_of_neighbours_takes_the_strings_of_an_index():
-    names = np.array(NAMES)[LABELS]
-    found = {"labels": names[:2], "neighbour_labels": names[:6].reshape(2, 3), "class_names": NAMES}
-    figure = plotting.plot_retrieval(IMAGES[:2], IMAGES[:6].reshape(2, 3, 8, 8, 3), **found)
-    assert [axis.texts[0].get_text() for axis in figure.axes if axis.texts] == ["✓", "✗", "✗", "✗", "✓", "✗"]
-
-
 def test_a_target_of_a_regression_is_split_at_random_and_not_by_value():
     ages = np.arange(20, 80)
     _, (x, y) = datasets.split_validation(ages[:, None], ages, 0.2)

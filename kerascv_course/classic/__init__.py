@@ -3,22 +3,17 @@
 The classifiers behind them (`SVC`, `KNeighborsClassifier`, LDA) and cross-validation are scikit-learn's.
 """
 
-from kerascv_course.classic.bag_of_visual_words import BagOfVisualWords
-from kerascv_course.classic.dense_sift import DenseSift
-from kerascv_course.classic.descriptions import Descriptions
-from kerascv_course.classic.descriptors import Daisy, Sift
-from kerascv_course.classic.kernels import histogram_intersection
-from kerascv_course.classic.parcels import PARCEL_FEATURES, parcel_features
-from kerascv_course.classic.words import word_patches
+import lazy_loader
 
-__all__ = [
-    "PARCEL_FEATURES",
-    "BagOfVisualWords",
-    "Daisy",
-    "DenseSift",
-    "Descriptions",
-    "Sift",
-    "histogram_intersection",
-    "parcel_features",
-    "word_patches",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "bag_of_visual_words": ["BagOfVisualWords"],
+        "dense_sift": ["DenseSift"],
+        "descriptions": ["Descriptions"],
+        "descriptors": ["Daisy", "Sift"],
+        "kernels": ["histogram_intersection"],
+        "parcels": ["PARCEL_FEATURES", "parcel_features"],
+        "words": ["word_patches"],
+    },
+)

@@ -22,15 +22,14 @@ class DenseSift(BaseEstimator):
     Neither scikit-image nor OpenCV has a dense SIFT; OpenCV can describe given points, one image at a time, and
     its descriptors, of the image as it smooths it, are these rounded to bytes.
 
-    A patch without any gradient has no descriptor.
+    The descriptors are RootSIFT (Arandjelovic and Zisserman 2012): square roots, after division by the sum. A
+    patch without any gradient has none.
 
     Args:
         step: Pixels between two points, 1 or more.
         bin_sizes: Side of a cell in pixels, 1 or more; one grid for each. The patch is four cells wide and lies
             inside of the image. Above 3 pixels the image is smoothed first, as in VLFeat.
         color: "gray", or "rgb" for the three descriptors of the channels one after the other.
-        norm: "root" for RootSIFT (Arandjelovic and Zisserman 2012: square roots, after division by the sum), or
-            "l2" for SIFT's own.
 
     Example:
         >>> images = np.random.default_rng(0).random((2, 16, 16))
@@ -42,13 +41,10 @@ class DenseSift(BaseEstimator):
 
     _prefer = "threads"  # NumPy lets other threads work meanwhile
 
-    def __init__(
-        self, step: int = 2, bin_sizes: Sequence[float] = (2, 3), *, color: str = "gray", norm: str = "root"
-    ) -> None:
+    def __init__(self, step: int = 2, bin_sizes: Sequence[float] = (2, 3), *, color: str = "gray") -> None:
         self.step = step
         self.bin_sizes = bin_sizes
         self.color = color
-        self.norm = norm
 
     def describe(self, images: np.ndarray) -> Descriptions:
         """Describe the images.
@@ -65,7 +61,6 @@ class DenseSift(BaseEstimator):
         """
         step = check_int("DenseSift", "step", self.step, 1)
         check_choice("DenseSift", "color", self.color, ("gray", "rgb"))
-        check_choice("DenseSift", "norm", self.norm, ("root", "l2"))
         sizes = self.bin_sizes
         if not isinstance(sizes, list | tuple | np.ndarray) or not len(sizes):
             raise input_error("DenseSift", "bin_sizes", "a list of one or more numbers", sizes, error=TypeError)
@@ -80,7 +75,7 @@ class DenseSift(BaseEstimator):
             rows, y = _window(height, bin_size, step)
             columns, x = _window(width, bin_size, step)
             each = [_sift(plane, rows, columns, bin_size) for plane in planes(images, self.color)]
-            maps = np.concatenate([normalise(one, self.norm) for one in each], axis=2)
+            maps = np.concatenate([normalise(one) for one in each], axis=2)
             parts.append(from_maps(maps.reshape(count, len(y), len(x), -1), y, x, _BINS * bin_size))
         return in_order(Descriptions(*(np.concatenate(column) for column in zip(*parts, strict=True))))
 
@@ -135,13 +130,10 @@ def _directions(plane: np.ndarray) -> np.ndarray:
     return shares
 
 
-def normalise(descriptors: np.ndarray, norm: str) -> np.ndarray:
-    """Normalise the last axis in place and return it; what is flat stays 0."""
+def normalise(descriptors: np.ndarray) -> np.ndarray:
+    """Make RootSIFT of the last axis in place and return it; what is flat stays 0."""
     smallest = np.float32(1e-6)  # gradients of half a grey level in a whole patch are far above it
     descriptors /= np.maximum(np.sqrt(np.einsum("...i,...i->...", descriptors, descriptors)), smallest)[..., None]
     np.minimum(descriptors, _LARGEST, out=descriptors)
-    if norm == "root":
-        descriptors /= np.maximum(descriptors.sum(axis=-1), smallest)[..., None]
-        return np.sqrt(descriptors, out=descriptors)
-    descriptors /= np.maximum(np.sqrt(np.einsum("...i,...i->...", descriptors, descriptors)), smallest)[..., None]
-    return descriptors
+    descriptors /= np.maximum(descriptors.sum(axis=-1), smallest)[..., None]
+    return np.sqrt(descriptors, out=descriptors)

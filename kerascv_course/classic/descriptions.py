@@ -58,15 +58,12 @@ def describe_with(function: str, call: Callable[[np.ndarray], Any], images: np.n
     if isinstance(answer, Descriptions):
         return answer
     count, height, width = images.shape[:3]
-    rule = (
-        f"a callable that returns a map of finite numbers ({count}, rows, columns, dimensions) for {count} images"
-    )
+    rule = f"a callable that returns finite numbers ({count}, rows, columns, dimensions) for {count} images"
     maps = as_numbers(function, "descriptor", answer, rule)
     if maps.ndim != 4 or len(maps) != count or not maps.size:
         raise input_error(function, "descriptor", rule, maps)
-    y, x = (
-        (np.arange(n) + 0.5) * side / n - 0.5 for n, side in zip(maps.shape[1:3], (height, width), strict=True)
-    )
+    sides = zip(maps.shape[1:3], (height, width), strict=True)
+    y, x = ((np.arange(n) + 0.5) * side / n - 0.5 for n, side in sides)
     return from_maps(maps, y, x, height / maps.shape[1])
 
 

@@ -53,7 +53,7 @@ class Sift(BaseEstimator):
         each = [find(plane) for plane in grey]
         descriptors, places, sizes = (np.concatenate(column) for column in zip(*each, strict=True))
         images = np.repeat(np.arange(len(each)), [len(found[0]) for found in each])
-        words = normalise(descriptors.astype("float32"), "root")
+        words = normalise(descriptors.astype("float32"))
         return in_order(Descriptions(words, places.astype("float64"), sizes.astype("float64"), images))
 
 

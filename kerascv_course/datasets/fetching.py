@@ -323,12 +323,10 @@ def _answer(address: str, method: str = "GET", start: int = 0) -> "Iterator[requ
     import urllib3
 
     headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={start}-"} if start else {})}
-    hooks = {"response": _refuse_unsafe_redirect}
+    options: dict[str, Any] = {"hooks": {"response": _refuse_unsafe_redirect}, "timeout": _TIMEOUT, "stream": True}
     errors = requests.exceptions
     try:
-        with requests.request(
-            method, address, headers=headers, hooks=hooks, timeout=_TIMEOUT, stream=True
-        ) as response:
+        with requests.request(method, address, headers=headers, **options) as response:
             status = response.status_code
             if status not in (200, 206, 416):
                 raise _TryError(f"HTTP {status} {response.reason}", status in (408, 425, 429) or status >= 500)

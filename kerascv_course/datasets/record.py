@@ -204,11 +204,10 @@ class ImageDataset:
         labels = getattr(self, f"y_{split}")
         places = [np.flatnonzero(labels == label) for label in range(self.num_classes)]
         fewest = min(range(self.num_classes), key=lambda label: len(places[label]))
-        if check_int(function, argument, count, minimum=1) > len(places[fewest]):
+        name, most = self.class_names[fewest], len(places[fewest])
+        if check_int(function, argument, count, minimum=1) > most:
             kind = {"train": "training", "val": "validation"}.get(split, split)
-            rule = (
-                f"at most {len(places[fewest])}, the number of {kind} images of class {self.class_names[fewest]!r}"
-            )
+            rule = f"at most {most}, the number of {kind} images of class {name!r}"
             raise input_error(function, argument, rule, count)
         return places
 

@@ -1,9 +1,8 @@
 """What an answer must be, and what is said about a wrong one: to the student, never as a traceback.
 
 `number`, `choice`, `chosen`, `array` and so on read an answer, whatever its type. `expect`, `expect_results`,
-`expect_choice` and `expect_set` judge it as well: they take the usual mistakes, each with its sentence.
-`refuse` judges what is no value: it takes whether each mistake was made.
-All raise `WrongAnswerError` with the sentence for the student.
+`expect_choice` and `expect_set` judge it as well: they take the usual mistakes, each with its sentence. `refuse`
+takes whether each mistake was made. All raise `WrongAnswerError` with the sentence for the student.
 """
 
 import copy

@@ -112,10 +112,8 @@ def residual_block(residual_block):
         images = rng.normal(size=(2, 6, 6, 8)).astype("float32")
         given = networks.predictions("the block", model, images, output_shape=expected)
         if not _computes(given, images, convolutions, norms, _BLOCK):
-            reasons = (
-                (_computes(given, images, convolutions, norms, _BLOCK | mistake), sentence)
-                for mistake, sentence in _MISTAKES_OF_THE_BLOCK
-            )
+            mistakes = ((_BLOCK | mistake, sentence) for mistake, sentence in _MISTAKES_OF_THE_BLOCK)
+            reasons = ((_computes(given, images, convolutions, norms, how), what) for how, what in mistakes)
             another = "it computes something else than ReLU(shortcut + two convolutions)."
             answers.refuse(*reasons, (True, another), start=f"{where}: ")
     return "the shortcut has the shape of the sum in all four cases, and is the plain input where that fits."

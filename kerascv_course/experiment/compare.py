@@ -95,12 +95,9 @@ def compare(
     Source: Manco (designing a CNN: one change at a time, and the ratio accuracy * 1e5 / parameters).
     """
     _check_variants(variants)
-    for argument, value, least in (
-        ("epochs", epochs, 1),
-        ("batch_size", batch_size, 1),
-        ("patience", patience, 0),
-    ):
-        if value is not None or argument == "epochs":
+    check_int(_FUNCTION, "epochs", epochs, 1)
+    for argument, value, least in (("batch_size", batch_size, 1), ("patience", patience, 0)):
+        if value is not None:
             check_int(_FUNCTION, argument, value, least)
     if not callable(callbacks):
         check_callbacks(_FUNCTION, callbacks)

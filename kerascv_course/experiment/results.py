@@ -50,7 +50,6 @@ class ExperimentRow:
         params: Parameters of the model.
         ratio: The course's measure of what the parameters bring: accuracy * 1e5 / parameters.
         seconds: Mean time of a training.
-        error: The first error among its runs; empty where all went through.
     """
 
     variant: str
@@ -62,7 +61,6 @@ class ExperimentRow:
     params: int | None
     ratio: float | None
     seconds: float | None
-    error: str
 
 
 @dataclass(frozen=True, repr=False)
@@ -110,7 +108,6 @@ def summary_row(name: str, runs: Sequence[ExperimentRun]) -> ExperimentRow:
         params=params,
         ratio=mean * 1e5 / params if mean is not None and params else None,
         seconds=float(np.mean([run.seconds for run in done])) if done else None,
-        error=next((run.error for run in runs if run.error), ""),
     )
 
 

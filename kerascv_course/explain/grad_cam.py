@@ -99,7 +99,9 @@ def grad_cam(
     _check_images_last(model, images)
     pick = partial(_pick, output)
     calls, answer = _models.record(model, images[:1], pick)
-    units = _units(answer)
+    if len(answer.shape) != 2:
+        raise _unfit("a model with one output (images, classes)", f"an output of shape {tuple(answer.shape)}")
+    units = int(answer.shape[1])
     with _models.without_squashing(calls) as squashing:
         binary = units == 1 and squashing == "sigmoid"
         classes = _check_classes(class_index, len(images), 2 if binary else units)
@@ -206,9 +208,8 @@ def _choose_layer(
         if (has_learned or isinstance(operation, keras.Layer)) and not _finds_nothing(operation):
             suitable.append(call)
     if not suitable:
-        raise _unfit(
-            f"a model with a layer {_WRITES_MAPS}", f"layers {_models.listed([part.path for part in parts])}"
-        )
+        received = f"layers {_models.listed([part.path for part in parts])}"
+        raise _unfit(f"a model with a layer {_WRITES_MAPS}", received)
     noise = np.random.default_rng(0).uniform(image.min(), image.max() + 1e-3, image.shape).astype("float32")
     last = suitable[-1].part
     usual, other = (ops.stop_gradient(scores_with(last, batch, lambda maps: maps)) for batch in (image, noise))
@@ -271,13 +272,6 @@ def _check_images_last(model: keras.Model, images: np.ndarray) -> None:
         raise _unfit("a model of images (height, width, channels)", f"an input of shape {images.shape[1:]}")
     if any(getattr(part.operation, "data_format", None) == "channels_first" for part in _models.parts_of(model)):
         raise _unfit("channels last: maps (images, height, width, channels)", "a channels_first model")
-
-
-def _units(answer: Any) -> int:
-    """Return how many units the model has at its end, or raise where that is not one row per image."""
-    if len(answer.shape) != 2:
-        raise _unfit("a model with one output (images, classes)", f"an output of shape {tuple(answer.shape)}")
-    return int(answer.shape[1])
 
 
 def _check_classes(class_index: Any, count: int, classes: int) -> np.ndarray | None:

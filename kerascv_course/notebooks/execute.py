@@ -104,11 +104,11 @@ def execute_notebook(
             extra_arguments=["--IPKernelApp.capture_fd_output=False"],  # see _quiet
         )
         # No kernel folders: the kernel is then this Python's own, whatever kernels a user has registered.
-        client.km = AsyncKernelManager(
-            kernel_name="python3",
-            kernel_spec_manager=KernelSpecManager(kernel_dirs=[]),
-            connection_file=str(Path(scratch) / "kernel.json"),
+        kernels, connection = KernelSpecManager(kernel_dirs=[]), str(Path(scratch) / "kernel.json")
+        manager = AsyncKernelManager(
+            kernel_name="python3", kernel_spec_manager=kernels, connection_file=connection
         )
+        client.km = manager
         client.reset_execution_trackers()
         kernel_environment = {**os.environ, **_quiet(scratch), **(environment or {})}
         log = open(Path(scratch) / "kernel.log", "w+", encoding="utf-8", errors="replace")  # noqa: SIM115

@@ -84,31 +84,24 @@ def read_exercise(text: str, where: str) -> Exercise:
         question.append(lines.pop(0).removeprefix("#").removeprefix(" "))
     if not question or not question[0].startswith("### "):
         raise ValueError(f"An exercise that does not begin with a comment `# ### Title` in {where}.")
-    if not any(line.strip() == SOLUTION_BEGIN for line in lines):
-        raise ValueError(f"An exercise without `{SOLUTION_BEGIN}` in {where}: the student would see all of it.")
-    blank, solved = [], []
-    in_solution = False
+    marks = [line.strip() for line in lines if line.strip() in (SOLUTION_BEGIN, SOLUTION_END)]
+    if not marks or marks != [SOLUTION_BEGIN, SOLUTION_END] * (len(marks) // 2):
+        pairs = f"pairs of `{SOLUTION_BEGIN}` and `{SOLUTION_END}`"
+        raise ValueError(
+            f"An exercise without {pairs} in {where}: the student would see all of it, or too little."
+        )
+    blank, solved, in_solution = [], [], False
     for line in lines:
-        stripped = line.strip()
-        if stripped in (SOLUTION_BEGIN, SOLUTION_END):
-            if in_solution == (stripped == SOLUTION_BEGIN):
-                raise ValueError(f"`{stripped}` without its counterpart in {where}.")
-            in_solution = not in_solution
-        elif stripped.startswith(STUDENT_MARK):
+        if line.strip() in (SOLUTION_BEGIN, SOLUTION_END):
+            in_solution = line.strip() == SOLUTION_BEGIN
+        elif line.strip().startswith(STUDENT_MARK):
             blank.append(line.replace(STUDENT_MARK, "", 1))
         else:
             solved.append(line)
             if not in_solution:
                 blank.append(line)
-    if in_solution:
-        raise ValueError(f"`{SOLUTION_BEGIN}` without its counterpart in {where}.")
-    return Exercise(
-        name=check["name"],
-        question="\n".join(question),
-        blank="\n".join(blank).strip("\n"),
-        solved="\n".join(solved).strip("\n"),
-        check=check[0],
-    )
+    asked, given, answered = ("\n".join(part).strip("\n") for part in (question, blank, solved))
+    return Exercise(check["name"], asked, given, answered, check[0])
 
 
 class Explained(NamedTuple):

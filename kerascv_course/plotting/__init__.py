@@ -16,44 +16,19 @@ Where the figure appears:
 The user's global settings (`matplotlib.rcParams`) are left alone.
 """
 
-from kerascv_course.plotting.classic import plot_keypoints, plot_visual_words, plot_word_histogram
-from kerascv_course.plotting.curves import plot_history, plot_learning_rate_finder, plot_schedule
-from kerascv_course.plotting.evaluation import plot_calibration_curve, plot_confusion_matrix, plot_roc_curves
-from kerascv_course.plotting.experiments import plot_experiment
-from kerascv_course.plotting.images import (
-    plot_feature_maps,
-    plot_filters,
-    plot_heatmaps,
-    plot_image_table,
-    plot_images,
-)
-from kerascv_course.plotting.interactive_map import InteractiveMap, plot_interactive_map
-from kerascv_course.plotting.latent import plot_image_mosaic, plot_latent_map, plot_retrieval
-from kerascv_course.plotting.networks import plot_architecture
-from kerascv_course.plotting.statistics import plot_activation_histograms, plot_activation_statistics
+import lazy_loader
 
-__all__ = [
-    "InteractiveMap",
-    "plot_activation_histograms",
-    "plot_activation_statistics",
-    "plot_architecture",
-    "plot_calibration_curve",
-    "plot_confusion_matrix",
-    "plot_experiment",
-    "plot_feature_maps",
-    "plot_filters",
-    "plot_heatmaps",
-    "plot_history",
-    "plot_image_mosaic",
-    "plot_image_table",
-    "plot_images",
-    "plot_interactive_map",
-    "plot_keypoints",
-    "plot_latent_map",
-    "plot_learning_rate_finder",
-    "plot_retrieval",
-    "plot_roc_curves",
-    "plot_schedule",
-    "plot_visual_words",
-    "plot_word_histogram",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "classic": ["plot_keypoints", "plot_visual_words", "plot_word_histogram"],
+        "curves": ["plot_history", "plot_learning_rate_finder", "plot_schedule"],
+        "evaluation": ["plot_calibration_curve", "plot_confusion_matrix", "plot_roc_curves"],
+        "experiments": ["plot_experiment"],
+        "images": ["plot_feature_maps", "plot_filters", "plot_heatmaps", "plot_image_table", "plot_images"],
+        "interactive_map": ["InteractiveMap", "plot_interactive_map"],
+        "latent": ["plot_latent_map"],
+        "networks": ["plot_architecture"],
+        "statistics": ["plot_activation_histograms", "plot_activation_statistics"],
+    },
+)

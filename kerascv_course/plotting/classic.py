@@ -125,10 +125,8 @@ def plot_word_histogram(histograms: Any, *, caption: str | None = None) -> Figur
         >>> [axis.get_title() for axis in figure.axes]
         ['cat', 'dog']
     """
-    function, rule = (
-        "plot_word_histogram",
-        f"a mapping from 1 to {_MAX_BARS} names to arrays (words,) of one length",
-    )
+    function = "plot_word_histogram"
+    rule = f"a mapping from 1 to {_MAX_BARS} names to arrays (words,) of one length"
     if not isinstance(histograms, Mapping):
         raise input_error(function, "histograms", rule, histograms, error=TypeError)
     rows = {str(name): as_numbers(function, "histograms", values, rule) for name, values in histograms.items()}

@@ -28,7 +28,7 @@ def plot_experiment(results: Any, *, caption: str | None = None) -> Figure:
     Example:
         >>> from kerascv_course.experiment import ExperimentResults, ExperimentRow, ExperimentRun
         >>> runs = tuple(ExperimentRun("3x3", seed, 0.7 + 0.01 * seed, 100, 1.0, {}) for seed in (0, 1, 2))
-        >>> row = ExperimentRow("3x3", 3, 0.71, 0.01, 0.685, 0.735, 100, 710.0, 1.0, "")
+        >>> row = ExperimentRow("3x3", 3, 0.71, 0.01, 0.685, 0.735, 100, 710.0, 1.0)
         >>> figure = plot_experiment(ExperimentResults((row,), runs, ()))
         >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
         ['3x3']

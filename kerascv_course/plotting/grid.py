@@ -6,9 +6,8 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
-from PIL import Image
 
-from kerascv_course._validation import as_array, as_numbers, check_int, input_error
+from kerascv_course._validation import as_array, as_numbers, input_error
 from kerascv_course.plotting import style
 from kerascv_course.plotting.style import wrap
 
@@ -18,7 +17,7 @@ MOST = 256  # each image of a grid is an axis of its own; many more take minutes
 def draw_grid(
     pictures: Sequence[np.ndarray],
     titles: Sequence[str],
-    columns: int | None,
+    columns: int,
     caption: str | None,
     *,
     scale: tuple[str, float, float] | None = None,
@@ -27,7 +26,7 @@ def draw_grid(
 ) -> Figure:
     """Draw pictures of any size in rows; `scale` is colour map, lowest, highest value of grey ones."""
     color_map, low, high = scale or (style.IMAGE_COLOR_MAP, 0.0, 1.0)
-    columns = min(columns or 8, len(pictures))
+    columns = min(columns, len(pictures))
     margin, bar = 1.15 if row_names else 0.0, 0.95 if bar_label else 0.0  # left for names, right for a colour bar
     letters = min(10, max((len(word) for title in titles for word in title.split()), default=0))
     # Neighbouring titles of one long word, such as automobile, must not touch.
@@ -95,27 +94,6 @@ def check_images(function: str, argument: str, images: Any, most: int = MOST) ->
         scaled = image / 255 if image.dtype == np.uint8 else np.clip(image.astype("float64"), 0, 1)
         pictures.append(scaled[..., 0] if image.ndim == 3 and image.shape[2] == 1 else scaled)
     return pictures
-
-
-def check_columns(function: str, columns: int | None) -> int | None:
-    """Return the number of columns, or raise."""
-    return None if columns is None else check_int(function, "columns", columns, minimum=1)
-
-
-def thumbnails(function: str, images: Any, points: np.ndarray, side: int) -> np.ndarray:
-    """Return one image per point as RGB, `uint8` (n, h, w, 3), no side longer than `side` pixels; or raise."""
-    pictures = check_images(function, "images", images, max(len(points), len(images)))
-    if len(pictures) != len(points) or len({picture.shape[:2] for picture in pictures}) > 1:
-        rule = f"one image for each of the {len(points)} points, all of one size"
-        raise input_error(function, "images", rule, images)
-    height, width = pictures[0].shape[:2]
-    scale = min(1.0, side / max(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = [
-        Image.fromarray((255 * picture).round().astype("uint8")).convert("RGB").resize(size, Image.Resampling.BOX)
-        for picture in pictures
-    ]
-    return np.stack([np.asarray(image) for image in small])
 
 
 def check_points(function: str, points: Any, most: int, argument: str = "points", *, least: int = 1) -> np.ndarray:

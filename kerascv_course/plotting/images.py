@@ -7,9 +7,9 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from kerascv_course._validation import as_numbers, input_error
+from kerascv_course._validation import as_numbers, check_int, input_error
 from kerascv_course.plotting import style
-from kerascv_course.plotting.grid import MOST, check_columns, check_images, draw_grid
+from kerascv_course.plotting.grid import MOST, check_images, draw_grid
 from kerascv_course.plotting.style import check_texts, styled
 
 _STRENGTH = 0.7  # how much of the colour is seen where a heatmap is 1
@@ -20,7 +20,7 @@ def plot_images(
     images: Any,
     *,
     titles: Sequence[str] | None = None,
-    columns: int | None = None,
+    columns: int = 8,
     caption: str | None = None,
 ) -> Figure:
     """Show images side by side, row by row.
@@ -47,7 +47,7 @@ def plot_images(
     function = "plot_images"
     pictures = check_images(function, "images", images)
     labels = check_texts(function, "titles", titles, len(pictures))
-    return draw_grid(pictures, labels, check_columns(function, columns), caption)
+    return draw_grid(pictures, labels, check_int(function, "columns", columns, 1), caption)
 
 
 @styled
@@ -93,7 +93,7 @@ def plot_heatmaps(
     heatmaps: Any,
     *,
     titles: Sequence[str] | None = None,
-    columns: int | None = None,
+    columns: int = 8,
     caption: str | None = None,
 ) -> Figure:
     """Show each image with its heatmap over it, for example those of `explain.grad_cam`.
@@ -137,7 +137,9 @@ def plot_heatmaps(
         base = picture if picture.ndim == 3 else picture[..., None]
         blended.append((1 - weight) * base + weight * colors(heatmap)[..., :3])
     scale = (style.COLOR_MAP, 0.0, 1.0)
-    return draw_grid(blended, labels, check_columns(function, columns), caption, scale=scale, bar_label="heat")
+    return draw_grid(
+        blended, labels, check_int(function, "columns", columns, 1), caption, scale=scale, bar_label="heat"
+    )
 
 
 @styled
@@ -166,7 +168,7 @@ def plot_filters(model_or_weights: Any, *, caption: str | None = None) -> Figure
     function, argument = "plot_filters", "model_or_weights"
     weights = model_or_weights
     if hasattr(model_or_weights, "get_weights"):
-        weights = _first_convolution(model_or_weights)
+        weights = next((each for each in model_or_weights.get_weights() if each.ndim == 4), None)
         if weights is None:
             rule = "a built model with a 2-D convolution"
             raise input_error(function, argument, rule, model_or_weights, "A model with an input shape is built.")
@@ -179,9 +181,9 @@ def plot_filters(model_or_weights: Any, *, caption: str | None = None) -> Figure
     largest = np.abs(kernels).max() or 1.0
     titles = [f"filter {index}" for index in range(len(kernels))]
     if kernels.shape[3] == 3:
-        return draw_grid(list(0.5 + kernels / (2 * largest)), titles, None, caption)
+        return draw_grid(list(0.5 + kernels / (2 * largest)), titles, 8, caption)
     scale = (style.DIVERGING_COLOR_MAP, -largest, largest)
-    return draw_grid(list(kernels[..., 0]), titles, None, caption, scale=scale, bar_label="weight")
+    return draw_grid(list(kernels[..., 0]), titles, 8, caption, scale=scale, bar_label="weight")
 
 
 @styled
@@ -218,12 +220,4 @@ def plot_feature_maps(
     largest = max(np.abs(picture).max() for picture in pictures) or 1.0
     is_signed = maps.min() < 0
     scale = (style.DIVERGING_COLOR_MAP, -largest, largest) if is_signed else (style.COLOR_MAP, 0.0, largest)
-    return draw_grid(pictures, labels, None, caption, scale=scale, bar_label="value")
-
-
-def _first_convolution(layer: Any) -> np.ndarray | None:
-    """Return the first weights with four axes, in the order of the layers, nested models included."""
-    if getattr(layer, "layers", None):
-        found = (_first_convolution(inner) for inner in layer.layers)
-        return next((weights for weights in found if weights is not None), None)
-    return next((weights for weights in layer.get_weights() if weights.ndim == 4), None)
+    return draw_grid(pictures, labels, 8, caption, scale=scale, bar_label="value")

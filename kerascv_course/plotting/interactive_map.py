@@ -13,16 +13,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from kerascv_course._validation import input_error
 from kerascv_course.plotting import style
-from kerascv_course.plotting.grid import check_points, thumbnails
+from kerascv_course.plotting.grid import check_images, check_points
 from kerascv_course.plotting.latent import check_classes
 
 _MAX_IMAGES = 5000
 _THUMBNAIL = 32  # pixels of an image's longer side
-_PAGE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>$title</title></head>
-<body style="margin: 16px; background: white">$fragment</body></html>
-"""
 
 
 class InteractiveMap:
@@ -44,8 +41,8 @@ class InteractiveMap:
         Raises:
             OSError: If the file cannot be written.
         """
-        page = Template(_PAGE).substitute(title=self._title, fragment=self._repr_html_())
-        Path(path).write_text(page, encoding="utf-8")
+        head = f'<!DOCTYPE html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{self._title}</title>\n'
+        Path(path).write_text(head + self._repr_html_(), encoding="utf-8")
 
 
 def plot_interactive_map(
@@ -77,17 +74,23 @@ def plot_interactive_map(
     """
     function = "plot_interactive_map"
     places = check_points(function, points, _MAX_IMAGES)
-    pictures = thumbnails(function, images, places, _THUMBNAIL)
+    pictures = check_images(function, "images", images, max(len(places), len(images)))
+    if len(pictures) != len(places) or len({picture.shape[:2] for picture in pictures}) > 1:
+        rule = f"one image for each of the {len(places)} points, all of one size"
+        raise input_error(function, "images", rule, images)
     classes, names = check_classes(function, labels, class_names, len(places))
-    count, height, width = pictures.shape[:3]
-    columns = int(np.ceil(np.sqrt(count)))
+    sides = pictures[0].shape[:2]
+    height, width = (max(1, round(side * min(1.0, _THUMBNAIL / max(sides)))) for side in sides)
+    columns = int(np.ceil(np.sqrt(len(places))))
     # One file for all images: a browser decodes it once, and a hundred small ones compress worse.
-    sheet = np.zeros((-(-count // columns), columns, height, width, 3), "uint8")
-    sheet.reshape(-1, height, width, 3)[:count] = pictures
-    sheet = sheet.swapaxes(1, 2).reshape(-1, columns * width, 3)
-    is_grey = (sheet[..., :1] == sheet).all()
+    mode = "RGB" if any(picture.ndim == 3 for picture in pictures) else "L"
+    sheet = Image.new(mode, (columns * width, -(-len(places) // columns) * height))
+    for index, picture in enumerate(pictures):
+        image = Image.fromarray((255 * picture).round().astype("uint8"))
+        place = (index % columns * width, index // columns * height)
+        sheet.paste(image.resize((width, height), Image.Resampling.BOX), place)
     file = io.BytesIO()
-    Image.fromarray(sheet[..., 0] if is_grey else sheet).save(file, "png", optimize=True)
+    sheet.save(file, "png", optimize=True)
     span = max(float(np.ptp(places, axis=0).max()), 1e-12)
     # From 0 to 1 with the shape kept, y downwards as on a screen.
     scaled = (places - places.min(axis=0)) / span
@@ -102,4 +105,4 @@ def plot_interactive_map(
         "size": [width, height],
         "sheet": "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii"),
     }
-    return InteractiveMap(data, f"Map of {count} images")
+    return InteractiveMap(data, f"Map of {len(places)} images")

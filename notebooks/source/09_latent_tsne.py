@@ -14,6 +14,8 @@ import keras
 import matplotlib.pyplot as plt
 import numpy as np
 from keras import layers
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
 from sklearn.manifold import trustworthiness
 
 from kerascv_course import TransferModel, plotting, runtime
@@ -274,18 +276,32 @@ print(project(spaces["trained network"][1][mapped], method="pca").caption)
 #
 # ## The images at their places
 #
-# Every image on a grid, as near to its place in the map as is possible without hiding another. Then the same map
-# to explore: the mouse shows the image, the wheel zooms.
+# Every image on a grid, as near to its place in the map as is possible without hiding another: of all ways to put
+# the images into cells the one with the smallest sum of squared distances. Before that the map is stretched
+# halfway to a square full of points, as a dense group would push its images far away. Then the same map to
+# explore: the mouse shows the image, the wheel zooms.
 
 # %%
 shown = slice(0, 1000)
 points = maps["trained network"].points[shown]
-plotting.plot_image_mosaic(
-    data.x_test[mapped][shown], points, caption=f"Test images in the space of the trained network, {data.name}"
-)
+pictures = data.x_test[mapped][shown]
+side = math.ceil(math.sqrt(len(points)))
+rows, columns = np.divmod(np.arange(side**2), side)
+cells = np.column_stack([columns, side - 1 - rows]) / (side - 1)  # as points: to the right and upwards, 0 to 1
+even = (points - points.min(axis=0)) / np.ptp(points, axis=0)
+ranks = points.argsort(axis=0).argsort(axis=0) / (len(points) - 1)
+_, chosen = linear_sum_assignment(cdist((even + ranks) / 2, cells, "sqeuclidean"))
+mosaic = np.full((side**2, *data.input_shape), 255, "uint8")
+mosaic[chosen] = pictures
+height, width, channels = data.input_shape
+mosaic = mosaic.reshape(side, side, height, width, channels).swapaxes(1, 2).reshape(side * height, -1, channels)
+figure, axis = plt.subplots(figsize=(8, 8), dpi=200, layout="constrained")
+axis.imshow(mosaic)
+axis.set_title(f"Test images in the space of the trained network, {data.name}", fontsize=10)
+_ = axis.axis("off")
 
 # %%
-plotting.plot_interactive_map(points, data.x_test[mapped][shown], labels[shown], data.class_names)
+plotting.plot_interactive_map(points, pictures, labels[shown], data.class_names)
 
 # %% [markdown]
 # ## What the perplexity does

@@ -180,15 +180,19 @@ print(f"At random: mAP about {np.mean([np.mean(y_train == label) for label in ra
 def rows_of(index, queries, wanted, caption):
     """Draw what an index finds for some test images."""
     found = index.query(queries[wanted], k=6)
-    return plotting.plot_retrieval(
-        data.x_test[wanted],
-        data.x_train[found.indices],
-        labels=y_test[wanted],
-        neighbour_labels=y_train[found.indices],
-        class_names=data.class_names,
-        distances=found.distances,
-        caption=f"{caption}; {data.name}",
-    )
+    pictures, titles, hits = [], [], []
+    for query, neighbours, distances in zip(wanted, found.indices, found.distances, strict=True):
+        pictures += [data.x_test[query], *data.x_train[neighbours]]
+        hits += [None, *(y_train[neighbours] == y_test[query])]
+        signs = ["✓" if hit else "✗" for hit in hits[-6:]]
+        names = [data.class_names[label] for label in y_train[neighbours]]
+        titles.append(f"query: {data.class_names[y_test[query]]}")
+        titles += [f"{s} {name}\n{far:.3g}" for s, name, far in zip(signs, names, distances, strict=True)]
+    figure = plotting.plot_images(pictures, titles=titles, columns=7, caption=f"{caption}; {data.name}")
+    for axis, hit in zip(figure.axes, hits, strict=True):
+        if hit is not None:
+            axis.spines[:].set(color="C0" if hit else "C1", linewidth=2.5, linestyle="-" if hit else "--")
+    return figure
 
 
 by_class = {label: by_query[y_test[chosen] == label, 0].mean() for label in np.unique(y_test[chosen]).tolist()}
