@@ -67,9 +67,8 @@ def split_indices(
             way_out = f"scikit-learn says: {error} Numbers that are no classes are passed as floats."
             raise input_error(function, argument, rule, share, way_out) from error
         if classes is not None:
-            lacking = [
-                label for part in (train, held_out) for label in np.setdiff1d(classes, classes[part]).tolist()
-            ]
+            missing = [np.setdiff1d(classes, classes[part]) for part in (train, held_out)]
+            lacking = np.concatenate(missing).tolist()
     if not lacking:
         return train, held_out
     name = f"Label {lacking[0]}" if class_names is None else f"Class {class_names[lacking[0]]!r}"

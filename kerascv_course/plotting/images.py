@@ -17,11 +17,7 @@ _STRENGTH = 0.7  # how much of the colour is seen where a heatmap is 1
 
 @styled
 def plot_images(
-    images: Any,
-    *,
-    titles: Sequence[str] | None = None,
-    columns: int = 8,
-    caption: str | None = None,
+    images: Any, *, titles: Sequence[str] | None = None, columns: int = 8, caption: str | None = None
 ) -> Figure:
     """Show images side by side, row by row.
 

@@ -19,11 +19,7 @@ _MOST_POINTS = 200_000
 
 @styled
 def plot_latent_map(
-    points: np.ndarray,
-    labels: Any,
-    class_names: Sequence[str],
-    *,
-    caption: str | None = None,
+    points: np.ndarray, labels: Any, class_names: Sequence[str], *, caption: str | None = None
 ) -> Figure:
     """Draw a map of the latent space: a point per image, colour and marker by class, its name at their median.
 
@@ -67,9 +63,7 @@ def plot_latent_map(
     return with_caption(figure, caption)
 
 
-def check_classes(
-    function: str, labels: Any, class_names: Sequence[str], count: int
-) -> tuple[np.ndarray, list[str]]:
+def check_classes(function: str, labels: Any, class_names: Any, count: int) -> tuple[np.ndarray, list[str]]:
     """Return labels as integers (count,), and the names of at most 20 classes, or raise."""
     if not hasattr(class_names, "__len__") or not 1 <= len(class_names) <= MOST_CLASSES:
         raise input_error(function, "class_names", f"1 to {MOST_CLASSES} strings", class_names)
