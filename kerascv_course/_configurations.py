@@ -12,6 +12,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import tree
 
 _HEAP_TYPE = 1 << 9  # `Py_TPFLAGS_HEAPTYPE`
 
@@ -62,20 +63,12 @@ def clean_config(node: Any, places: Mapping[str, str], drawn: bool) -> Any:
     found = {}
     for key, value in node.items():
         if key in ("keras_history", "input_layers", "output_layers"):
-            found[key] = _rename(value, places)
+            found[key] = tree.map_structure(lambda part: places.get(part, part), value)
         elif (key == "learning_rate" and isinstance(value, float | int)) or (key == "seed" and drawn):
             continue
         elif key not in ("name", "shared_object_id", "build_config", "registered_name"):
             found[places.get(str(key), str(key))] = clean_config(value, places, drawn)
     return found
-
-
-def _rename(node: Any, places: Mapping[str, str]) -> Any:
-    if isinstance(node, dict):
-        return {key: _rename(value, places) for key, value in node.items()}
-    if isinstance(node, list | tuple):
-        return [_rename(part, places) for part in node]
-    return places.get(node, node) if isinstance(node, str) else node
 
 
 @functools.cache

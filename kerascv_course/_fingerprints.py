@@ -98,9 +98,8 @@ class _Walk:
 
     def _of(self, value: Any) -> str:
         if isinstance(value, dict):
-            return text_digest(
-                "dict", *sorted(text_digest(self.of(key), self.of(part)) for key, part in value.items())
-            )
+            pairs = (text_digest(self.of(key), self.of(part)) for key, part in value.items())
+            return text_digest("dict", *sorted(pairs))
         if isinstance(value, list | tuple):
             return text_digest("list", *map(self.of, value))
         if isinstance(value, set | frozenset):
@@ -167,13 +166,13 @@ class _Walk:
             inner = [cell for cell in cells if isinstance(cell, types.FunctionType | functools.partial)]
             return text_digest(function.__module__, function.__qualname__, *map(self.of, inner))
         names = _names(function.__code__)
-        used = [(name, function.__globals__[name]) for name in _globals(function.__code__, function.__globals__)]
-        scope = [
-            (name, self._module(value, names) if isinstance(value, types.ModuleType) else self.of(value))
-            for name, value in used
-        ]
+        used = _globals(function.__code__, function.__globals__)
+        scope = [(name, self._used(function.__globals__[name], names)) for name in used]
         parts = (function.__code__, function.__defaults__, function.__kwdefaults__, cells)
         return text_digest("function", scope, *map(self.of, parts))
+
+    def _used(self, value: Any, names: list[str]) -> str:
+        return self._module(value, names) if isinstance(value, types.ModuleType) else self.of(value)
 
     def _module(self, module: types.ModuleType, names: list[str]) -> str:
         """Return the hash of a module: the name of a library's, the text of one's own and what is used of it."""
@@ -181,19 +180,14 @@ class _Walk:
         if not file or is_library(file) or module in self.inside:
             return text_digest(module.__name__)
         self.inside.append(module)
-        used = [vars(module)[name] for name in names if name in vars(module)]
-        parts = [self._module(v, names) if isinstance(v, types.ModuleType) else self.of(v) for v in used]
+        parts = [self._used(vars(module)[name], names) for name in names if name in vars(module)]
         self.inside.pop()
         return text_digest(module.__name__, file_digest(Path(file)), *parts)
 
     def _class(self, kind: type) -> str:
         if is_library_class(kind):
             return text_digest("class", kind.__module__, kind.__qualname__)
-        members = {
-            name: value
-            for name, value in vars(kind).items()
-            if not name.startswith("_abc_") and (callable(value) or not name.startswith("__"))
-        }
+        members = {n: v for n, v in vars(kind).items() if callable(v) or not n.startswith(("__", "_abc_"))}
         return text_digest("own class", self.of(list(kind.__bases__)), self.of(members))
 
     def _layer(self, layer: keras.Layer) -> str:
@@ -258,20 +252,33 @@ def file_digest(path: Path) -> str:
 
 def _globals(code: types.CodeType, scope: Mapping[str, Any]) -> list[str]:
     """Return the names of the globals that code uses, that of functions inside it included."""
-    found = {
-        step.argval for step in dis.get_instructions(code) if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")
-    } & set(scope)
-    inner = [part for part in code.co_consts if isinstance(part, types.CodeType)]
-    return sorted(found.union(*(_globals(part, scope) for part in inner)))
+    steps = (step for part in _codes(code) for step in dis.get_instructions(part))
+    return sorted({step.argval for step in steps if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")} & set(scope))
 
 
 def _names(code: types.CodeType) -> list[str]:
     """Return the names that code uses, also as attributes, those of functions inside it included."""
-    inner = [part for part in code.co_consts if isinstance(part, types.CodeType)]
-    return sorted({*code.co_names}.union(*map(_names, inner)))
+    return sorted({name for part in _codes(code) for name in part.co_names})
 
 
-def warn_unknowable(function: str, what: Unknowable, consequence: str) -> None:
+def _codes(code: types.CodeType) -> list[types.CodeType]:
+    """Return code and that of the functions inside it."""
+    inner = (part for part in code.co_consts if isinstance(part, types.CodeType))
+    return [code, *(found for part in inner for found in _codes(part))]
+
+
+def run_fingerprints(function: str, model: keras.Model, **others: Any) -> dict[str, str]:
+    """Return what decides how a compiled model is trained, and other values; {}, with a warning, if unknowable."""
+    try:
+        found = {"model": fingerprint(model, weights=False), "compile arguments": compile_fingerprint(model)}
+        return found | {name: fingerprint(value) for name, value in others.items()}
+    except Unknowable as what:
+        consequence = "What `folder` holds cannot be gone on with: the training starts anew."
+        warn_unknowable(function, what, consequence, stacklevel=5)
+        return {}
+
+
+def warn_unknowable(function: str, what: Unknowable, consequence: str, stacklevel: int = 4) -> None:
     """Warn that a value cannot be compared from one call to the next."""
     text = f"`{function}`: {what} cannot be compared from one call to the next. {consequence}"
-    warnings.warn(text, stacklevel=4)
+    warnings.warn(text, stacklevel=stacklevel)

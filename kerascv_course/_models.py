@@ -46,10 +46,8 @@ def check_linked(function: str, model: Any, argument: str = "model") -> None:
     """Raise unless it is a Keras model whose layers are linked: functional or `Sequential`, and built."""
     check_model(function, model, argument)
     if not isinstance(model, keras.Sequential | keras.Function):
-        way_out = (
-            "A subclassed model does not say how its layers are linked. Give it a graph: "
-            "`inputs = keras.Input((32, 32, 3)); keras.Model(inputs, model.call(inputs))`."
-        )
+        graph = "`inputs = keras.Input((32, 32, 3)); keras.Model(inputs, model.call(inputs))`"
+        way_out = f"A subclassed model does not say how its layers are linked. Give it a graph: {graph}."
         raise input_error(function, argument, "a functional or Sequential model", model, way_out, TypeError)
     if not getattr(model, "inputs", None):
         way_out = "Put `keras.Input((32, 32, 3))` first, or call `model.build((None, 32, 32, 3))`."
@@ -68,13 +66,12 @@ def one_output(function: str, model: keras.Model, answer: Any, argument: str = "
     """Return the answer of a model, or raise where it is several."""
     parts = tree.flatten(answer)
     if len(parts) > 1:
-        way_out = "Take one of them: `keras.Model(model.inputs, model.outputs[0])`."
+        link = "keras.Model(model.inputs, model.outputs[0])"
         if not isinstance(model, keras.Function):
             which = next(iter(answer)) if isinstance(answer, dict) else 0
             link = f"inputs = keras.Input((32, 32, 3)); keras.Model(inputs, model(inputs)[{which!r}])"
-            way_out = f"Take one of them: `{link}`."
         rule, received = "a model with one output", f"{model.name}, with {len(parts)} outputs"
-        raise input_error(function, argument, rule, received, way_out)
+        raise input_error(function, argument, rule, received, f"Take one of them: `{link}`.")
     return parts[0] if parts else answer
 
 
@@ -132,19 +129,22 @@ def flat_layers(layer: keras.Layer) -> list[keras.Layer]:
     """Return a layer and those inside it, each once: the layers of a model, and those that a layer holds."""
     found: dict[int, keras.Layer] = {}
 
-    def collect(inner: keras.Layer) -> None:
-        if id(inner) in found:
-            return
-        found[id(inner)] = inner
-        held = [] if type(inner) is keras.Sequential else vars(inner).values()  # it holds a second model of them
-        for value in [getattr(inner, "layers", None), *held]:
-            values = value.values() if isinstance(value, dict) else value
-            for part in values if isinstance(value, dict | list | tuple) else [value]:
-                if isinstance(part, keras.Layer):
-                    collect(part)
+    def collect(inner: Any) -> None:
+        if isinstance(inner, dict | list | tuple):
+            for part in inner.values() if isinstance(inner, dict) else inner:
+                collect(part)
+        elif isinstance(inner, keras.Layer) and id(inner) not in found:
+            found[id(inner)] = inner
+            held = [] if type(inner) is keras.Sequential else vars(inner).values()  # it holds a second model
+            collect([getattr(inner, "layers", None), *held])
 
     collect(layer)
     return list(found.values())
+
+
+def seeds_of(layer: keras.Layer) -> list[keras.Variable]:
+    """Return the states of what draws random numbers in a layer, or inside it."""
+    return [variable for variable in layer.variables if variable.path.endswith("seed_generator_state")]
 
 
 def parts_of(model: Any, prefix: str = "") -> list[Part]:

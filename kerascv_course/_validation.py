@@ -10,16 +10,12 @@ from typing import Any
 
 import numpy as np
 
+_NUMBER = int | float | np.integer | np.floating
 _ROUNDING = 1e-5  # by which a softmax in float16 may leave 0..1
 
 
 def input_error(
-    function: str,
-    argument: str,
-    rule: str,
-    received: Any,
-    way_out: str = "",
-    error: type[Exception] = ValueError,
+    function: str, argument: str, rule: str, received: Any, way_out: str = "", error: type[Exception] = ValueError
 ) -> Exception:
     """Return the exception that says which argument broke which rule, and what to do.
 
@@ -52,11 +48,9 @@ def check_choice(function: str, argument: str, value: Any, choices: Collection[A
     if not any(value is choice or (type(value) is type(choice) and value == choice) for choice in choices):
         listed = [repr(choice) for choice in choices]
         rule = " or ".join(filter(None, [", ".join(listed[:-1]), listed[-1]]))
-        advice = ""
-        if isinstance(value, str) and len(listed) > 1:
-            names = {choice.lower(): choice for choice in choices if isinstance(choice, str)}
-            close = difflib.get_close_matches(value.lower(), names, n=1, cutoff=0.75)
-            advice = f"Did you mean {names[close[0]]!r}?" if close else ""
+        names = {choice.lower(): choice for choice in choices if isinstance(choice, str)}
+        close = difflib.get_close_matches(str(value).lower(), names, n=1, cutoff=0.75)
+        advice = f"Did you mean {names[close[0]]!r}?" if close and len(listed) > 1 else ""
         raise input_error(function, argument, rule, value, advice)
     return value
 
@@ -65,30 +59,29 @@ def check_int(
     function: str, argument: str, value: Any, minimum: int | None = None, maximum: int | None = None
 ) -> int:
     """Return the value as an `int`, or raise unless it is an integer within the bounds."""
-    bounds = _bounds(minimum, maximum)
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
-        raise input_error(function, argument, f"an integer{bounds}", value, error=TypeError)
-    if (minimum is not None and value < minimum) or (maximum is not None and value > maximum):
-        raise input_error(function, argument, f"an integer{bounds}", value)
-    return int(value)
+    return int(_within(function, argument, value, "an integer", int | np.integer, minimum, maximum))
 
 
 def check_number(
     function: str, argument: str, value: Any, minimum: float | None = None, maximum: float | None = None
 ) -> float:
     """Return the value as a `float`, or raise unless it is a finite number within the bounds."""
-    rule = f"a number{_bounds(minimum, maximum)}"
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
-        raise input_error(function, argument, rule, value, error=TypeError)
-    is_within = (minimum is None or value >= minimum) and (maximum is None or value <= maximum)
-    if not (np.isfinite(value) and is_within):
-        raise input_error(function, argument, rule, value)
-    return float(value)
+    return float(_within(function, argument, value, "a number", _NUMBER, minimum, maximum))
+
+
+def _within(function: str, argument: str, value: Any, what: str, kind: Any, low: Any, high: Any) -> Any:
+    is_kind = isinstance(value, kind) and not isinstance(value, bool)
+    is_within = is_kind and (low is None or value >= low) and (high is None or value <= high)
+    if not is_within or not abs(value) < np.inf:
+        bounds = [["", f" of at most {high}"], [f" of at least {low}", f" from {low} to {high}"]]
+        rule = f"{what}{bounds[low is not None][high is not None]}"
+        raise input_error(function, argument, rule, value, error=ValueError if is_kind else TypeError)
+    return value
 
 
 def check_above(function: str, argument: str, value: Any, above: float = 0, below: float = np.inf) -> float:
     """Return the value as a `float`, or raise unless it is a number between the two, without being one of them."""
-    is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    is_number = isinstance(value, _NUMBER) and not isinstance(value, bool)
     if not is_number or not above < value < below:
         rule = f"a number above {above:g}" + (f" and below {below:g}" if below < np.inf else "")
         raise input_error(function, argument, rule, value, error=ValueError if is_number else TypeError)
@@ -116,12 +109,24 @@ def check_size(function: str, argument: str, value: Any, maximum: int | None = N
     return height, width
 
 
-def _bounds(minimum: float | None, maximum: float | None) -> str:
-    if minimum is not None and maximum is not None:
-        return f" from {minimum} to {maximum}"
-    if minimum is not None:
-        return f" of at least {minimum}"
-    return "" if maximum is None else f" of at most {maximum}"
+def check_list(function: str, argument: str, value: Any, parts: str, kind: type = object) -> list[Any]:
+    """Return a list of one or more parts of that kind, or raise; `parts` names them."""
+    is_list = isinstance(value, list | tuple) and all(isinstance(part, kind) for part in value)
+    if not is_list or not value:
+        way_out = "" if isinstance(value, list | tuple) else "Put a single one into [ ]."
+        error = ValueError if is_list else TypeError
+        raise input_error(function, argument, f"a list of one or more {parts}", value, way_out, error)
+    return list(value)
+
+
+def check_distinct(function: str, argument: str, value: Any, maximum: int, meaning: str = "") -> list[int]:
+    """Return a list of one or more distinct integers from 0 to `maximum`, or raise; `meaning` is what they are."""
+    parts = f"distinct integers from 0 to {maximum}{meaning}"
+    value = check_list(function, argument, list(value) if isinstance(value, range) else value, parts)
+    numbers = [check_int(function, argument, number, 0, maximum) for number in value]
+    if len(set(numbers)) < len(numbers):
+        raise input_error(function, argument, f"a list of one or more {parts}", value)
+    return numbers
 
 
 def as_array(function: str, argument: str, value: Any, rule: str) -> np.ndarray:
@@ -209,8 +214,7 @@ def check_pixels(function: str, argument: str, images: Any) -> np.ndarray:
     if found.dtype == np.uint8:
         return found
     low, high = float(found.min()), float(found.max())
-    is_float = found.dtype.kind == "f"
-    if low < 0 or high > 255 or (is_float and (high <= 1 or (found % 1).any())):
+    if low < 0 or high > 255 or (found.dtype.kind == "f" and (high <= 1 or (found % 1).any())):
         rule, received = "images of whole numbers from 0 to 255", f"{found.dtype} from {low:g} to {high:g}"
         way_out = f"Pass `(255 * {argument}).round().astype('uint8')`." if low >= 0 and high <= 1 else ""
         raise input_error(function, argument, rule, received, way_out)
@@ -241,22 +245,21 @@ def check_labels(
     if found.ndim != 1 or not found.size or count not in (None, len(found)):
         way_out = "Labels have the shape (images,), (images, 1), or are one-hot."
         raise input_error(function, argument, rule, found, way_out)
+    rule = "labels that are integers from 0"
     if found.dtype.kind == "U":
         if strings:
             return found
         places = {name: place for place, name in enumerate(class_names or ())}
         unknown = [name for name in found.tolist() if name not in places]
         if unknown:
-            others = " or names of `class_names`" if places else ", the numbers of classes"
-            rule = f"labels that are integers from 0{others}"
+            rule += " or names of `class_names`" if places else ", the numbers of classes"
             way_out = f"`np.unique({argument}, return_inverse=True)[1]` numbers them."
             if all(name.isdecimal() for name in unknown):
                 way_out = f"`np.asarray({argument}).astype(int)` reads the numbers."
             raise input_error(function, argument, rule, f"strings as {unknown[0]!r}", way_out, TypeError)
         return np.array([places[name] for name in found.tolist()], "int64")
     if found.dtype.kind == "f" and not (np.isfinite(found).all() and (found % 1 == 0).all()):
-        rule = "labels that are integers from 0, the numbers of classes"
-        raise input_error(function, argument, rule, found, error=TypeError)
+        raise input_error(function, argument, f"{rule}, the numbers of classes", found, error=TypeError)
     if num_classes is not None and (found.min() < 0 or found.max() >= num_classes):
         rule = f"labels from 0 to {num_classes - 1}, for {num_classes} classes"
         from_one = found.min() == 1 and found.max() == num_classes
@@ -267,9 +270,8 @@ def check_labels(
 
 def is_one_hot(labels: np.ndarray) -> bool:
     """Tell whether an array has a row for each image, with a single 1 in it and 0 elsewhere."""
-    if labels.ndim != 2 or labels.dtype.kind not in "biuf" or labels.shape[1] < 2 or not len(labels):
-        return False
-    return bool(((labels == 0) | (labels == 1)).all() and ((labels == 1).sum(axis=1) == 1).all())
+    is_rows = labels.ndim == 2 and labels.dtype.kind in "biuf" and labels.shape[1] > 1 and len(labels) > 0
+    return is_rows and bool(((labels == 0) | (labels == 1)).all() and ((labels == 1).sum(axis=1) == 1).all())
 
 
 def check_pair(
@@ -329,10 +331,9 @@ def check_features(
     rule = f"an array (images, {'features' if width is None else width}), not empty"
     found = as_numbers(function, argument, features, rule, largest=largest)
     if found.ndim != 2 or not found.size or width not in (None, found.shape[1]):
-        way_out = "Give a single one an axis with `[None]`." if found.ndim == 1 else ""
-        if found.ndim > 2:
-            way_out = "Flatten maps and images with `.reshape(len(features), -1)`."
-        raise input_error(function, argument, rule, found, way_out)
+        ways_out = {1: "Give a single one an axis with `[None]`.", 2: ""}
+        flatten = "Flatten maps and images with `.reshape(len(features), -1)`."
+        raise input_error(function, argument, rule, found, ways_out.get(found.ndim, flatten))
     return np.ascontiguousarray(found, dtype="float32")
 
 

@@ -12,7 +12,7 @@ import pytest
 from keras import layers
 
 from kerascv_course import layer_table
-from kerascv_course.architecture import LayerRow, LayerTable, conv_cost, conv_output_size, dense_cost
+from kerascv_course.architecture import LayerRow, LayerTable, conv_cost, conv_output_size
 from kerascv_course.models import (
     build_alexnet,
     build_googlenet,
@@ -261,10 +261,10 @@ ERRATA = [
      lambda: conv_output_size(224, 7, stride=2, padding=3), 112),
     ("FC in place of a convolution at 1,024 pixels: 3.2e12 weights are cut, not rounded",
      lambda: (math.floor(3 * 1024**4 / 1e11) / 10, 2 * math.floor(3 * 1024**4 / 1e11) / 10), (3.2, 6.4),
-     lambda: (shown(dense_cost(3 * 1024**2, 1024**2, use_bias=False).params, 1e12, 1),
-              shown(dense_cost(3 * 1024**2, 1024**2).flops, 1e12, 1)), (3.3, 6.6)),
+     lambda: (shown(conv_cost(1, 3 * 1024**2, 1024**2, 1, use_bias=False).params, 1e12, 1),
+              shown(conv_cost(1, 3 * 1024**2, 1024**2, 1).flops, 1e12, 1)), (3.3, 6.6)),
     ("ResNet without global average pooling: the dense layer reads 7x7 maps",
-     lambda: dense_cost(7 * 7 * 512, 1000).params, 25_089_000,
+     lambda: conv_cost(1, 7 * 7 * 512, 1000, 1).params, 25_089_000,
      lambda: of_type("resnet18", "Dense")[0].params, 513_000),
 ]  # fmt: skip
 

@@ -1082,7 +1082,7 @@ RGBA = np.concatenate([X, X[..., :1]], axis=-1)
     ("arguments", "error", "words"),
     [
         ({"stages": []}, ValueError, ["`stages`", "one or more"]),
-        ({"stages": Stage("head")}, TypeError, ["`stages`", "Put it into [ ]."]),
+        ({"stages": Stage("head")}, TypeError, ["`stages`", "Put a single one into [ ]."]),
         ({"stages": ["head"]}, TypeError, ["`stages`", "a list of one or more `Stage`", "['head']"]),
         ({"stages": None}, TypeError, ["`stages`", "None"]),
         ({"stages": [Stage("x", "block9")]}, ValueError, ["`unfreeze_from`", "block1, block2", "'block9'"]),

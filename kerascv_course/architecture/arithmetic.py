@@ -89,10 +89,10 @@ def receptive_field(layers: Sequence[tuple[int, int] | tuple[int, int, int]]) ->
         raise input_error(name, "layers", rule, layers, error=TypeError)
     field, step = 1, 1
     for index, layer in enumerate(layers):
-        if not isinstance(layer, list | tuple):
-            raise input_error(name, "layers", rule, layers, f"Entry {index} is {layer!r}.", TypeError)
-        if len(layer) not in (2, 3):
-            raise input_error(name, "layers", rule, layers, f"Entry {index} has {len(layer)} numbers.")
+        is_list = isinstance(layer, list | tuple)
+        if not is_list or len(layer) not in (2, 3):
+            error = ValueError if is_list else TypeError
+            raise input_error(name, "layers", rule, layers, f"Entry {index} is {layer!r}.", error)
         numbers = enumerate((*layer, 1)[:3])
         kernel, stride, dilation = (check_int(name, f"layers[{index}][{i}]", number, 1) for i, number in numbers)
         field += dilation * (kernel - 1) * step
@@ -157,6 +157,8 @@ def conv_cost(
         >>> one_5x5.params - two_3x3.params
         28608
         >>> depthwise_separable = conv_cost(32, 64, 64, 3, groups=64) + conv_cost(32, 64, 64, 1)
+        >>> conv_cost(1, 7 * 7 * 512, 4096, 1).params  # a dense layer has one position: the first one of VGG16
+        102764544
 
     Source: Di Stefano; Manco Architectures.
     """
@@ -174,30 +176,3 @@ def conv_cost(
     weights = kernel_height * kernel_width * (channels // groups) * filters
     positions = -(-height // stride) * -(-width // stride)
     return Cost(weights + biases, weights * positions, positions * filters)
-
-
-def dense_cost(inputs: int, units: int, *, use_bias: bool = True) -> Cost:
-    """Calculate what a fully connected layer costs.
-
-    Args:
-        inputs: Values that it reads.
-        units: Values that it writes.
-        use_bias: Whether each unit has a bias.
-
-    Returns:
-        The cost for one image.
-
-    Raises:
-        TypeError: If a number is no integer.
-        ValueError: If a number is below 1.
-
-    Example:
-        >>> dense_cost(7 * 7 * 512, 4096).params  # the first one of VGG16
-        102764544
-
-    Source: Di Stefano.
-    """
-    inputs = check_int("dense_cost", "inputs", inputs, 1)
-    units = check_int("dense_cost", "units", units, 1)
-    biases = units * check_bool("dense_cost", "use_bias", use_bias)
-    return Cost(inputs * units + biases, inputs * units, units)

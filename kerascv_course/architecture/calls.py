@@ -118,11 +118,9 @@ class Call:
 
     def slid(self, kernel: str = "kernel_size", *, mixed: bool = False) -> Field:
         """Return the field of its outputs where its window slides over the image; `mixed`: over all channels."""
-        settings = zip(*map(self.per_axis, (kernel, "dilation_rate", "strides")), strict=True)
-        windows = {
-            axis: (dilation * (size - 1), stride)
-            for axis, (size, dilation, stride) in zip(self.image_axes, settings, strict=True)
-        }
+        settings = map(self.per_axis, (kernel, "dilation_rate", "strides"))
+        each = zip(self.image_axes, *settings, strict=True)
+        windows = {axis: (dilation * (size - 1), stride) for axis, size, dilation, stride in each}
         return fields.slide(fields.contract(self.x.field, [self.channel_axis] if mixed else []), windows)
 
 

@@ -1,6 +1,6 @@
 """Several models side by side: what each costs, and where it changes the resolution."""
 
-import time
+import timeit
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -11,7 +11,7 @@ import numpy as np
 
 from kerascv_course._models import check_linked
 from kerascv_course._tables import Layout, Table
-from kerascv_course._validation import check_int, input_error
+from kerascv_course._validation import check_int, check_list, input_error
 from kerascv_course.architecture.graph import input_shapes, layer_table
 from kerascv_course.architecture.table import LayerRow, LayerTable, field_text
 
@@ -69,11 +69,7 @@ class ModelComparison(Table):
 
 
 def compare_models(
-    models: Sequence[keras.Model],
-    *,
-    input_shape: Sequence[Any] | None = None,
-    batch_size: int = 32,
-    runs: int = 0,
+    models: Sequence[keras.Model], *, input_shape: Sequence[Any] | None = None, batch_size: int = 32, runs: int = 0
 ) -> ModelComparison:
     """Measure what several models cost.
 
@@ -247,14 +243,10 @@ def _stage_text(stage: StageRecord) -> str:
 
 
 def _check_models(function: str, models: Any) -> list[keras.Model]:
-    if not isinstance(models, list | tuple):
-        way_out = "Put a single model into [ ]."
-        raise input_error(function, "models", "a list of models", models, way_out, TypeError)
-    if not models:
-        raise input_error(function, "models", "one or more models", models)
-    for model in models:
+    checked = check_list(function, "models", models, "models")
+    for model in checked:
         check_linked(function, model, "models")
-    return list(models)
+    return checked
 
 
 def _step_ms(model: keras.Model, input_shape: Any, runs: int) -> float:
@@ -262,9 +254,5 @@ def _step_ms(model: keras.Model, input_shape: Any, runs: int) -> float:
     shapes = input_shapes("compare_models", model, input_shape)
     images = [rng.random((1, *shape), dtype="float32") for shape in shapes]
     given = images[0] if len(images) == 1 else images
-    seconds = []
-    for _ in range(runs + 2):
-        started = time.perf_counter()
-        model.predict_on_batch(given)
-        seconds.append(time.perf_counter() - started)
+    seconds = timeit.repeat(lambda: model.predict_on_batch(given), number=1, repeat=runs + 2)
     return 1000 * min(seconds[2:])  # the first two build the program; the fastest is disturbed least

@@ -193,10 +193,7 @@ LAYERS = _table(
     (_passed, "RandomColorDegeneration RandomColorJitter RandomContrast RandomElasticTransform RandomErasing"),
     (_passed, "RandomFlip RandomGaussianBlur RandomGrayscale RandomHue RandomInvert RandomPerspective"),
     (_passed, "RandomPosterization RandomRotation RandomSaturation RandomSharpness RandomShear"),
-    (
-        _passed,
-        "RandomTranslation RandomZoom Solarization SpatialDropout*D StochasticDepth",
-    ),  # the last of ConvNeXt
+    (_passed, "RandomTranslation RandomZoom Solarization SpatialDropout*D StochasticDepth"),  # the last: ConvNeXt
 )
 """Keras layers by the name of their class."""
 

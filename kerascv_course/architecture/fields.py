@@ -70,10 +70,8 @@ def move_axes(field: Field, new_axis: Callable[[int], int | None]) -> Field:
     if field is None:
         return None
     targets = [None if reach.axis is None else new_axis(reach.axis) for reach in field]
-    return tuple(
-        reach.whole() if axis is None else reach._replace(axis=axis)
-        for reach, axis in zip(field, targets, strict=True)
-    )
+    pairs = zip(field, targets, strict=True)
+    return tuple(reach.whole() if axis is None else reach._replace(axis=axis) for reach, axis in pairs)
 
 
 def if_whole(field: Field) -> Field:

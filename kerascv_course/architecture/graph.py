@@ -111,7 +111,8 @@ class _Walk:
         """
 
         def shadow(operation: Any, place: int) -> Callable[..., list[Tensor]]:
-            # Of several calls at one height of the graph Keras makes the last one first.
+            # Of several calls at one height of the graph Keras makes the last one first, most often: where two
+            # branches share a layer, its calls may be numbered the other way round than they were written.
             return lambda *args, **kwargs: self.visit(
                 operation, args, kwargs, prefix, (*places, place, -len(self.rows))
             )

@@ -26,9 +26,8 @@ def multi_head_attention(call: Call) -> Effect:
     asks, keys = math.prod(query.shape[1:-1]), math.prod(key.shape[1:-1])
     gate = value_width * bool(config.get("use_gate"))
     macs = asks * heads * (query.shape[-1] * (width + gate) + value_width * (call.values // asks))
-    macs += (
-        keys * config.get("num_key_value_heads", heads) * (key.shape[-1] * width + value.shape[-1] * value_width)
-    )
+    shared = config.get("num_key_value_heads", heads)
+    macs += keys * shared * (key.shape[-1] * width + value.shape[-1] * value_width)
     return macs + asks * math.prod(key.shape[axis] for axis in axes) * heads * (width + value_width), None
 
 
@@ -63,9 +62,8 @@ def recurrent(call: Call) -> Effect:
 
 def bidirectional(call: Call) -> Effect:
     """There and back."""
-    return sum(
-        call.inside(layer, *call.inputs) for layer in (call.layer.forward_layer, call.layer.backward_layer)
-    ), None
+    layers = (call.layer.forward_layer, call.layer.backward_layer)
+    return sum(call.inside(layer, *call.inputs) for layer in layers), None
 
 
 def wrapped(call: Call) -> Effect:

@@ -53,6 +53,11 @@ class LayerRow:
     reason: str = ""
 
 
+def _sum_of(field: str, meaning: str) -> property:
+    """Return a property of a table: the sum of a field of its rows, where it is known."""
+    return property(lambda table: sum(getattr(row, field) or 0 for row in table.rows), doc=meaning)
+
+
 @dataclass(frozen=True, repr=False)
 class LayerTable(Table):
     """What `layer_table` measured: the rows from input to output, and the name of the model."""
@@ -73,40 +78,17 @@ class LayerTable(Table):
         "Field": lambda row: field_text(row.receptive_field_px),
     }
 
-    @property
-    def total_params(self) -> int:
-        """Weights of the model, shared ones once."""
-        return sum(row.params for row in self.rows)
-
-    @property
-    def trainable_params(self) -> int:
-        """Weights that training changes."""
-        return sum(row.trainable_params for row in self.rows)
+    total_params = _sum_of("params", "Weights of the model, shared ones once.")
+    trainable_params = _sum_of("trainable_params", "Weights that training changes.")
+    total_macs = _sum_of("macs", "Multiply-accumulates for one image, without those of `unknown_layers`.")
+    total_flops = _sum_of("flops", "Twice `total_macs`.")
+    total_activations = _sum_of("activation_values", "Values that all layers write for one image.")
+    activation_bytes = _sum_of("activation_bytes", "Memory of these values in bytes.")
 
     @property
     def depth(self) -> int:
         """Convolutions and dense layers on the longest path: the number in the names VGG16 and ResNet50."""
         return max((row.depth for row in self.rows), default=0)
-
-    @property
-    def total_macs(self) -> int:
-        """Multiply-accumulates for one image, without those of `unknown_layers`."""
-        return sum(row.macs or 0 for row in self.rows)
-
-    @property
-    def total_flops(self) -> int:
-        """Twice `total_macs`."""
-        return 2 * self.total_macs
-
-    @property
-    def total_activations(self) -> int:
-        """Values that all layers write for one image."""
-        return sum(row.activation_values for row in self.rows)
-
-    @property
-    def activation_bytes(self) -> int:
-        """Memory of these values in bytes."""
-        return sum(row.activation_bytes for row in self.rows)
 
     @property
     def reasons(self) -> dict[str, str]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from kerascv_course._fingerprints import Unknowable, compile_fingerprint, fingerprint, warn_unknowable
 from kerascv_course._store import RunFolder
-from kerascv_course._validation import check_choice, check_int, check_number, input_error
+from kerascv_course._validation import check_choice, check_distinct, check_int, check_number, input_error
 from kerascv_course.datasets import ImageDataset
 from kerascv_course.experiment.results import ExperimentResults, ExperimentRun, summary_row
 from kerascv_course.runtime import seed_everything
@@ -103,7 +103,7 @@ def compare(
         check_callbacks(_FUNCTION, callbacks)
     settings: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "patience": patience}
     settings |= {"callbacks": callbacks, "class_weight": class_weight}
-    numbers = _check_seeds(seeds)
+    numbers = check_distinct(_FUNCTION, "seeds", seeds, 2**32 - 1)
     split = check_number(_FUNCTION, "validation_split", validation_split, 0, 0.99)
     if validation_data is None and isinstance(data, ImageDataset):
         validation_data = data.validation
@@ -232,13 +232,3 @@ def _check_variants(variants: Any) -> None:
         if not isinstance(name, str) or not is_builder:
             way_out = "Pass the function itself, not the model: each seed needs a new one."
             raise input_error(_FUNCTION, "variants", rule, {name: build}, way_out, TypeError)
-
-
-def _check_seeds(seeds: Any) -> list[int]:
-    rule = "a list of one or more distinct integers from 0 on"
-    if not isinstance(seeds, list | tuple | range):
-        raise input_error(_FUNCTION, "seeds", rule, seeds, error=TypeError)
-    numbers = [check_int(_FUNCTION, "seeds", seed, 0, 2**32 - 1) for seed in seeds]
-    if not numbers or len(set(numbers)) < len(numbers):
-        raise input_error(_FUNCTION, "seeds", rule, seeds)
-    return numbers

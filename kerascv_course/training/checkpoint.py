@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from kerascv_course._fingerprints import array_digest
+from kerascv_course._models import seeds_of
 from kerascv_course._store import RunFolder
 from kerascv_course._validation import input_error
 from kerascv_course.runtime import torch_generator
@@ -16,7 +17,17 @@ _COUNTING = (  # what these callbacks of Keras count belongs to the run
     *(keras.callbacks.ModelCheckpoint, keras.callbacks.SwapEMAWeights),
 )
 _COUNTED = ("best", "best_epoch", "wait", "cooldown_counter", "epochs_since_last_save", "_ema_weights_in_model")
+NO_NUMBER = "images not scaled, labels outside 0..num_classes - 1, or a loss that does not fit the last layer"
 BATCHES_BETWEEN_LOSS_CHECKS = 32  # reading the loss waits for the accelerator: rarely enough not to be felt
+
+
+def set_seeds(model: keras.Model, *numbers: int) -> int:
+    """Set what draws random numbers in the layers of a model by some numbers; return one more for the rest."""
+    states = seeds_of(model)
+    drawn = np.random.SeedSequence(numbers).generate_state(len(states) + 1) >> 1
+    for state, number in zip(states, drawn, strict=False):
+        state.assign(np.array([number, 0]))
+    return int(drawn[-1])
 
 
 class Watch(keras.callbacks.Callback):
@@ -33,12 +44,9 @@ class Watch(keras.callbacks.Callback):
         self.epoch, self.next_check = epoch, 0
         if self.start_epoch is not None:
             self.start_epoch(epoch)
-        states = [v for v in self.model.variables if v.path.endswith("seed_generator_state")]
-        numbers = np.random.SeedSequence([self.seed or 0, epoch]).generate_state(len(states) + 1) >> 1
-        for state, number in zip(states, numbers, strict=False):
-            state.assign(np.array([number, 0]))
+        number = set_seeds(self.model, self.seed or 0, epoch)
         if generator := torch_generator():
-            generator.manual_seed(int(numbers[-1]))
+            generator.manual_seed(number)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Look at the loss of some batches."""
@@ -59,12 +67,9 @@ class Watch(keras.callbacks.Callback):
         """Raise where the loss is NaN or infinite."""
         if loss is not None and not np.isfinite(float(loss)):
             rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-            raise FloatingPointError(
-                f"`{self.function}`: the loss became {float(loss)} {when}, with a learning rate of {rate:g}. "
-                "Training has been stopped. Usual causes: too high a learning rate (try a tenth of it), images "
-                "that are not scaled, labels outside 0..num_classes - 1, or a loss that does not fit the last "
-                "layer."
-            )
+            text = f"`{self.function}`: the loss became {float(loss)} {when}, with a learning rate of {rate:g}. "
+            text += "Training has been stopped. Usual causes: too high a learning rate (try a tenth of it), "
+            raise FloatingPointError(f"{text}{NO_NUMBER}.")
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -134,13 +139,10 @@ class Checkpoint(keras.callbacks.Callback):
         was, now = self.values["steady"], _steady(self.network)
         # What changes while training, such as the statistics of batch normalization, is no mark of a run.
         steady = {name: [a if a == b else None for a, b in zip(was[name], now[name], strict=True)] for name in now}
-        counted = [
-            (
-                type(callback).__name__,
-                {n: np.asarray(v).tolist() for n, v in vars(callback).items() if n in _COUNTED},
-            )
-            for callback in self.counting
-        ]
+        counted = []
+        for callback in self.counting:
+            state = {name: np.asarray(v).tolist() for name, v in vars(callback).items() if name in _COUNTED}
+            counted.append((type(callback).__name__, state))
         stopped = any(getattr(callback, "stopped_epoch", 0) > 0 for callback in self.counting)
         files = {name: file for name, file in self.store.files.items() if name.startswith("best ")}
         files["state"] = self.store.put(self.network)

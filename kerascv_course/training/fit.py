@@ -14,7 +14,7 @@ import numpy as np
 from keras import tree
 
 from kerascv_course import runtime
-from kerascv_course._fingerprints import Unknowable, compile_fingerprint, fingerprint, warn_unknowable
+from kerascv_course._fingerprints import fingerprint, run_fingerprints
 from kerascv_course._ranges import told
 from kerascv_course._store import RunFolder
 from kerascv_course._validation import check_choice, check_int, input_error
@@ -28,10 +28,8 @@ Arrays = tuple[np.ndarray, np.ndarray]
 Callbacks: TypeAlias = "keras.callbacks.Callback | Iterable[keras.callbacks.Callback] | None"
 
 # What `fit` passes on without an argument of its own.
-_OPTIONS = (
-    *("initial_epoch", "shuffle", "steps_per_epoch"),
-    *("validation_batch_size", "validation_freq", "validation_steps"),
-)
+_OPTIONS = ["initial_epoch", "shuffle", "steps_per_epoch"]
+_OPTIONS += ["validation_batch_size", "validation_freq", "validation_steps"]
 
 
 def fit(
@@ -179,16 +177,9 @@ def fit_batches(
         settings |= options
         if isinstance(batches, Batches):
             settings |= {"shuffle": batches.seed is not None, "steps_per_epoch": len(batches)}
-        try:
-            settings["model"] = fingerprint(model, weights=False)
-            settings["compile arguments"] = compile_fingerprint(model)
-        except Unknowable as what:
-            warn_unknowable(
-                function, what, "What `folder` holds cannot be gone on with: the training starts anew."
-            )
-            resume = False
-        checkpoint = Checkpoint(store, settings, model, run)
-        done = checkpoint.restore(epochs) if resume else 0
+        known = run_fingerprints(function, model)
+        checkpoint = Checkpoint(store, settings | known, model, run)
+        done = checkpoint.restore(epochs) if resume and known else 0
         if done == 0:
             checkpoint.start()
         elif checkpoint.values["stopped"]:

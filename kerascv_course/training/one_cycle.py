@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerascv_course._validation import check_above, check_int, check_number, input_error
+from kerascv_course._validation import check_above, check_int, input_error
 
 
 @keras.saving.register_keras_serializable(package="kerascv_course")
@@ -13,7 +13,7 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
     """A learning rate that rises in a straight line, from a tenth of its peak to the peak, and falls in one to 0.
 
     A large rate in the middle of the training covers ground and regularises; small ones before and after let it
-    start and settle. The momentum moves the other way: least where the rate is greatest.
+    start and settle. The momentum moves the other way, from 0.95 at the ends to 0.85 where the rate is greatest.
 
     It is a schedule as Keras has them: pass it as `learning_rate` to any optimizer, and the rate follows it. It
     depends on the number of the step alone, so a run that is interrupted goes on in the middle of the cycle. An
@@ -27,7 +27,6 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
         max_learning_rate: The highest learning rate, above 0; `find_learning_rate` suggests one.
         total_steps: Steps of the cycle, 2 or more: epochs times batches in an epoch. After them the rate stays 0.
         pct_start: Share of the cycle in which the rate rises, above 0 and below 1.
-        momentum: Momentum at the ends of the cycle and at the peak of the rate, each from 0 to 1.
 
     Raises:
         TypeError: If an argument has the wrong type.
@@ -48,21 +47,10 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
         CIFAR-10 in 3.29 seconds on a single GPU (2024).
     """
 
-    def __init__(
-        self,
-        max_learning_rate: float,
-        total_steps: int,
-        *,
-        pct_start: float = 0.3,
-        momentum: tuple[float, float] = (0.95, 0.85),
-    ) -> None:
+    def __init__(self, max_learning_rate: float, total_steps: int, *, pct_start: float = 0.3) -> None:
         self.max_learning_rate = check_above("OneCycle", "max_learning_rate", max_learning_rate)
         self.total_steps = check_int("OneCycle", "total_steps", total_steps, 2)
         self.pct_start = check_above("OneCycle", "pct_start", pct_start, below=1)
-        if not isinstance(momentum, tuple | list) or len(momentum) != 2:
-            rule = "a pair (at the ends, at the peak)"
-            raise input_error("OneCycle", "momentum", rule, momentum, error=TypeError)
-        self.momentum = tuple(check_number("OneCycle", "momentum", value, 0, 1) for value in momentum)
 
     def __call__(self, step: Any) -> Any:
         """Return the learning rate of a step, counted from 0, or of an array of steps."""
@@ -70,8 +58,7 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
 
     def momentum_at(self, step: Any) -> Any:
         """Return the momentum of a step, counted from 0, or of an array of steps."""
-        at_the_ends, at_the_peak = self.momentum
-        return self._line(step, at_the_ends, at_the_peak, at_the_ends)
+        return self._line(step, 0.95, 0.85, 0.95)
 
     def _line(self, step: Any, first: float, middle: float, last: float) -> Any:
         """Return the value of the line through three points: at step 0, at the peak, and at the end."""
@@ -83,12 +70,7 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments, as Keras saves them with a model."""
-        return {
-            "max_learning_rate": self.max_learning_rate,
-            "total_steps": self.total_steps,
-            "pct_start": self.pct_start,
-            "momentum": list(self.momentum),
-        }
+        return {name: getattr(self, name) for name in ("max_learning_rate", "total_steps", "pct_start")}
 
 
 @keras.saving.register_keras_serializable(package="kerascv_course")
@@ -99,14 +81,14 @@ class OneCycleSGD(keras.optimizers.SGD):
     later changes nothing with TensorFlow and JAX. Here each step computes its momentum from its own number.
 
     Args:
-        schedule: The cycle.
+        learning_rate: The cycle.
         nesterov: Whether to look ahead (Nesterov's momentum).
         **options: Further arguments of `keras.optimizers.SGD`, such as `weight_decay` and `global_clipnorm`; not
-            `gradient_accumulation_steps`.
+            `gradient_accumulation_steps`, with which steps and batches would be counted differently.
 
     Raises:
-        TypeError: If `schedule` is no `OneCycle`.
-        ValueError: If gradients are to be accumulated: steps and batches would be counted differently.
+        TypeError: If `learning_rate` is no `OneCycle`.
+        ValueError: If a momentum is given, or gradients are to be accumulated.
 
     Example:
         >>> optimizer = OneCycleSGD(OneCycle(0.1, total_steps=200), global_clipnorm=1.0)
@@ -117,15 +99,15 @@ class OneCycleSGD(keras.optimizers.SGD):
         Smith: A disciplined approach to neural network hyper-parameters, part 1 (2018), cyclical momentum.
     """
 
-    def __init__(self, schedule: OneCycle, *, nesterov: bool = False, **options: Any) -> None:
-        if not isinstance(schedule, OneCycle):
-            raise input_error("OneCycleSGD", "schedule", "a `OneCycle`", schedule, error=TypeError)
-        if options.get("gradient_accumulation_steps") is not None:
-            received = options["gradient_accumulation_steps"]
-            raise input_error("OneCycleSGD", "gradient_accumulation_steps", "None", received)
-        # Any momentum but 0 will do: with it Keras makes the velocities.
-        super().__init__(learning_rate=schedule, momentum=0.9, nesterov=nesterov, **options)
-        self.schedule = schedule
+    def __init__(self, learning_rate: OneCycle, *, nesterov: bool = False, **options: Any) -> None:
+        if not isinstance(learning_rate, OneCycle):
+            raise input_error("OneCycleSGD", "learning_rate", "a `OneCycle`", learning_rate, error=TypeError)
+        # Any momentum but 0 will do, as Keras writes it with a model: with it Keras makes the velocities.
+        for name, fixed in {"momentum": 0.9, "gradient_accumulation_steps": None}.items():
+            if options.setdefault(name, fixed) != fixed:
+                raise input_error("OneCycleSGD", name, "left out", options[name])
+        super().__init__(learning_rate=learning_rate, nesterov=nesterov, **options)
+        self.schedule = learning_rate
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Move one variable, as Keras' own SGD does, with the momentum of this step."""
@@ -136,16 +118,3 @@ class OneCycleSGD(keras.optimizers.SGD):
         step = ops.cast(gradient, variable.dtype) * rate
         self.assign(velocity, velocity * momentum - step)
         self.assign_add(variable, velocity * momentum - step if self.nesterov else velocity)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments, as Keras saves them with a model."""
-        config = super().get_config()
-        config["schedule"] = config.pop("learning_rate")
-        del config["momentum"]
-        return config
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> "OneCycleSGD":
-        """Return the optimizer of a configuration."""
-        schedule = keras.saving.deserialize_keras_object(config["schedule"], custom_objects=custom_objects)
-        return cls(**{**config, "schedule": schedule})

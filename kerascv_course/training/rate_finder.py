@@ -7,11 +7,13 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops, tree
+from scipy import signal
 
 from kerascv_course import runtime
 from kerascv_course._tables import Layout, Table
 from kerascv_course._validation import check_above, check_int, input_error
 from kerascv_course.datasets import ImageDataset
+from kerascv_course.training.checkpoint import NO_NUMBER
 from kerascv_course.training.fit import Arrays, build
 from kerascv_course.training.inputs import read_training
 from kerascv_course.training.trial import check_compiled
@@ -168,11 +170,9 @@ def _sweep(model: keras.Model, batches: Any, rates: np.ndarray, verbose: int) ->
         loss = float(model.train_on_batch(*batch, return_dict=True)["loss"])
         if not np.isfinite(loss):
             if not losses:
-                raise FloatingPointError(
-                    f"`{_FUNCTION}`: the loss of the first batch is {loss}, before any step. The rate is not the "
-                    "cause: look for images that are not scaled, weights that are NaN, labels outside "
-                    "0..num_classes - 1, or a loss that does not fit the last layer."
-                )
+                text = f"`{_FUNCTION}`: the loss of the first batch is {loss}, before any step"
+                cause = f"The rate is not the cause: look for weights that are NaN, {NO_NUMBER}"
+                raise FloatingPointError(f"{text}. {cause}.")
             break
         losses.append(loss)
         if progress:
@@ -187,11 +187,8 @@ def _sweep(model: keras.Model, batches: Any, rates: np.ndarray, verbose: int) ->
 
 def _moving_average(losses: Sequence[float]) -> list[float]:
     """Return the exponential moving average, without its pull towards 0 at the start."""
-    averages, average = [], 0.0
-    for count, loss in enumerate(losses, start=1):
-        average = SMOOTHING * average + (1 - SMOOTHING) * loss
-        averages.append(average / (1 - SMOOTHING**count))
-    return averages
+    averages = signal.lfilter([1 - SMOOTHING], [1, -SMOOTHING], losses)
+    return (averages / (1 - SMOOTHING ** np.arange(1, len(losses) + 1))).tolist()
 
 
 def _suggest(

@@ -69,10 +69,8 @@ def _check_targets(function: str, argument: str, y: Any, model: keras.Model, ans
         way_out = "Or train one of them: compile `keras.Model(model.inputs, model.outputs[0])`."
         raise input_error(function, argument, f"a list of labels, for {len(parts)} outputs", y, way_out)
     losses *= len(parts) if len(losses) == 1 else 1
-    named = [
-        isinstance(value, dict) for value in (answer, y, model.loss) if isinstance(value, dict | list | tuple)
-    ]
-    if len(set(named)) > 1 or not len(parts) == len(losses) == len(labels):
+    several = [value for value in (answer, y, model.loss) if isinstance(value, dict | list | tuple)]
+    if len({isinstance(value, dict) for value in several}) > 1 or not len(parts) == len(losses) == len(labels):
         return y  # Keras says what does not fit
     checked = [_check_target(function, argument, *each) for each in zip(labels, losses, parts, strict=True)]
     return tree.pack_sequence_as(y, checked)

@@ -15,9 +15,7 @@ from kerascv_course.datasets.weights import find_backbone_weights
 
 Preprocess = Callable[[Any], Any]
 
-BACKBONES = tuple(
-    name for name in dir(keras.applications) if inspect.isfunction(getattr(keras.applications, name))
-)
+BACKBONES = tuple(name for name, _ in inspect.getmembers(keras.applications, inspect.isfunction))
 
 
 def build_backbone(
@@ -59,11 +57,9 @@ def build_backbone(
     except ValueError:
         raise
     except Exception as error:  # Keras raises a bare Exception where a download fails
-        message = (
-            f"The ImageNet weights of {name} could not be downloaded: {error}. Pass the path of a "
-            "file as `weights`, or `weights=None` for random features."
-        )
-        raise ConnectionError(message) from error
+        way_out = "Pass the path of a file as `weights`, or `weights=None` for random features."
+        text = f"The ImageNet weights of {name} could not be downloaded: {error}. {way_out}"
+        raise ConnectionError(text) from error
 
 
 def load_weights(function: str, network: keras.Model, weights: str | os.PathLike[str]) -> str:

@@ -61,11 +61,16 @@ def blocks(backbone: keras.Model) -> tuple[Block, ...]:
         ('block1_conv1', 'block1_conv2', 'block1_pool')
     """
     check_model("blocks", backbone, "backbone")
+    return blocks_of("blocks", "backbone", backbone)
+
+
+def blocks_of(function: str, argument: str, backbone: keras.Model) -> tuple[Block, ...]:
+    """Return what `blocks` does, on behalf of a public function."""
     found = named_blocks(backbone)
     if not found:
-        rule = "a model whose layers are named by blocks, as in 'block3_conv1'"
+        rule = "a model whose layers, those of its backbone, are named by blocks, as in 'block3_conv1'"
         way_out = "Name a layer, or a share of the layers such as 0.3, in place of a block."
-        raise input_error("blocks", "backbone", rule, backbone.name, way_out)
+        raise input_error(function, argument, rule, backbone.name, way_out)
     return found
 
 

@@ -90,14 +90,12 @@ class Goal:
 
     def _default(self) -> dict[str, Any]:
         """Return the loss and the metrics that the end of the model asks for."""
-        losses, logits = keras.losses, {"from_logits": True}
         if self.kind == "classes":
-            loss = losses.SparseCategoricalCrossentropy(**logits) if self.from_logits else None
-            return {"loss": loss or "sparse_categorical_crossentropy", "metrics": ["accuracy"]}
-        loss = losses.BinaryCrossentropy(**logits) if self.from_logits else None
+            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=self.from_logits)
+            return {"loss": loss, "metrics": ["accuracy"]}
         threshold = _ZERO if self.from_logits else _HALF
         accuracy = keras.metrics.BinaryAccuracy(name="accuracy", threshold=threshold)
-        return {"loss": loss or "binary_crossentropy", "metrics": [accuracy]}
+        return {"loss": keras.losses.BinaryCrossentropy(from_logits=self.from_logits), "metrics": [accuracy]}
 
     def accuracy(self, answers: np.ndarray, labels: np.ndarray) -> float:
         """Return the share of right answers, of several labels the share of right labels."""

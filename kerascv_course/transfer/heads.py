@@ -8,10 +8,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerascv_course._models import find_backbone, input_shape, one_output
+from kerascv_course._models import find_backbone, input_shape, one_output, seeds_of
 from kerascv_course._validation import input_error
 from kerascv_course.latent.extractor import cut_model
-from kerascv_course.latent.features import computed_features
 from kerascv_course.training.batches import Batches
 from kerascv_course.training.trial import call_once
 
@@ -95,16 +94,11 @@ def split_model(function: str, model: Any, image: np.ndarray, backbone: str | ke
     return Parts(model, network, head, None if obstacle else cut, obstacle)
 
 
-def is_random(layer: keras.Layer) -> bool:
-    """Say whether a layer, or one inside it, draws random numbers in training."""
-    return any(variable.path.endswith("seed_generator_state") for variable in layer.variables)
-
-
 def _obstacle(model: keras.Model, before: list[keras.Layer], head: list[keras.Layer]) -> str:
     """Return why the head cannot be trained on features that are computed once; nothing where it can."""
     if any(layer.trainable_variables for layer in before):
         return "layers before the backbone are trained as well"
-    if any(is_random(layer) for layer in before):
+    if any(map(seeds_of, before)):
         return "layers before the backbone change the images at random"
     try:
         is_chain = isinstance(model, keras.Sequential) or all(
@@ -130,7 +124,7 @@ class ViewBatches(Batches):
         return self.x[self.views[start : start + len(chosen)], chosen], self.y[chosen]
 
 
-class _InTraining(keras.layers.Layer):
+class InTraining(keras.layers.Layer):
     """Calls a layer as in training, also in `predict`, which overrides a `training=True` in a functional model."""
 
     def __init__(self, layer: keras.Layer) -> None:
@@ -144,29 +138,3 @@ class _InTraining(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Return the configuration of the layer."""
         return self.layer.get_config()
-
-
-def extract_views(
-    extractor: keras.Model,
-    augmentation: keras.Layer,
-    images: np.ndarray,
-    views: int,
-    seed: int,
-    dtype: str,
-    verbose: int,
-) -> tuple[np.ndarray, int]:
-    """Return the features of several augmented views of all images, (views, images, ...), and how many are new."""
-    inputs = keras.Input(images.shape[1:])
-    model = keras.Model(inputs, extractor(_InTraining(augmentation)(inputs)))
-    states = [variable for variable in model.variables if variable.path.endswith("seed_generator_state")]
-    found, computed = [], 0
-    for view in range(views):
-        numbers = np.random.SeedSequence([seed, view]).generate_state(len(states)) >> 1
-        for state, number in zip(states, numbers, strict=True):
-            state.assign(np.array([number, 0]))
-        features, count = computed_features(
-            model, images, dtype=dtype, cache=True, verbose=verbose, key=f"{seed} {view}"
-        )
-        found.append(features)
-        computed += count
-    return np.stack(found), computed

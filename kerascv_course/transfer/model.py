@@ -76,10 +76,7 @@ class TransferModel(RawImageModel):
         num_classes = check_int(_FUNCTION, "num_classes", num_classes, 1)
         check_choice(_FUNCTION, "pooling", pooling, ("avg", "max", None))
         dropout = check_number(_FUNCTION, "dropout", dropout, 0, 0.99)
-        if preprocess_input is not None and not callable(preprocess_input):
-            raise input_error(
-                _FUNCTION, "preprocess_input", "a function or None", preprocess_input, error=TypeError
-            )
+        check_preprocess(_FUNCTION, preprocess_input)
         if isinstance(backbone, str):
             size = check_size(_FUNCTION, "image_size", 224 if image_size is None else image_size)
             network, source = build_backbone(_FUNCTION, backbone, size, weights)
@@ -180,6 +177,12 @@ def _check_network(
     if weights is None or weights == "imagenet":  # the defaults of a name; a model has its own
         return network, "the model that was given as backbone", size
     return network, load_weights(_FUNCTION, network, weights), size
+
+
+def check_preprocess(function: str, value: Any) -> None:
+    """Raise unless it is a function, or None."""
+    if value is not None and not callable(value):
+        raise input_error(function, "preprocess_input", "a function or None", value, error=TypeError)
 
 
 def backbone_shape(function: str, network: Any) -> tuple[Any, ...]:

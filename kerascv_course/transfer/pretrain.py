@@ -14,7 +14,7 @@ from kerascv_course.training.batches import Batches
 from kerascv_course.training.fit import fit_batches
 from kerascv_course.transfer.backbones import Preprocess
 from kerascv_course.transfer.freezing import unfreeze
-from kerascv_course.transfer.model import TransferModel, backbone_shape
+from kerascv_course.transfer.model import TransferModel, backbone_shape, check_preprocess
 
 _FUNCTION = "pretrain"
 
@@ -73,21 +73,27 @@ def pretrain(
         >>> pretrain(backbone, digits, epochs=1, preprocess_input=lambda x: x / 255, verbose=0) is backbone
         True
     """
-    size = _check_backbone(backbone, data)
+    shape = backbone_shape(_FUNCTION, backbone)
+    if not isinstance(data, ImageDataset):
+        raise input_error(_FUNCTION, "data", "an `ImageDataset`", data, error=TypeError)
+    if data.num_classes < 2:
+        raise input_error(_FUNCTION, "data", "a data set of two or more classes", data)
+    if data.input_shape[-1] not in (1, shape[-1]):
+        rule = f"images with {' or '.join(map(str, sorted({1, shape[-1]})))} channels, as the backbone wants them"
+        raise input_error(_FUNCTION, "data", rule, data)
+    height, width = (own or given for own, given in zip(shape[:2], data.input_shape[:2], strict=True))
     epochs = check_int(_FUNCTION, "epochs", epochs, 1)
     batch_size = check_int(_FUNCTION, "batch_size", batch_size, 1)
     learning_rate = check_above(_FUNCTION, "learning_rate", learning_rate)
-    if preprocess_input is not None and not callable(preprocess_input):
-        raise input_error(_FUNCTION, "preprocess_input", "a function or None", preprocess_input, error=TypeError)
+    check_preprocess(_FUNCTION, preprocess_input)
     seed = check_int(_FUNCTION, "seed", seed, 0, 2**32 - 1)
     state = random.getstate()  # from which Keras takes the seed of every initializer
     try:
         random.seed(seed)
         copy = keras.models.clone_model(backbone)
         unfreeze(copy)
-        model = TransferModel(
-            copy, data.num_classes, image_size=size, dropout=0, preprocess_input=preprocess_input
-        )
+        options: dict[str, Any] = {"image_size": (height, width), "preprocess_input": preprocess_input}
+        model = TransferModel(copy, data.num_classes, dropout=0, **options)
     finally:
         random.setstate(state)
     model.compile(keras.optimizers.Adam(learning_rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
@@ -101,17 +107,3 @@ def pretrain(
     fit_batches(_FUNCTION, model, batches, None, epochs=epochs, store=store, verbose=int(bool(verbose)))
     backbone.set_weights(copy.get_weights())
     return backbone
-
-
-def _check_backbone(backbone: Any, data: Any) -> tuple[int, int]:
-    """Return the size of the images that go into the backbone, or raise."""
-    shape = backbone_shape(_FUNCTION, backbone)
-    if not isinstance(data, ImageDataset):
-        raise input_error(_FUNCTION, "data", "an `ImageDataset`", data, error=TypeError)
-    if data.num_classes < 2:
-        raise input_error(_FUNCTION, "data", "a data set of two or more classes", data)
-    if data.input_shape[-1] not in (1, shape[-1]):
-        rule = f"images with {' or '.join(map(str, sorted({1, shape[-1]})))} channels, as the backbone wants them"
-        raise input_error(_FUNCTION, "data", rule, data)
-    height, width = (own or given for own, given in zip(shape[:2], data.input_shape[:2], strict=True))
-    return height, width

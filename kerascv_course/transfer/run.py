@@ -10,22 +10,16 @@ import numpy as np
 from kerascv_course._models import check_model, flat_layers, input_shape
 from kerascv_course._ranges import takes_bytes, unit_range
 from kerascv_course._store import RunFolder
-from kerascv_course._validation import (
-    check_choice,
-    check_images,
-    check_int,
-    check_number,
-    check_pair,
-    input_error,
-)
+from kerascv_course._validation import check_choice, check_images, check_int, check_number, check_pair, input_error
 from kerascv_course.datasets import ImageDataset
 from kerascv_course.datasets.split import split_indices
 from kerascv_course.latent.features import computed_features
 from kerascv_course.training.batches import Batches
+from kerascv_course.training.checkpoint import set_seeds
 from kerascv_course.training.fit import Callbacks, check_callbacks, fit_batches
 from kerascv_course.training.trial import accuracy_name
 from kerascv_course.transfer.goal import Goal
-from kerascv_course.transfer.heads import ViewBatches, extract_views, split_model
+from kerascv_course.transfer.heads import InTraining, ViewBatches, split_model
 from kerascv_course.transfer.records import Stage, StageResult
 
 Arrays = tuple[np.ndarray, np.ndarray]
@@ -202,10 +196,7 @@ class Run:
             features, extracted = self._features(train.x)
             inner = Batches(features, train.y, train.batch_size, self.seed, train.indices)
         else:
-            many, extracted = extract_views(
-                self.parts.extractor, self.augmentation, train.x, self.views, self.seed, self.feature_dtype,
-                self.verbose,
-            )  # fmt: skip
+            many, extracted = self._views(train.x)
             inner = ViewBatches(many, train.y, train.batch_size, self.seed, train.indices)
         if held_out is not None:
             if features is None or held_out.x is not train.x:  # else they are some of the same array
@@ -234,9 +225,21 @@ class Run:
         self.done = len(history["loss"]) >= stage.epochs or not is_stopped
         return history
 
-    def _features(self, images: np.ndarray) -> tuple[np.ndarray, int]:
-        model, dtype = self.parts.extractor, self.feature_dtype
-        return computed_features(model, images, dtype=dtype, cache=True, verbose=self.verbose)
+    def _features(self, images: np.ndarray, model: Any = None, key: str = "") -> tuple[np.ndarray, int]:
+        model, dtype = model or self.parts.extractor, self.feature_dtype
+        return computed_features(model, images, dtype=dtype, cache=True, verbose=self.verbose, key=key)
+
+    def _views(self, images: np.ndarray) -> tuple[np.ndarray, int]:
+        """Return the features of several augmented views, (views, images, ...), and how many are new."""
+        inputs = keras.Input(images.shape[1:])
+        model = keras.Model(inputs, self.parts.extractor(InTraining(self.augmentation)(inputs)))
+        found, computed = [], 0
+        for view in range(self.views):
+            set_seeds(model, self.seed, view)
+            features, count = self._features(images, model, f"{self.seed} {view}")
+            found.append(features)
+            computed += count
+        return np.stack(found), computed
 
     def test_accuracy(self, on_features: bool) -> float | None:
         """Return the accuracy on the test images; None without any."""

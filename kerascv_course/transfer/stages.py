@@ -9,19 +9,13 @@ from typing import Any
 
 import keras
 
-from kerascv_course._fingerprints import (
-    Unknowable,
-    array_digest,
-    compile_fingerprint,
-    fingerprint,
-    warn_unknowable,
-)
+from kerascv_course._fingerprints import array_digest, fingerprint, run_fingerprints
+from kerascv_course._models import seeds_of
 from kerascv_course._store import RunFolder
-from kerascv_course._validation import input_error
+from kerascv_course._validation import check_list
 from kerascv_course.datasets import ImageDataset
 from kerascv_course.training.fit import Callbacks
 from kerascv_course.transfer.freezing import first_trained, set_trainable
-from kerascv_course.transfer.heads import is_random
 from kerascv_course.transfer.records import Stage, StageResult, StageResults, is_head
 from kerascv_course.transfer.run import Arrays, Run
 
@@ -131,7 +125,7 @@ def fit_stages(
     use_features = cache_features and not obstacle
     if cache_features and obstacle:
         notes.append(f"Trained on images in all stages: {obstacle}.")
-    if use_features and is_random(parts.backbone) and any(map(is_head, stages)):
+    if use_features and seeds_of(parts.backbone) and any(map(is_head, stages)):
         notes.append("Random layers of the backbone were left out where the head was trained on features.")
     on_features = [use_features and is_head(stage) for stage in stages]
     kept = None if folder is None else _Kept(folder, run, stages, on_features, resume)
@@ -152,9 +146,8 @@ def fit_stages(
         rows.append(done[0])
         histories[f"{number + 1} {stage.name}"] = done[1]
         if not done[0].improved:
-            notes.append(
-                f"Stage {stage.name!r} did not lower the validation loss: the weights from before it were kept."
-            )
+            what = "did not lower the validation loss: the weights from before it were kept"
+            notes.append(f"Stage {stage.name!r} {what}.")
         if kept and not run.done:
             notes.append(f"A callback stopped stage {stage.name!r}: the same call, made again, goes on in it.")
             break
@@ -174,13 +167,10 @@ class _Kept:
     def __init__(self, folder: Any, run: Run, stages: list[Stage], on_features: list[bool], resume: bool) -> None:
         self.store, self.run = RunFolder(_FUNCTION, folder), run
         self.test_data = None if run.test_data is None else array_digest(*run.test_data)
-        self.plans = [
-            {
-                f"{name} of stage {number}": value
-                for name, value in {**asdict(stage), "cache_features": cached}.items()
-            }
-            for number, (stage, cached) in enumerate(zip(stages, on_features, strict=True), start=1)
-        ]
+        self.plans = []
+        for number, (stage, cached) in enumerate(zip(stages, on_features, strict=True), start=1):
+            plan = {**asdict(stage), "cache_features": cached}
+            self.plans.append({f"{name} of stage {number}": value for name, value in plan.items()})
         settings: dict[str, Any] = {
             "weights of the backbone": getattr(run.model, "weights_source", ""),
             "training data": run.train.digest(),
@@ -196,22 +186,13 @@ class _Kept:
         # Which layers are trainable is part of a configuration: a model that was trained before is the same model.
         set_trainable(run.parts.backbone, Stage("all"), "train")
         run.goal.compile(run.model, stages[0].learning_rate)  # as it is from now on, whoever compiled it before
-        try:
-            settings |= {
-                "model": fingerprint(run.model, weights=False),
-                "augmentation": None if run.augmentation is None else fingerprint(run.augmentation),
-                "compile arguments": compile_fingerprint(run.model),
-            }
-        except Unknowable as what:
-            warn_unknowable(_FUNCTION, what, "What `folder` holds cannot be gone on with: all starts anew.")
-            resume = False
+        known = run_fingerprints(_FUNCTION, run.model, augmentation=run.augmentation)
+        settings |= known
         set_trainable(run.parts.backbone, stages[0], run.batch_norm)
-        self.frozen = [  # at first: what has been trained since is known by `after`
-            variable
-            for variable in run.parts.backbone.non_trainable_variables
-            if not variable.path.endswith("seed_generator_state")
-        ]
-        found = self.store.read() if resume else {}
+        fixed = run.parts.backbone.non_trainable_variables
+        # At first: what has been trained since is known by `after`.
+        self.frozen = [variable for variable in fixed if not variable.path.endswith("seed_generator_state")]
+        found = self.store.read() if resume and known else {}
         if found:
             was, now = found["settings"], {**settings, **functools.reduce(operator.or_, self.plans)}
             differing = [name for name in {**settings, **was} if now.get(name, was.get(name)) != was.get(name)]
@@ -256,11 +237,7 @@ class _Kept:
 
 
 def _check_stages(stages: Any, backbone: keras.Model) -> list[Stage]:
-    is_list = isinstance(stages, list | tuple) and all(isinstance(stage, Stage) for stage in stages)
-    if not is_list or not stages:
-        way_out = "Put it into [ ]." if isinstance(stages, Stage) else ""
-        error = ValueError if is_list else TypeError
-        raise input_error(_FUNCTION, "stages", "a list of one or more `Stage`", stages, way_out, error)
-    for stage in stages:
+    checked = check_list(_FUNCTION, "stages", stages, "`Stage`", Stage)
+    for stage in checked:
         first_trained(_FUNCTION, backbone, stage)
-    return list(stages)
+    return checked

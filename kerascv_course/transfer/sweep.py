@@ -7,18 +7,16 @@ from typing import Any
 import keras
 
 from kerascv_course._models import flat_layers
-from kerascv_course._validation import check_above, check_choice, check_int, input_error
+from kerascv_course._validation import check_above, check_choice, check_distinct, check_int
 from kerascv_course.datasets import ImageDataset
-from kerascv_course.transfer.blocks import Block, named_blocks
+from kerascv_course.transfer.blocks import Block, blocks_of
 from kerascv_course.transfer.freezing import train_only, unfreeze
 from kerascv_course.transfer.records import Stage, StageResult, StageResults
 from kerascv_course.transfer.run import Arrays, Run
 
 _FUNCTION = "unfreeze_sweep"
-_OPTIONS = (
-    *("backbone", "batch_size", "validation_split", "validation_data", "test_data", "patience", "callbacks"),
-    *("class_weight", "augmentation", "seed", "verbose"),
-)
+_OPTIONS = ["backbone", "batch_size", "validation_split", "validation_data", "test_data", "patience", "callbacks"]
+_OPTIONS += ["class_weight", "augmentation", "seed", "verbose"]
 
 
 @dataclass(frozen=True)
@@ -91,10 +89,10 @@ def unfreeze_sweep(
     run = Run(_FUNCTION, model, data, **options)
     parts, notes = run.parts, run.notes
     counted = _counted_blocks(parts.backbone)
-    numbers = _check_steps(steps, len(counted))
-    notes.append(
-        f"Unfrozen from the {start} on; every step started from the weights that the model had at the call."
-    )
+    steps = range(len(counted) + 1) if steps is None else steps
+    numbers = check_distinct(_FUNCTION, "steps", steps, len(counted), ", the blocks with weights")
+    same = "every step started from the weights that the model had at the call"
+    notes.append(f"Unfrozen from the {start} on; {same}.")
     settings = Stage("all", learning_rate=learning_rate, epochs=epochs)
     before = model.get_weights()
     rows, histories = [], {}
@@ -119,28 +117,12 @@ def unfreeze_sweep(
 
 def _counted_blocks(backbone: keras.Model) -> list[Block]:
     """Return the blocks of a backbone that hold weights to train."""
-    found = named_blocks(backbone)
-    if not found:
-        rule = "a model whose backbone has layers named by blocks, as in 'block3_conv1'"
-        raise input_error(_FUNCTION, "model", rule, f"the backbone {backbone.name}")
-    fixed = keras.layers.BatchNormalization
-    return [
-        block
-        for block in found
-        if any(
-            layer.count_params() and not isinstance(layer, fixed)
-            for name in block.layers
-            for layer in flat_layers(backbone.get_layer(name))
-        )
-    ]
 
+    def is_counted(layer: keras.Layer) -> bool:
+        return layer.count_params() and not isinstance(layer, keras.layers.BatchNormalization)
 
-def _check_steps(steps: Any, most: int) -> list[int]:
-    if steps is None:
-        return list(range(most + 1))
-    is_list = isinstance(steps, list | tuple | range)
-    numbers = [check_int(_FUNCTION, "steps", step, 0, most) for step in steps] if is_list else []
-    if not numbers or len(set(numbers)) < len(numbers):
-        rule = f"a list of one or more distinct integers from 0 to {most}, the blocks with weights"
-        raise input_error(_FUNCTION, "steps", rule, steps, error=ValueError if is_list else TypeError)
-    return numbers
+    def layers(block: Block) -> list[keras.Layer]:
+        return [inner for name in block.layers for inner in flat_layers(backbone.get_layer(name))]
+
+    found = blocks_of(_FUNCTION, "model", backbone)
+    return [block for block in found if any(map(is_counted, layers(block)))]
