@@ -295,13 +295,13 @@ mosaic = np.full((side**2, *data.input_shape), 255, "uint8")
 mosaic[chosen] = pictures
 height, width, channels = data.input_shape
 mosaic = mosaic.reshape(side, side, height, width, channels).swapaxes(1, 2).reshape(side * height, -1, channels)
-figure, axis = plt.subplots(figsize=(8, 8), dpi=200, layout="constrained")
+figure, axis = plt.subplots(figsize=(8, 8), dpi=130, layout="constrained")
 axis.imshow(mosaic)
 axis.set_title(f"Test images in the space of the trained network, {data.name}", fontsize=10)
 _ = axis.axis("off")
 
 # %%
-plotting.plot_interactive_map(points, pictures, labels[shown], data.class_names)
+plotting.plot_interactive_map(points[:500], pictures[:500], labels[:500], data.class_names)
 
 # %% [markdown]
 # ## What the perplexity does
