@@ -54,6 +54,9 @@ AS_RIGHT = {
     "nearest_by_hand": {"    return np.argmin(np.sum(np.abs(vectors - query), axis=1))"},
     "conclude": {"    if mean - reach >= 0:"},
     "one_cycle_by_hand": {"    if step < top:"},
+    "hottest_block": {
+        "    sums = np.lib.stride_tricks.sliding_window_view(heat, (side, side)).mean(axis=(2, 3))",
+    },
     "split_by_scene": {"    numbers = np.random.default_rng(1).permutation(np.unique(scenes))"},
 }
 

@@ -72,7 +72,6 @@ FIGURES = {
         type("Curve", (), {"rates": ENDS + 1, "losses": ENDS, "smoothed_losses": ENDS, "suggestion": 1.5}),
         caption="two steps",
     ),
-    "plot_schedule": lambda: plotting.plot_schedule(abs, steps=3, caption="one"),
 }
 
 
@@ -172,7 +171,6 @@ def test_one_line_changes_the_colour_map_of_all_figures(monkeypatch):
     [
         ("plot_history", [0, 0, 1, 1]),
         ("plot_learning_rate_finder", [style.PALE, 0, 1]),
-        ("plot_schedule", [0]),
     ],
 )
 def test_series_take_the_colours_of_the_course_in_their_order(name, colors):

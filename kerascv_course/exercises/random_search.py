@@ -96,18 +96,18 @@ def _check_trial(trial, values):
 
 def _check_declared(hp, optimizer):
     """Raise where KerasTuner would draw something else than the task says."""
-    declared = {entry.name: getattr(entry, "values", ()) for entry in hp.space}
-    if unknown := declared.keys() - _SPACE.keys():
+    if unknown := {entry.name for entry in hp.space} - _SPACE.keys():
         raise WrongAnswerError(f"There is no {min(unknown)!r}: the names are {', '.join(_SPACE)}.")
     for name, choices in _SPACE.items():
-        if name not in declared:
-            if name != "momentum" or optimizer in _WITH_MOMENTUM:
-                raise WrongAnswerError(f"KerasTuner does not know {name}: draw it with `hp.Choice`.")
-        elif sorted(declared[name]) != sorted(choices):
+        # A name may be declared in several places: KerasTuner draws from the first that is active.
+        declared = [sorted(map(repr, getattr(entry, "values", ()))) for entry in hp.space if entry.name == name]
+        if not declared and (name != "momentum" or optimizer in _WITH_MOMENTUM):
+            raise WrongAnswerError(f"KerasTuner does not know {name}: draw it with `hp.Choice`.")
+        if any(values != sorted(map(repr, choices)) for values in declared):
             raise WrongAnswerError(f"{name} must be a choice of {', '.join(map(str, choices))}, each once.")
-    for other in _SPACE["optimizer"] if "momentum" in declared else ():
+    for other in _SPACE["optimizer"]:
         hp.values = {"optimizer": other}
-        if hp.is_active("momentum") and other not in _WITH_MOMENTUM:
+        if other not in _WITH_MOMENTUM and any(one.name == "momentum" and hp.is_active(one) for one in hp.space):
             rule = 'put `with hp.conditional_scope("optimizer", ["SGD", "RMSprop"]):` around its line'
             raise WrongAnswerError(f"KerasTuner would draw a momentum for {other}, too: {rule}.")
 

@@ -3,7 +3,6 @@
 import numpy as np
 
 from kerascv_course.exercises import answers
-from kerascv_course.exercises.inception_by_blocks import count_pairs
 from kerascv_course.exercises.sheet import new_sheet
 
 sheet, summary, withhold_solutions = new_sheet("12_tinynet")
@@ -12,15 +11,16 @@ sheet, summary, withhold_solutions = new_sheet("12_tinynet")
 @sheet.exercise()
 def one_cycle_by_hand(rate_at):
     """Write the rate of one cycle (Smith, 2018)."""
-    cases = [(step, 100, 0.1, 1.0, 0.25) for step in (0, 5, 25, 100, 55)] + [(30, 60, 0.02, 0.4, 0.75)]
+    cases = [(n, 100, 0.1, 1.0, 0.25) for n in (0, 5, 25, 100, 55)] + [(n, 60, 0.02, 0.4, 0.75) for n in (30, 50)]
     answers.expect_results("rate_at", rate_at, cases, _one_cycle, tolerance=1e-4)
-    return "two straight lines that meet at the peak."
+    return "a straight line and half a cosine, which meet at the peak."
 
 
 def _one_cycle(step, total, start, peak, rising):
     """Return the rate at a step, with what usual mistakes make of it."""
     top = rising * total
-    risen, falling = start + (peak - start) * step / top, peak * (total - step) / (total - top)
+    done = (step - top) / (total - top)
+    risen, falling = start + (peak - start) * step / top, peak * (1 + np.cos(np.pi * done)) / 2
     if step <= top:
         return risen, {
             peak * step / top: "the line begins at `start`, not at 0.",
@@ -29,10 +29,15 @@ def _one_cycle(step, total, start, peak, rising):
             falling: "up to the peak the rate rises.",
             start: "the rate does not rise.",
             peak: "the rate does not rise, it is the peak at once.",
+            peak - (peak - start) * (1 + np.cos(np.pi * step / top)) / 2: "it rises in a straight line.",
         }
     return falling, {
-        peak * (total - step) / total: "it falls in `total - rising * total` steps.",
-        peak + (start - peak) * (step - top) / (total - top): "it falls to 0, not back to `start`.",
+        peak * (1 - done): "it falls along half a cosine, not in a straight line.",
+        peak * np.cos(np.pi * done / 2): "that is a quarter of a cosine; half of one goes from 1 to -1.",
+        peak * np.cos(np.pi * done): "half a cosine goes from 1 to -1: add 1, and divide by 2.",
+        peak * (1 + np.cos(np.pi * step / total)) / 2: "it falls in `total - rising * total` steps.",
+        peak * (1 + np.cos(180 * done)) / 2: "`np.cos` takes radians: half a turn is `np.pi`.",
+        start + (peak - start) * (1 + np.cos(np.pi * done)) / 2: "it falls to 0, not back to `start`.",
         peak: "behind the peak the rate falls.",
         risen: "behind the peak the rate falls; it rises still.",
     }
@@ -82,14 +87,6 @@ def variance_with_dropout(variance_with_dropout):
 
 
 @sheet.exercise()
-def area_by_counting(auc):
-    """Compute the area under the ROC curve by counting pairs."""
-    cases = [([0.9, 0.6], [0.5, 0.7, 0.1]), ([0.4, 0.8, 0.4], [0.4, 0.1]), ([0.2, 0.3, 0.3], [0.3, 0.9])]
-    answers.expect_results("auc", auc, cases, count_pairs)
-    return "the area is the share of pairs in the right order."
-
-
-@sheet.exercise()
 def grad_cam_by_hand(heatmap):
     """Compute Grad-CAM from maps and gradients (Selvaraju et al., 2017)."""
 
@@ -113,3 +110,31 @@ def grad_cam_by_hand(heatmap):
     case = rng.uniform(0, 2, (4, 5, 3)), rng.normal(size=(4, 5, 3))
     answers.expect_results("heatmap", heatmap, [case], solve)
     return "the weighted sum of the maps, as far as it speaks for the class."
+
+
+@sheet.exercise()
+def hottest_block(hottest):
+    """Find the block of a heatmap with the largest sum."""
+
+    def solve(heat, side):
+        sums = np.lib.stride_tricks.sliding_window_view(heat, (side, side)).sum(axis=(2, 3))
+        right, place = (np.array(np.unravel_index(a.argmax(), a.shape)) for a in (sums, heat))
+        return right, [
+            (right[::-1], "row and column have changed places."),
+            (place, "that is the hottest place; the sum of its block is not the largest."),
+            (place - side // 2, "that is a block around the hottest place; its sum is not the largest."),
+            (right + 1, "counting starts at 0."),
+            (right + side // 2, "that is the middle of the block; its upper left corner was asked for."),
+            (np.array(np.unravel_index(sums.argmin(), sums.shape)), "that block is the coldest."),
+            (right - right % side, "the block can start anywhere, not only at multiples of `side`."),
+            (np.array(sums.argmax()), "that counts the blocks one by one; return row and column."),
+        ]
+
+    rng, cases = np.random.default_rng(4), []
+    for height, width, row, column, side in ((9, 12, 4, 7, 5), (8, 6, 1, 2, 4), (7, 9, 4, 7, 2), (6, 8, 0, 0, 3)):
+        heat = rng.uniform(0, 0.1, (height, width))
+        heat[row : row + side, column : column + side] += 0.5
+        heat[(row + 2 * side) % height, (column + 2 * side) % width] = 0.95  # one hot place among cold ones
+        cases.append((heat, side))
+    answers.expect_results("hottest", hottest, cases, solve)
+    return "the block with the largest sum, wherever it starts."

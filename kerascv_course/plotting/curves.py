@@ -1,4 +1,4 @@
-"""What training gives: its history, the search for a learning rate, and schedules."""
+"""What training gives: its history, and the search for a learning rate."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from kerascv_course._validation import check_int, input_error
+from kerascv_course._validation import input_error
 from kerascv_course.plotting import style
 from kerascv_course.plotting.style import integer_ticks, look, panels, styled, with_caption
 
@@ -106,40 +106,6 @@ def plot_learning_rate_finder(curve: Any, *, caption: str | None = None) -> Figu
     if max(curve.losses) > first + 2 * (first - low) > low:
         axis.set_ylim(low - 0.1 * (first - low), first + (first - low))
     figure.legend(loc="outside lower center", ncols=3)
-    return with_caption(figure, caption)
-
-
-@styled
-def plot_schedule(schedule: Any, *, steps: int, caption: str | None = None) -> Figure:
-    """Draw how a learning rate moves over the steps of a training, and the momentum of a schedule that has one.
-
-    Args:
-        schedule: A Keras schedule, such as `training.OneCycle` or `keras.optimizers.schedules.CosineDecay`.
-        steps: Number of steps to draw, 2 or more.
-        caption: A sentence above the figure.
-
-    Returns:
-        The figure: an axis with the rate, and a second one with the momentum of a schedule with `momentum_at`.
-
-    Raises:
-        TypeError: If `schedule` cannot be called with a step.
-        ValueError: If there are too few steps.
-
-    Example:
-        >>> from kerascv_course.training import OneCycle
-        >>> rate, momentum = plot_schedule(OneCycle(0.1, total_steps=200), steps=200).axes
-        >>> rate.get_ylabel(), momentum.get_ylabel()
-        ('learning rate', 'momentum')
-    """
-    steps = check_int("plot_schedule", "steps", steps, 2)
-    if not callable(schedule):
-        raise input_error("plot_schedule", "schedule", "a Keras schedule", schedule, error=TypeError)
-    parts = {"learning rate": schedule, "momentum": getattr(schedule, "momentum_at", None)}
-    curves = {label: curve for label, curve in parts.items() if curve}
-    figure, axes = panels(1, len(curves), size=(0.5 * style.PLOT_WIDTH * (0.3 + len(curves)), 3.0))
-    for axis, (label, curve) in zip(axes, curves.items(), strict=True):
-        axis.plot(range(steps), [float(curve(step)) for step in range(steps)], color=style.COLORS[0])
-        axis.set(xlabel="step", ylabel=label)
     return with_caption(figure, caption)
 
 

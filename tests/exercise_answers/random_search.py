@@ -31,6 +31,56 @@ def by_parent(hp):
     return trial if momentum is None else {**trial, "momentum": momentum}
 
 
+def with_named_arguments(hp):
+    trial = {"activation": hp.Choice(name="activation", values=("relu", "tanh"), default="tanh")}
+    trial["learning_rate"] = hp.Choice(name="learning_rate", values=[0.3, 0.03, 0.003], ordered=True)
+    trial["optimizer"] = hp.Choice(name="optimizer", values=OPTIMIZERS)
+    if trial["optimizer"] in {"SGD", "RMSprop"}:
+        with hp.conditional_scope("optimizer", WITH_MOMENTUM):
+            trial["momentum"] = hp.Choice("momentum", [0.5, 0.95])
+    return trial
+
+
+def in_two_scopes(hp):
+    trial = {"optimizer": hp.Choice("optimizer", OPTIMIZERS), "learning_rate": hp.Choice("learning_rate", RATES)}
+    for optimizer in WITH_MOMENTUM:
+        with hp.conditional_scope("optimizer", [optimizer]):
+            momentum = hp.Choice("momentum", [0.5, 0.95])
+            if trial["optimizer"] == optimizer:
+                trial["momentum"] = momentum
+    return trial | {"activation": hp.Choice("activation", ["relu", "tanh"])}
+
+
+def by_get(hp):
+    drawn(hp)
+    names = ["optimizer", "learning_rate", "activation"]
+    return {name: hp.get(name) for name in names + ["momentum"] * (hp.get("optimizer") in WITH_MOMENTUM)}
+
+
+def more_of_some(hp):
+    """Draw Adam at 18 % in place of 25 %."""
+    hp.Choice("optimizer", ["SGD"] * 4 + ["RMSprop"] * 3 + ["Adam"] * 2 + ["Adagrad"] * 2)
+    return drawn(hp)
+
+
+def tanh_for_adam_alone(hp):
+    trial = drawn_without_activation(hp)
+    for optimizer in OPTIMIZERS:
+        with hp.conditional_scope("optimizer", [optimizer]):
+            activation = hp.Choice("activation", ["tanh", "relu"] if optimizer == "Adagrad" else ["tanh"])
+            if trial["optimizer"] == optimizer:
+                trial["activation"] = activation
+    return trial
+
+
+def drawn_without_activation(hp):
+    trial = {"optimizer": hp.Choice("optimizer", OPTIMIZERS), "learning_rate": hp.Choice("learning_rate", RATES)}
+    with hp.conditional_scope("optimizer", WITH_MOMENTUM):
+        if trial["optimizer"] in WITH_MOMENTUM:
+            trial["momentum"] = hp.Choice("momentum", [0.95, 0.5])
+    return trial
+
+
 def with_any_rate(hp):
     hp.Float("learning_rate", 0.003, 0.3)
     return {**drawn(hp), "learning_rate": hp.get("learning_rate")}
@@ -50,12 +100,30 @@ RIGHT = {
     "trials_needed": [
         lambda: (lambda share, confidence: np.ceil(np.log(1 - confidence) / np.log(1 - share)),),
         lambda: (by_counting,),
+        lambda: (lambda share, confidence: -(-math.log(1 - confidence) // math.log(1 - share)),),
+        lambda: (lambda share, confidence: math.ceil(math.log2(1 - confidence) / math.log2(1 - share)),),
+        lambda: (lambda share, confidence: np.argmax((1 - share) ** np.arange(999) <= 1 - confidence + 1e-12),),
     ],
-    "size_of_space": [lambda: (150, 5), lambda: (np.int64(150), 5.0)],
-    "draw_trial": [lambda: (drawn,), lambda: (by_parent,)],
+    "size_of_space": [
+        lambda: (150, 5),
+        lambda: (np.int64(150), 5.0),
+        lambda: (150.0, 150 * 2 / 60),
+        lambda: (np.array([150]), np.float32(5)),
+        lambda: ((4 + 1) * 5 * 3 * 2, 150 / 30),
+    ],
+    "draw_trial": [
+        lambda: (drawn,),
+        lambda: (by_parent,),
+        lambda: (with_named_arguments,),
+        lambda: (in_two_scopes,),
+        lambda: (by_get,),
+    ],
     "what_to_report": [
         lambda: (chosen,),
         lambda: (lambda searched, tested: [int(np.argsort(searched)[-1]), np.mean(tested, 1)[searched.argmax()]],),
+        lambda: (lambda s, t: max((a, n, t[n].sum() / t[n].size) for n, a in enumerate(s.tolist()))[1:],),
+        lambda: (lambda s, t: (np.flatnonzero(s == s.max())[0], np.average(t[s == s.max()])),),
+        lambda: (lambda s, t: (float(np.argmax(s)), t.mean(axis=1, keepdims=True)[np.argmax(s)]),),
     ],
 }
 
@@ -104,6 +172,9 @@ WRONG = {
         (lambda: (lambda hp: drawn(hp, rate="rate"),), "has no learning_rate"),
         (lambda: (lambda hp: {**drawn(hp), "units": 3},), "a name that the task does not have"),
         (lambda: (lambda hp: drawn(hp) if hp.Choice("units", [1, 2]) else None,), "There is no 'units'"),
+        (lambda: (more_of_some,), "optimizer must be a choice of SGD, RMSprop, Adam, Adagrad, each once"),
+        (lambda: (tanh_for_adam_alone,), "activation must be a choice of relu, tanh, each once"),
+        (lambda: (lambda hp: drawn(hp, rates=["0.003", "0.03", "0.3"]),), "must be a choice of 0.003, 0.03, 0.3"),
         (lambda: (with_any_rate,), "must be a choice of 0.003, 0.03, 0.3"),
         (lambda: (lambda hp: list(drawn(hp).values()),), "must be a dictionary"),
         (lambda: (lambda hp: drawn(hp)["rate"],), "`draw_trial(...)` stops with `KeyError"),
