@@ -900,7 +900,7 @@ class OwnSequential(keras.Sequential):
         (conv_output_size, (4, 3), {"dilation": 2}, ValueError, ["`kernel_size`", "kernel_size=3", "5 pixels"]),
         (receptive_field, (3,), {}, TypeError, ["`layers`", "layers=3"]),
         (receptive_field, ([3, 1],), {}, TypeError, ["`layers`", "Entry 0 is 3"]),
-        (receptive_field, ([(3, 1), (3,)],), {}, ValueError, ["`layers`", "Entry 1 has 1 numbers"]),
+        (receptive_field, ([(3, 1), (3,)],), {}, ValueError, ["`layers`", "Entry 1 is (3,)"]),
         (receptive_field, ([(3, 0)],), {}, ValueError, ["`layers[0][1]`", "layers[0][1]=0"]),
         (receptive_field, ([(3.0, 1)],), {}, TypeError, ["`layers[0][0]`", "3.0"]),
         (layer_table, ("vgg16",), {}, TypeError, ["`model`", "a Keras model", "model='vgg16'"]),

@@ -860,7 +860,7 @@ def test_two_classes_with_one_sigmoid_unit():
     first = np.median(model.predict_on_batch(X))
     model.layers[-1].set_weights([kernel, bias - np.log(first / (1 - first))])  # now it gives both answers
     results = train(model, [Stage("head", epochs=1)], TWO_CLASSES, test_data=TWO_CLASSES)
-    assert model.loss == "binary_crossentropy"
+    assert model.loss.name == "binary_crossentropy"
     answers = (model.predict_on_batch(TWO_CLASSES[0])[:, 0] > 0.5).astype(int)
     assert 0 < answers.sum() < 24
     assert results.rows[0].test_accuracy == accuracy_score(TWO_CLASSES[1], answers)
