@@ -159,6 +159,19 @@ FACTS = {
               "MobileNetV2 71.3 90.1 14 14 3,538,984 105 105 9",
               "parameters and depth as on the page: 14 of 14")),
     ],
+    "04_residual_learning": [
+        Fact("batch normalization's four formulas, by hand and by Keras", ("largest difference from Keras",),
+             ("\\sigma^2 = \\frac{1}{m} \\sum_i (x_i - \\mu)^2", "y_i = \\gamma \\hat{x}_i + \\beta")),
+        Fact("moving averages", ("after 100 steps the moving mean is 63% of the mean of the batch",),
+             ("0.99\\ \\mu_{moving} + 0.01\\ \\mu",)),
+        Fact("training against inference", ("in training mode", "in inference mode",
+             "one image in two batches, training mode")),
+        Fact("plain and residual networks of one depth have the same parameters", ("plain_44", "residual_44")),
+        Fact("degradation, judged as a difference of differences", ("plain minus residual:", "half-width"),
+             ("d = (deep - shallow)_{plain} - (deep - shallow)_{residual}",)),
+        Fact("initialization: He, Glorot, and zeros, with which nothing is learned",
+             ("He", "Glorot", "zeros : all activations are 0"), ("variance of $2 / n_{in}$",)),
+    ],
 }  # fmt: skip
 ALL = [pytest.param(page, fact, id=f"{page[:2]}: {fact.name}") for page, facts in FACTS.items() for fact in facts]
 
