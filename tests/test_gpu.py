@@ -19,12 +19,12 @@ REAL_DATA = os.environ.get("KERASCV_COURSE_DATA")
 # The courses' own sizes, cut
 
 # The first pattern that stands in the name of a knob says to what each of its numbers is cut; None means "all".
-# Tracing each network would take longer than all of its steps; the solved pages run the same cells traced.
 CUT = """\
 LEAST = {
     **{"epochs": 1, "stages": 1, "seeds": 1, "repeated": 1, "per_class": 20, "test": 20, "images": 20},
     **{"trials": 3, "stop": 1, "sweep": 20, "folds": 2, "runs": 1, "cuts": 1, "mapped": 100, "perplexities": 5},
     **{"words": 16, "descriptors": 2000, "parcels": 80, "slide_queries": 5},
+    **{"steps": 5, "curve": 5, "looks": 4, "blocks": 3},
     **{"variants": 2, "designs": 1, "mixtures": 1, "factors": 1, "side": 96},
 }
 
@@ -43,15 +43,6 @@ def cut(name, value):
 def cut_all(*tables):
     for table in tables:
         table.update({name: cut(name, value) for name, value in table.items()})
-
-
-def without_tracing():
-    import warnings
-
-    import tensorflow as tf
-
-    tf.config.run_functions_eagerly(True)
-    warnings.filterwarnings("ignore", "Even though the `tf.config.experimental_run_functions_eagerly`")
 """
 
 
@@ -121,7 +112,7 @@ def test_each_notebook_runs_in_the_profile_gpu_with_its_sizes_cut(
 ):
     monkeypatch.delenv("PYTEST_CURRENT_TEST")  # kernels that see it capture less
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
-    done = in_profile_gpu(source, tmp_path / "out", "cut_all({}); without_tracing()", data=data_of_the_courses)
+    done = in_profile_gpu(source, tmp_path / "out", "cut_all({})", data=data_of_the_courses)
     error = done.error
     assert error is None
     assert done.summary
