@@ -229,8 +229,19 @@ def _picture(figure: Any, caption: str) -> str:
     # Without the name of the program, which is an address, the same figure gives the same page.
     figure.savefig(file, format="png", dpi=_DOTS_PER_INCH, facecolor="white", metadata={"Software": None})
     data = base64.b64encode(file.getvalue()).decode("ascii")
+    alt = html.escape(" ".join(filter(None, [caption, _described(figure)])))
     width = f"{figure.get_figwidth():.2f}in"
-    return f'<img alt="{html.escape(caption)}" src="data:image/png;base64,{data}" style="width: {width}">'
+    return f'<img alt="{alt}" src="data:image/png;base64,{data}" style="width: {width}">'
+
+
+def _described(figure: Any) -> str:
+    """Return in words what a figure is headed with and what its axes show."""
+    words = [figure.get_suptitle()]
+    for axis in figure.axes:
+        labels = " over ".join(filter(None, [axis.get_ylabel(), axis.get_xlabel()]))
+        words.append(": ".join(filter(None, [axis.get_title(), labels])))
+    texts = [" ".join(text.split()) for text in dict.fromkeys(words) if text]
+    return f"{'; '.join(texts)}." if texts else ""
 
 
 def _table(item: Any) -> str:

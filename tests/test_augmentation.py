@@ -760,6 +760,7 @@ def bad_cases():
         (lambda: label_preserved(no_softmax, image + 1, {}), ValueError, ["`model` of `label_preserved`"]),
         (lambda: label_preserved(model, image, [RandomAffine()]), TypeError, ["`transformations`", "a mapping"]),
         (lambda: label_preserved(model, image, {}, labels=[1]), ValueError, ["`labels`", "each of the 2 images"]),
+        (lambda: label_preserved(model, image, {"cut": lambda x: x[:, 1:]}), ValueError, ["'cut'", "(2, 7"]),
     ]  # fmt: skip
 
 

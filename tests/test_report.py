@@ -118,7 +118,8 @@ def test_no_text_becomes_html(tmp_path):
 def test_a_figure_is_embedded_at_its_size_with_its_words(tmp_path):
     found = page(tmp_path, {"Results": [(figure(), "Loss falls."), figure(), (figure(), "Again.")]})
     first, second, _ = found.all("img")
-    assert (first["alt"], second["alt"]) == ("Loss falls.", "")
+    assert first["alt"] == "Loss falls. one & two: loss over epoch."
+    assert second["alt"] == "one & two: loss over epoch."
     assert "width: 3.00in" in first["style"]
     kind, data = first["src"].split(",")
     assert kind == "data:image/png;base64"

@@ -215,7 +215,7 @@ def test_other_backends_are_asked_for_their_gpus(monkeypatch):
     cuda = SimpleNamespace(device_count=lambda: 1, get_device_name=lambda number: f"NVIDIA {number}")
     monkeypatch.setitem(sys.modules, "jax", SimpleNamespace(devices=lambda: [cpu, gpu]))
     monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
-    for backend, expected in (("jax", ("NVIDIA T4",)), ("torch", ("NVIDIA 0",))):
+    for backend, expected in (("jax", ("NVIDIA T4",)), ("torch", ("NVIDIA 0",)), ("numpy", ())):
         monkeypatch.setattr(keras.config, "backend", lambda backend=backend: backend)
         assert runtime.find_gpus() == expected
 
@@ -270,12 +270,24 @@ def test_where_the_value_does_not_depend_on_the_argument_the_gradient_is_zero():
         (lambda: runtime.by_profile(), ValueError, "Received: choices={}."),
         (lambda: runtime.by_profile(smoke=1, lite=2, full=3, huge=4), ValueError, "'huge': 4}."),
         (lambda: runtime.by_profile(smoke=1, light=2, full=3), ValueError, "'light': 2"),
+        (lambda: runtime.gradient(lambda x: x, np.ones(2, int)), TypeError, "`x` of `gradient` must be floats"),
+        (
+            lambda: runtime.gradient(lambda x: x, np.ones(2, "float32")),
+            ValueError,
+            "`function` of `gradient` must be one that returns a scalar tensor",
+        ),
     ],
 )
 def test_bad_input_is_refused_with_a_specific_error(call, error, message):
     with pytest.raises(error) as caught:
         call()
     assert message in str(caught.value)
+
+
+def test_a_backend_without_gradients_is_named(monkeypatch):
+    monkeypatch.setattr(keras.config, "backend", lambda: "numpy")
+    with pytest.raises(RuntimeError, match="not 'numpy'"):
+        runtime.gradient(lambda x: x**2, 3.0)
 
 
 @pytest.mark.parametrize("name", ["huge", "LITE", "lite "])

@@ -298,8 +298,23 @@ def test_numbers_of_half_precision_are_recorded_in_full_precision():
     agree(statistics.records.rows[1], 0, np.asarray(captured).astype("float32"))
 
 
-def test_before_the_first_record_there_are_no_rows():
-    assert ActivationStatistics(PROBE).records.rows == ()
+def test_the_table_shows_the_first_and_the_last_record_and_the_rows_all():
+    model, statistics = small(), ActivationStatistics(PROBE, every=1)
+    assert statistics.records.rows == ()
+    model.fit(X, Y, batch_size=16, epochs=1, verbose=0, callbacks=[statistics])
+    records = statistics.records
+    assert str(records).splitlines()[-1] == "7 images, 4 records from step 0 to 3."
+    assert f"{records.rows[0].means[-1]:.3g}" in str(records).splitlines()[2]
+    rows = records.to_dict()
+    assert len(rows) == 4 * 3
+    assert rows[1] == {
+        "layer": "block1",
+        "step": 1,
+        "mean": records.rows[0].means[1],
+        "standard_deviation": records.rows[0].standard_deviations[1],
+        "zero_share": records.rows[0].zero_shares[1],
+    }
+    assert "block1" in records._repr_html_()
 
 
 # -------------------------------------------------------------------------------------------------- bad input

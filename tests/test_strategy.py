@@ -40,6 +40,10 @@ def train(scope, batch_size):
     return {"devices": devices, "copies": copies, "history": history}
 
 found = {"one": train(contextlib.nullcontext(), 16), "two": train(runtime.strategy(), 16)}
+try:
+    train(runtime.strategy(), 17)
+except ValueError as error:
+    found["error"] = str(error)
 print(json.dumps(found))
 """
 needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
@@ -47,7 +51,7 @@ needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["tensorflow", pytest.param("jax", marks=needs_jax)])
-def test_two_devices_give_the_loss_curve_of_one(backend):
+def test_two_devices_give_the_loss_curve_of_one_and_an_uneven_batch_says_so(backend):
     settings = {"KERAS_BACKEND": backend, "XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
     words = [sys.executable, "-c", TRAIN]
     done = subprocess.run(words, capture_output=True, text=True, env=os.environ | settings)
@@ -58,6 +62,7 @@ def test_two_devices_give_the_loss_curve_of_one(backend):
     assert one["history"]["loss"][0] > 1.01 * one["history"]["loss"][-1]  # it learns: the curves could differ
     for name, values in one["history"].items():
         np.testing.assert_allclose(two["history"][name], values, atol=1e-4, rtol=0, err_msg=name)
+    assert found["error"].startswith("`strategy`: a batch cannot be shared out evenly among 2 devices.")
 
 
 def test_a_keras_distribution_is_refused_on_tensorflow_with_the_reason():

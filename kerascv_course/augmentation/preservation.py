@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import tree
+from keras import ops, tree
 
 from kerascv_course._validation import check_int, check_labels, input_error
 from kerascv_course.augmentation.tta import OutcomeReader, changed, check_batch, chosen
@@ -82,13 +82,20 @@ def label_preserved(
         labels = check_labels(function, "labels", labels, count=total, num_classes=max(2, read.units))
     batches = [chosen(images, slice(start, start + batch_size)) for start in range(0, total, batch_size)]
 
-    def answers(change: Callable[[Any], Any]) -> np.ndarray:
-        return np.concatenate([read.classes(read(changed(batch, change))) for batch in batches])
+    def answers(change: Callable[[Any], Any], name: str) -> np.ndarray:
+        def checked(batch: np.ndarray) -> Any:
+            result = change(batch)
+            if tuple(ops.shape(result)) != batch.shape:
+                rule = f"functions that keep the shape of the images, as {name!r} does not"
+                raise input_error(function, "transformations", rule, tuple(ops.shape(result)))
+            return result
 
-    plain = answers(np.asarray)
+        return np.concatenate([read.classes(read(changed(batch, checked))) for batch in batches])
+
+    plain = answers(np.asarray, "")
     records = []
     for name, change in transformations.items():
-        seen = np.stack([answers(change) for _ in range(repeats)])
+        seen = np.stack([answers(change, name) for _ in range(repeats)])
         accuracy = None if labels is None else float((seen[..., 0] == labels).mean())
         preserved = float((seen == plain).all(axis=2).mean())
         records.append(PreservationRecord(name, preserved, accuracy))

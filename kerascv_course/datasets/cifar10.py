@@ -62,9 +62,9 @@ def load_cifar10(path: str | os.PathLike[str] | None = None) -> ImageDataset:
     Without `path` these are looked into in turn: the folder in the environment variable `KERASCV_COURSE_DATA`,
     Keras' cache (in `KERAS_HOME`, or else in the folder `.keras` of the home folder), the folder `downloads` in
     the cache folder. Each may hold the official archive `cifar-10-python.tar.gz`, its unpacked folder
-    `cifar-10-batches-py`, or class folders `cifar10/{train,test}/<class>` with any number of images, those of
-    another size scaled. Where none of them has it the archive is downloaded into the last, with a progress bar on
-    the standard error stream.
+    `cifar-10-batches-py`, or class folders `cifar10/{train,test}/<class>` with any number of images of 32x32
+    pixels. Where none of them has it the archive is downloaded into the last, with a progress bar on the standard
+    error stream.
 
     Class folders are decoded once; after that one file in the cache folder is read instead, until an image is
     added, removed or changed.
@@ -236,5 +236,5 @@ def _load_class_folders(found: _Found) -> ImageDataset:
     if "test" not in listing.counts or listing.class_names != _CLASS_NAMES:
         rule = f"a folder with train and test, each with the class folders {', '.join(_CLASS_NAMES)}"
         raise listing.differing(rule, listing.class_names, _CLASS_NAMES)
-    pixels = PixelRule(32, 32, 3)
+    pixels = PixelRule(32, 32, 3, exact=True)
     return load_listing(listing, pixels, name="cifar10", source=f"the class folders {_shown(found)}")

@@ -37,11 +37,13 @@ class PixelRule(NamedTuple):
         height: In pixels.
         width: In pixels.
         channels: 3 for RGB, 1 for grey.
+        exact: Whether a file must hold such an image already; otherwise it is converted, scaled and cropped.
     """
 
     height: int
     width: int
     channels: int
+    exact: bool = False
 
 
 _Decoded = tuple[np.ndarray, dict[int, str]]  # images, faults by index
@@ -63,7 +65,7 @@ def decode_files(paths: Sequence[str], rule: PixelRule) -> tuple[np.ndarray, dic
         >>> images.shape, faults
         ((1, 8, 8, 3), {0: 'unreadable: No such file or directory'})
     """
-    images = np.empty((len(paths), *rule), "uint8")
+    images = np.empty((len(paths), *rule[:3]), "uint8")
     faults: dict[int, str] = {}
     size = max(1, min(_CHUNK_FILES, _CHUNK_BYTES // (rule.height * rule.width * rule.channels), len(paths) // 64))
     chunks = [slice(start, start + size) for start in range(0, len(paths), size)]
@@ -106,7 +108,7 @@ def _decode_in_workers(
 
 def decode_chunk(paths: Sequence[str], rule: PixelRule) -> _Decoded:
     """Return the images of some files, and the faults by index."""
-    images, faults = np.zeros((len(paths), *rule), "uint8"), {}
+    images, faults = np.zeros((len(paths), *rule[:3]), "uint8"), {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's, on odd metadata: what hinders reading is a fault
         for index, path in enumerate(paths):
@@ -158,6 +160,8 @@ def _decode(path: str, rule: PixelRule) -> bytes:
         is_upright = image.format == "JPEG" and image.info.keys().isdisjoint(("exif", "xmp"))
         if image.size == sides and image.mode == mode and is_upright:
             return image.tobytes()
+        if rule.exact and (image.size != sides or image.mode != mode):
+            raise _FaultError(f"{image.width}x{image.height}, mode {image.mode}")
         # A JPEG can be decoded at a half, a quarter or an eighth; twice what is needed leaves the filter its work.
         longer = 2 * max(rule.height, rule.width)
         if max(image.size) > longer:

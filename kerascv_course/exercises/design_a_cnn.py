@@ -1,5 +1,7 @@
 """The exercises of the notebook 11_design_a_cnn."""
 
+from typing import Any
+
 import numpy as np
 
 from kerascv_course.exercises import answers
@@ -9,10 +11,10 @@ sheet, summary, withhold_solutions = new_sheet("11_design_a_cnn")
 
 
 @sheet.exercise()
-def dense_parameters(dense_parameters):
+def dense_parameters(dense_parameters: Any) -> str:
     """Count the parameters of the dense layer behind some blocks."""
 
-    def solve(side, depth, filters):
+    def solve(side: Any, depth: Any, filters: Any) -> Any:
         small, maps = side // 2**depth, filters * 2 ** (depth - 1)
         right = small**2 * maps * 10 + 10
         halved = side / 2**depth
@@ -33,7 +35,7 @@ def dense_parameters(dense_parameters):
 
 
 @sheet.exercise('Put a set such as {"first kernel", "dense bias"} in place of None')
-def what_moves(moves):
+def what_moves(moves: Any) -> str:
     """Tell which weights move when all start at zero."""
     reasons = {
         "first kernel": "images come in, but what comes back through the kernels behind it, which are zero?",
@@ -48,7 +50,7 @@ def what_moves(moves):
 
 
 @sheet.exercise()
-def conclude(conclude):
+def conclude(conclude: Any) -> str:
     """Draw a conclusion from differences of pairs."""
     # Each case is decided otherwise by one mistake: no spread, no t, no root of n, n in place of n - 1.
     cases = [
@@ -81,10 +83,10 @@ def conclude(conclude):
 
 
 @sheet.exercise()
-def clip_gradient(clip):
+def clip_gradient(clip: Any) -> str:
     """Shorten a gradient that is too long."""
 
-    def solve(gradient, longest):
+    def solve(gradient: Any, longest: Any) -> Any:
         length = float(np.linalg.norm(gradient))
         if length <= longest:
             no_direction = "a gradient of length 0 has no direction; leave it."

@@ -1,5 +1,7 @@
 """The exercises of the notebook 16_fast_cifar10."""
 
+from typing import Any
+
 import numpy as np
 
 from kerascv_course.exercises import answers
@@ -9,7 +11,7 @@ sheet, summary, withhold_solutions = new_sheet("16_fast_cifar10")
 
 
 @sheet.exercise()
-def steps(steps):
+def steps(steps: Any) -> str:
     """Count the steps of a training."""
     mistakes = {
         1_960: "the last 80 images of an epoch are skipped: they make no step.",
@@ -24,10 +26,10 @@ def steps(steps):
 
 
 @sheet.exercise()
-def soft_labels(soften):
+def soft_labels(soften: Any) -> str:
     """Write label smoothing (Szegedy et al., 2016)."""
 
-    def solve(one_hot, smoothing):
+    def solve(one_hot: Any, smoothing: Any) -> Any:
         classes = one_hot.shape[1]
         kept = (1 - smoothing) * one_hot
         return kept + smoothing / classes, [
@@ -45,10 +47,10 @@ def soft_labels(soften):
 
 
 @sheet.exercise()
-def mirrored_in_turn(mirrored_in):
+def mirrored_in_turn(mirrored_in: Any) -> str:
     """Say which images are mirrored in an epoch (Jordan, 2024)."""
 
-    def solve(first, epoch):
+    def solve(first: Any, epoch: Any) -> Any:
         right, other = (~first, first) if epoch % 2 else (first, ~first)
         return (right, "some images are on the wrong side."), [
             (other, "in an even epoch it is as in epoch 0, in an odd one the other way round."),
@@ -62,7 +64,7 @@ def mirrored_in_turn(mirrored_in):
 
 
 @sheet.exercise()
-def whitening(whitening_matrix):
+def whitening(whitening_matrix: Any) -> str:
     """Compute filters that make patches uncorrelated, with variance 1."""
     rng = np.random.default_rng(0)
     for size in (3, 5):

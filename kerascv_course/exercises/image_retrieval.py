@@ -1,5 +1,7 @@
 """The exercises of the notebook 10_image_retrieval."""
 
+from typing import Any
+
 import numpy as np
 
 from kerascv_course.exercises import answers
@@ -9,7 +11,7 @@ sheet, summary, withhold_solutions = new_sheet("10_image_retrieval")
 
 
 @sheet.exercise()
-def precision(at_1, at_3, at_5):
+def precision(at_1: Any, at_3: Any, at_5: Any) -> str:
     """Compute precision at k by hand."""
     for k, answer, hits in ((1, at_1, 1), (3, at_3, 2), (5, at_5, 3)):
         mistakes = {
@@ -24,11 +26,11 @@ def precision(at_1, at_3, at_5):
 
 
 @sheet.exercise()
-def average_precision(ranking_precision):
+def average_precision(ranking_precision: Any) -> str:
     """Write the average precision of a ranking."""
     cases = [([1, 0, 1, 1, 0],), ([0, 0, 1],), ([1, 1, 0, 0],), ([0, 0, 0, 0],), ([0, 1, 0, 0, 1, 1, 0],)]
 
-    def solve(relevant):
+    def solve(relevant: Any) -> Any:
         count, places = relevant.sum(), np.arange(1, len(relevant) + 1)
         if not count:
             return 0.0, []
@@ -49,10 +51,10 @@ def average_precision(ranking_precision):
 
 
 @sheet.exercise()
-def voting(vote):
+def voting(vote: Any) -> str:
     """Let the nearest images vote, ties to the nearest."""
 
-    def solve(array):
+    def solve(array: Any) -> Any:
         labels = array.tolist()
         counts = [labels.count(label) for label in labels]
         right = labels[int(np.argmax(counts))]
@@ -70,7 +72,7 @@ def voting(vote):
 
 
 @sheet.exercise()
-def cost(seconds, numbers):
+def cost(seconds: Any, numbers: Any) -> str:
     """Estimate what the slide's loop costs."""
     times = {
         120_000: "those are milliseconds.",

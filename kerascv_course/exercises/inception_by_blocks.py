@@ -1,5 +1,7 @@
 """The exercises of the notebook 08_inception_by_blocks."""
 
+from typing import Any
+
 import numpy as np
 
 from kerascv_course.exercises import answers
@@ -11,7 +13,7 @@ _WHOLE, _AFTER_MIXED5 = 21_802_784, 5_138_656
 
 
 @sheet.exercise()
-def five_blocks_less(last_block, share_left):
+def five_blocks_less(last_block: Any, share_left: Any) -> str:
     """Find the cut that removes five blocks, and what it leaves."""
     blocks = {f"mixed{number}": f"after it come {10 - number} blocks." for number in range(11) if number != 5} | {
         "mixed6": "after mixed6 come four blocks: mixed7 to mixed10.",
@@ -32,7 +34,7 @@ def five_blocks_less(last_block, share_left):
 
 
 @sheet.exercise()
-def trained_blocks(unfrozen):
+def trained_blocks(unfrozen: Any) -> str:
     """Name the blocks that a step of a sweep trains."""
     names = ["mixed0", "mixed1", "mixed2", "mixed3"]
     cases = [(1, "input"), (1, "head"), (2, "input"), (3, "head"), (4, "head"), (0, "input"), (0, "head")]
@@ -58,7 +60,7 @@ def trained_blocks(unfrozen):
 
 
 @sheet.exercise()
-def passes(plain, cached, views):
+def passes(plain: Any, cached: Any, views: Any) -> str:
     """Count how many images go through a frozen backbone."""
     images, epochs, per_image = 400, 50, 4
     plain_mistakes = {images: "in each of the 50 epochs they go through it."}
@@ -81,14 +83,14 @@ def passes(plain, cached, views):
 
 
 @sheet.exercise()
-def area_by_pairs(area):
+def area_by_pairs(area: Any) -> str:
     """Compute the area under a ROC curve from pairs of images."""
     cases = [([0.8, 0.35], [0.1, 0.4]), ([0.9, 0.6, 0.2], [0.5, 0.1]), ([0.5, 0.5], [0.5, 0.2])]
     answers.expect_results("area", area, cases, count_pairs)
     return "the same as the area under the curve, without a curve."
 
 
-def count_pairs(positives, negatives):
+def count_pairs(positives: Any, negatives: Any) -> Any:
     """Return the area under the ROC curve, with what usual mistakes make of it."""
     difference = positives[:, None] - negatives
     above, ties = np.mean(difference > 0), np.mean(difference == 0)

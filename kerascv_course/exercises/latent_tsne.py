@@ -1,5 +1,7 @@
 """The exercises of the notebook 09_latent_tsne."""
 
+from typing import Any
+
 import numpy as np
 
 from kerascv_course.exercises import answers
@@ -9,13 +11,13 @@ sheet, summary, withhold_solutions = new_sheet("09_latent_tsne")
 
 
 @sheet.exercise()
-def nearest_by_hand(nearest):
+def nearest_by_hand(nearest: Any) -> str:
     """Find the nearest of several vectors."""
     # One vector for each mistake: each of them finds another one.
     vectors = np.array([[0.0, 0, 3, 0], [1, 1, 1, 1], [9, 9, 9, 9], [-9, 2, 2, 3], [2.5, 0.5, 0, -0.5]])
     cases = [(vectors, np.zeros(4)), (vectors, np.array([8.0, 9, 9, 9])), (vectors + 5, np.full(4, 5.0))]
 
-    def solve(given, query):
+    def solve(given: Any, query: Any) -> Any:
         differences = given - query
         l1 = np.abs(differences).mean(axis=1)
         return int(l1.argmin()), [
@@ -31,11 +33,11 @@ def nearest_by_hand(nearest):
 
 
 @sheet.exercise()
-def perplexity(perplexity_of):
+def perplexity(perplexity_of: Any) -> str:
     """Write the perplexity of a distribution (van der Maaten and Hinton)."""
     cases = [([0.25, 0.25, 0.25, 0.25],), ([0.5, 0.3, 0.2],), ([0.7, 0.0, 0.2, 0.1],), ([0.0, 1.0],)]
 
-    def solve(p):
+    def solve(p: Any) -> Any:
         some = p[p > 0]
         bits, nats = -np.sum(some * np.log2(some)), -np.sum(some * np.log(some))
         return float(2**bits), [
@@ -53,7 +55,7 @@ def perplexity(perplexity_of):
 
 
 @sheet.exercise()
-def latent_layer(layer, length):
+def latent_layer(layer: Any, length: Any) -> str:
     """Name the layer before the head."""
     reasons = {
         "predictions": "that is the head itself: its outputs are the classes' probabilities.",
@@ -71,7 +73,7 @@ def latent_layer(layer, length):
 
 
 @sheet.exercise('Put a set such as {"a", "b"} in place of None')
-def reading(readable):
+def reading(readable: Any) -> str:
     """Tell what a map of t-SNE may be read for."""
     reasons = {
         "a": "neighbours are what t-SNE keeps, and trustworthiness says how well.",

@@ -1,6 +1,7 @@
 """The exercises of the notebook 02_lenet_cifar10."""
 
 from itertools import product
+from typing import Any
 
 import keras
 import numpy as np
@@ -18,7 +19,7 @@ TO_BEAT = 344  # right answers of a logistic regression on the 1,024 pixels, of 
 
 
 @sheet.exercise()
-def dense1_parameters(dense1_parameters):
+def dense1_parameters(dense1_parameters: Any) -> str:
     """Predict the parameters of LeNet-5's first dense layer for another input (Manco CNN)."""
     right = 9 * 9 * 16 * 120 + 120
     mistakes = {
@@ -38,7 +39,7 @@ def dense1_parameters(dense1_parameters):
 
 
 @sheet.exercise()
-def weight_sharing(uses_of_a_weight):
+def weight_sharing(uses_of_a_weight: Any) -> str:
     """Predict how often a convolution uses each of its weights (LeCun et al.)."""
     mistakes = {
         28 * 28: "that is the first convolution.",
@@ -55,7 +56,7 @@ def weight_sharing(uses_of_a_weight):
 
 
 @sheet.exercise("Put your model in place of None")
-def lenet_rgb(lenet_rgb):
+def lenet_rgb(lenet_rgb: Any) -> str:
     """Write LeNet-5 for CIFAR-10 (Boracchi)."""
     network = networks.model("lenet_rgb", lenet_rgb, input_shape=(32, 32, 3), output_shape=(10,))
     lenet = build_lenet5((32, 32, 3))
@@ -84,7 +85,7 @@ def lenet_rgb(lenet_rgb):
     return "62,006 parameters, and the answers of LeNet-5."
 
 
-def _activations(images, weights, given):
+def _activations(images: Any, weights: Any, given: Any) -> Any:
     """Return the pooling and the activations with which LeNet-5 of these weights answers so, or refuse."""
     for pool, convolution in product((ops.average_pool, ops.max_pool), ("tanh", "relu", "sigmoid", "linear")):
         maps = ops.convert_to_tensor(images)
@@ -101,7 +102,7 @@ def _activations(images, weights, given):
 
 
 @sheet.exercise("Put the dictionary back")
-def compile_arguments(compile_arguments):
+def compile_arguments(compile_arguments: Any) -> str:
     """Repair a line of the slides that Keras 3 refuses (Boracchi)."""
     answers.dictionary("compile_arguments", compile_arguments)
     network = build_lenet5()
@@ -125,7 +126,7 @@ def compile_arguments(compile_arguments):
 
 
 @sheet.exercise("Write `build_small` (its cell trains for some seconds)")
-def small_networks(small_networks):
+def small_networks(small_networks: Any) -> str:
     """Beat a linear classifier with a third of its parameters, with each of two seeds."""
     if not isinstance(small_networks, list | tuple):
         rule = "the list of trained networks that the cell makes, one for each seed"

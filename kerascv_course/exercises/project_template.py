@@ -1,5 +1,7 @@
 """The exercises of the notebook 15_project_template."""
 
+from typing import Any
+
 import numpy as np
 
 from kerascv_course.exercises import answers
@@ -9,7 +11,7 @@ sheet, summary, withhold_solutions = new_sheet("15_project_template")
 
 
 @sheet.exercise()
-def split_by_scene(for_testing):
+def split_by_scene(for_testing: Any) -> str:
     """Set whole scenes aside for testing."""
     # So many scenes that a fifth, a third, and a quarter drawn scene by scene are told apart.
     in_order, mixed = np.repeat(np.arange(1000), 2), np.repeat(10 * np.arange(1100) + 3, 2)
@@ -36,7 +38,7 @@ def split_by_scene(for_testing):
 
 
 @sheet.exercise('Put a set such as {"a", "b"} in place of None')
-def label_kept(kept):
+def label_kept(kept: Any) -> str:
     """Tell which changes leave the class of a depth map alone."""
     reasons = {
         "a": "a mirrored envelope is an envelope, of the same heights.",
@@ -49,7 +51,7 @@ def label_kept(kept):
 
 
 @sheet.exercise()
-def false_animals(places, false):
+def false_animals(places: Any, false: Any) -> str:
     """Expect the false animals of a good network."""
     mistakes = {
         59: "that is one row of places.",
@@ -72,7 +74,7 @@ def false_animals(places, false):
 
 
 @sheet.exercise()
-def images_needed(error, images):
+def images_needed(error: Any, images: Any) -> str:
     """Say how far an accuracy can be trusted, and how many test images it takes."""
     shares = {
         3: "write it as a share, as p is one: 3 % is 0.03.",

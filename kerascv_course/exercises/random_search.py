@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 
@@ -20,10 +21,10 @@ _WITH_MOMENTUM = ("SGD", "RMSprop")
 
 
 @sheet.exercise()
-def trials_needed(trials_needed):
+def trials_needed(trials_needed: Any) -> str:
     """Count the random trials that hit the best with a given probability."""
 
-    def solve(share, confidence):
+    def solve(share: Any, confidence: Any) -> Any:
         exact = math.log(1 - confidence) / math.log(1 - share)
         right = math.ceil(exact)
         swapped = math.log(confidence) / math.log(1 - share)
@@ -45,7 +46,7 @@ def trials_needed(trials_needed):
 
 
 @sheet.exercise()
-def size_of_space(grid_trials, hours):
+def size_of_space(grid_trials: Any, hours: Any) -> str:
     """Count the trials of a grid and the hours that it takes."""
     trials = {
         240: "Adam has no momentum: its four trials are one and the same.",
@@ -64,7 +65,7 @@ def size_of_space(grid_trials, hours):
 
 
 @sheet.exercise()
-def draw_trial(draw_trial):
+def draw_trial(draw_trial: Any) -> str:
     """Declare a space for KerasTuner and return the values of a trial."""
     import keras_tuner  # of the extra `tuning`
 
@@ -79,7 +80,7 @@ def draw_trial(draw_trial):
     return "each name by itself, and the momentum only where there is one."
 
 
-def _check_trial(trial, values):
+def _check_trial(trial: Any, values: Any) -> Any:
     """Raise where a trial is not the dictionary of what has been drawn."""
     answers.dictionary("the result of draw_trial", trial)
     optimizer, missing, unknown = values["optimizer"], values.keys() - trial.keys(), trial.keys() - values.keys()
@@ -94,7 +95,7 @@ def _check_trial(trial, values):
         answers.refuse((trial[name] != value, f"{name} is {trial[name]!r}: {rule}."))
 
 
-def _check_declared(hp, optimizer):
+def _check_declared(hp: Any, optimizer: Any) -> Any:
     """Raise where KerasTuner would draw something else than the task says."""
     if unknown := {entry.name for entry in hp.space} - _SPACE.keys():
         raise WrongAnswerError(f"There is no {min(unknown)!r}: the names are {', '.join(_SPACE)}.")
@@ -113,7 +114,7 @@ def _check_declared(hp, optimizer):
 
 
 @sheet.exercise()
-def what_to_report(report):
+def what_to_report(report: Any) -> str:
     """Choose a trial and report its accuracy."""
     first = np.array([0.61, 0.70, 0.66]), np.array([[0.60, 0.62], [0.63, 0.66], [0.68, 0.65]])
     second = np.array([0.55, 0.40, 0.52, 0.54]), np.array([[0.50], [0.41], [0.53], [0.49]])

@@ -1,6 +1,7 @@
 """The exercises of the notebook 04_residual_learning."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ sheet, summary, withhold_solutions = new_sheet("04_residual_learning")
 
 
 @sheet.exercise()
-def blocks_per_stage(blocks_per_stage):
+def blocks_per_stage(blocks_per_stage: Any) -> str:
     """Count the blocks of the paper's network with 56 layers (He et al.)."""
     given = answers.whole_number("blocks_per_stage", blocks_per_stage)
     mistakes = {
@@ -27,11 +28,11 @@ def blocks_per_stage(blocks_per_stage):
 
 
 @sheet.exercise()
-def normalize(normalize):
+def normalize(normalize: Any) -> str:
     """Write batch normalization in training mode (Ioffe and Szegedy)."""
 
-    def solve(batch, gamma, beta, epsilon):
-        def formula(axis=0, scale=gamma, shift=beta, ddof=0):
+    def solve(batch: Any, gamma: Any, beta: Any, epsilon: Any) -> Any:
+        def formula(axis: Any = 0, scale: Any = gamma, shift: Any = beta, ddof: Any = 0) -> Any:
             mean, variance = batch.mean(axis, keepdims=True), batch.var(axis, keepdims=True, ddof=ddof)
             return scale * (batch - mean) / np.sqrt(variance + epsilon) + shift
 
@@ -60,7 +61,7 @@ def normalize(normalize):
 
 
 @sheet.exercise()
-def steps_to_half(steps_to_half):
+def steps_to_half(steps_to_half: Any) -> str:
     """Count the steps until a moving average is at half of what it follows (Ioffe and Szegedy)."""
     mistakes = {
         68: "after 68 steps the moving mean is 1.98: one step is missing.",
@@ -75,10 +76,10 @@ def steps_to_half(steps_to_half):
 
 
 @sheet.exercise()
-def he_deviation(deviation):
+def he_deviation(deviation: Any) -> str:
     """Write He's standard deviation of the weights (He et al., 2015)."""
 
-    def solve(inputs):
+    def solve(inputs: Any) -> Any:
         return math.sqrt(2 / inputs), {
             2 / inputs: "that is the variance. The standard deviation is its root.",
             math.sqrt(1 / inputs): "that is without the ReLU, which halves the mean square.",
@@ -92,7 +93,7 @@ def he_deviation(deviation):
 
 
 @sheet.exercise('Set `residual_value` to a number and `plain_nonzero` to "1", "C", "C²" or "9C²"')
-def identity(residual_value, plain_nonzero):
+def identity(residual_value: Any, plain_nonzero: Any) -> str:
     """Say what weights pass the input on, with and without a shortcut (He et al.)."""
     mistakes = {1: "then the block adds a normalized value to its input."}
     otherwise = "the block adds something to its input then. What must it add?"

@@ -1,5 +1,7 @@
 """The exercises of the notebook 06_test_time_augmentation."""
 
+from typing import Any
+
 import numpy as np
 
 from kerascv_course.exercises import answers
@@ -9,7 +11,7 @@ sheet, summary, withhold_solutions = new_sheet("06_test_time_augmentation")
 
 
 @sheet.exercise()
-def predictions(predictions):
+def predictions(predictions: Any) -> str:
     """Count the predictions where only unsure images get all views."""
     mistakes = {
         10_000: "that is without `sure_from`: all images get all views.",
@@ -24,7 +26,7 @@ def predictions(predictions):
 
 
 @sheet.exercise()
-def ten_crops(ten_crops):
+def ten_crops(ten_crops: Any) -> str:
     """Cut AlexNet's ten crops (Krizhevsky, Sutskever and Hinton)."""
     rng = np.random.default_rng(0)
     for height, width, side in ((8, 10, 4), (9, 7, 6)):
@@ -56,7 +58,7 @@ def ten_crops(ten_crops):
 
 
 @sheet.exercise()
-def averaged(averaged):
+def averaged(averaged: Any) -> str:
     """Average the posteriors of several views."""
     rng = np.random.default_rng(1)
     for views, images, classes in ((3, 5, 4), (7, 40, 3)):
@@ -85,7 +87,7 @@ def averaged(averaged):
 
 
 @sheet.exercise("Put a class, 0 or 1, in place of each None")
-def veto(arithmetic, geometric):
+def veto(arithmetic: Any, geometric: Any) -> str:
     """Compare the arithmetic and the geometric mean of three views."""
     neither = "there are the classes 0 and 1."
     sums = "the sums are 0.9 + 0.9 + 0.001 = 1.801 and 0.1 + 0.1 + 0.999 = 1.199."

@@ -1,5 +1,7 @@
 """The exercises of the notebook 12_tinynet."""
 
+from typing import Any
+
 import numpy as np
 
 from kerascv_course.exercises import answers
@@ -9,14 +11,14 @@ sheet, summary, withhold_solutions = new_sheet("12_tinynet")
 
 
 @sheet.exercise()
-def one_cycle_by_hand(rate_at):
+def one_cycle_by_hand(rate_at: Any) -> str:
     """Write the rate of one cycle (Smith, 2018)."""
     cases = [(n, 100, 0.1, 1.0, 0.25) for n in (0, 5, 25, 100, 55)] + [(n, 60, 0.02, 0.4, 0.75) for n in (30, 50)]
     answers.expect_results("rate_at", rate_at, cases, _one_cycle, tolerance=1e-4)
     return "a straight line and half a cosine, which meet at the peak."
 
 
-def _one_cycle(step, total, start, peak, rising):
+def _one_cycle(step: Any, total: Any, start: Any, peak: Any, rising: Any) -> Any:
     """Return the rate at a step, with what usual mistakes make of it."""
     top = rising * total
     done = (step - top) / (total - top)
@@ -44,7 +46,7 @@ def _one_cycle(step, total, start, peak, rising):
 
 
 @sheet.exercise()
-def depthwise_saves(plain_weights, depthwise_weights):
+def depthwise_saves(plain_weights: Any, depthwise_weights: Any) -> str:
     """Count what a depthwise convolution saves (Howard et al., 2017)."""
     plain_mistakes = {
         295_168: "the convolution has no biases: the normalisation would take them away again.",
@@ -67,10 +69,10 @@ def depthwise_saves(plain_weights, depthwise_weights):
 
 
 @sheet.exercise()
-def variance_with_dropout(variance_with_dropout):
+def variance_with_dropout(variance_with_dropout: Any) -> str:
     """Compute the variance behind a dropout in training (Li et al., 2018)."""
 
-    def solve(x, p):
+    def solve(x: Any, p: Any) -> Any:
         squares, mean = float(np.mean(x**2)), float(np.mean(x))
         return squares / (1 - p) - mean**2, {
             squares - mean**2: "that is the variance of `x`: dropout adds to it.",
@@ -87,10 +89,10 @@ def variance_with_dropout(variance_with_dropout):
 
 
 @sheet.exercise()
-def grad_cam_by_hand(heatmap):
+def grad_cam_by_hand(heatmap: Any) -> str:
     """Compute Grad-CAM from maps and gradients (Selvaraju et al., 2017)."""
 
-    def solve(maps, gradients):
+    def solve(maps: Any, gradients: Any) -> Any:
         weights = gradients.mean(axis=(0, 1))
         right, cut = np.maximum(maps @ weights, 0), "the weighted maps are cut off one by one: first add them."
         unweighted = "that is the mean of the maps, without weights: what is seen, not what speaks for the class."
@@ -113,10 +115,10 @@ def grad_cam_by_hand(heatmap):
 
 
 @sheet.exercise()
-def hottest_block(hottest):
+def hottest_block(hottest: Any) -> str:
     """Find the block of a heatmap with the largest sum."""
 
-    def solve(heat, side):
+    def solve(heat: Any, side: Any) -> Any:
         sums = np.lib.stride_tricks.sliding_window_view(heat, (side, side)).sum(axis=(2, 3))
         right, place = (np.array(np.unravel_index(a.argmax(), a.shape)) for a in (sums, heat))
         return right, [

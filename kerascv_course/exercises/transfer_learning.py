@@ -1,5 +1,7 @@
 """The exercises of the notebook 07_transfer_learning."""
 
+from typing import Any
+
 import keras
 from keras import layers
 
@@ -12,7 +14,7 @@ _FEATURES = 1280
 
 
 @sheet.exercise()
-def head_size(ten_classes, one_unit):
+def head_size(ten_classes: Any, one_unit: Any) -> str:
     """Count the weights of two heads."""
     for name, answer, units in (("ten_classes", ten_classes, 10), ("one_unit", one_unit, 1)):
         mistakes = {
@@ -26,7 +28,7 @@ def head_size(ten_classes, one_unit):
 
 
 @sheet.exercise()
-def freezing(freeze):
+def freezing(freeze: Any) -> str:
     """Freeze a backbone up to a layer, and its batch normalization everywhere."""
     for first in ("depthwise", "conv9", "conv10", "features"):
         backbone = _small_backbone()
@@ -50,7 +52,7 @@ def freezing(freeze):
     return "what comes before is frozen, and batch normalization everywhere."
 
 
-def _small_backbone():
+def _small_backbone() -> Any:
     """Return a backbone in whose names the order of letters is not the order of the layers."""
     x = inputs = keras.Input((8, 8, 3))
     for layer in (
@@ -65,7 +67,7 @@ def _small_backbone():
 
 
 @sheet.exercise("Put a dictionary of arguments in place of None")
-def backbone_arguments(arguments):
+def backbone_arguments(arguments: Any) -> str:
     """Choose the arguments of a network of keras.applications."""
     answers.dictionary("arguments", arguments)
     left_out = {
@@ -90,7 +92,7 @@ def backbone_arguments(arguments):
 
 
 @sheet.exercise()
-def binary_head(activation, loss):
+def binary_head(activation: Any, loss: Any) -> str:
     """Choose activation and loss of a single unit."""
     activations = {
         "softmax": "a softmax of one unit is always 1.",

@@ -10,6 +10,7 @@ from keras import ops
 
 from kerascv_course import _models
 from kerascv_course._models import Part
+from kerascv_course._tables import Layout, Table
 from kerascv_course._validation import as_numbers, check_images, check_int, input_error
 
 _FUNCTION = "ActivationStatistics"
@@ -42,15 +43,42 @@ class LayerStatistics:
     histogram_edges: np.ndarray
 
 
-@dataclass(frozen=True, eq=False)
-class ActivationRecords:
-    """What `ActivationStatistics` has recorded, as `plotting.plot_activation_statistics` draws it.
+@dataclass(frozen=True, repr=False, eq=False)
+class ActivationRecords(Table):
+    """What `ActivationStatistics` has recorded: a row for each layer; as a table its first and last values.
 
     Attributes:
         rows: The layers in the order of the model.
+        notes: Remarks, shown below the table.
     """
 
     rows: tuple[LayerStatistics, ...]
+    notes: tuple[str, ...]
+
+    def _layout(self) -> Layout:
+        names = ("Layer", "Mean, first", "last", "Standard deviation, first", "last", "Zeros, first", "last")
+        return Layout(names, [_cells(row) for row in self.rows], self.notes)
+
+    def to_dict(self) -> list[dict[str, Any]]:
+        """Return a dictionary for each layer and step, without the histograms."""
+        return [
+            {
+                "layer": row.layer,
+                "step": int(step),
+                "mean": float(mean),
+                "standard_deviation": float(deviation),
+                "zero_share": float(zeros),
+            }
+            for row in self.rows
+            for step, mean, deviation, zeros in zip(
+                row.steps, row.means, row.standard_deviations, row.zero_shares, strict=True
+            )
+        ]
+
+
+def _cells(row: LayerStatistics) -> list[str]:
+    numbers = [f"{values[at]:.3g}" for values in (row.means, row.standard_deviations) for at in (0, -1)]
+    return [row.layer, *numbers, *(f"{row.zero_shares[at]:.1%}" for at in (0, -1))]
 
 
 class ActivationStatistics(keras.callbacks.Callback):
@@ -116,7 +144,9 @@ class ActivationStatistics(keras.callbacks.Callback):
         steps = sorted(self._found)
         names = self._found[steps[0]] if steps else ()
         moments = {name: [self._found[step][name] for step in steps] for name in names}
-        return ActivationRecords(tuple(_joined(name, steps, found) for name, found in moments.items()))
+        ends = f"{min(steps, default=0)} to {max(steps, default=0)}"
+        note = f"{len(self.images)} images, {len(steps)} records from step {ends}."
+        return ActivationRecords(tuple(_joined(name, steps, found) for name, found in moments.items()), (note,))
 
     def record(self, model: keras.Model, step: int = 0) -> None:
         """Record the activations of a model as it is, as those of a step; what that step had is replaced.

@@ -153,6 +153,8 @@ def find_gpus(*, memory_growth: bool = False) -> tuple[str, ...]:
         import jax
 
         return tuple(device.device_kind for device in jax.devices() if device.platform == "gpu")
+    if backend != "torch":
+        return ()
     import torch
 
     return tuple(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))

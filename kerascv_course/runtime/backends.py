@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from kerascv_course._validation import input_error
+
 
 def gradient(function: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
     """Return the value of a scalar function of one tensor, and its gradient, on any backend.
@@ -27,22 +29,33 @@ def gradient(function: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
 
     backend = keras.config.backend()
     x = keras.ops.convert_to_tensor(x)
+    if "float" not in keras.backend.standardize_dtype(x.dtype):
+        raise input_error("gradient", "x", "floats", x, error=TypeError)
+
+    def scalar(x: Any) -> Any:
+        value = function(x)
+        if not hasattr(value, "shape") or tuple(value.shape):
+            raise input_error("gradient", "function", "one that returns a scalar tensor", value)
+        return value
+
     if backend == "tensorflow":
         import tensorflow as tf
 
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(x)
-            value = function(x)
+            value = scalar(x)
         return value, tape.gradient(value, x, unconnected_gradients=tf.UnconnectedGradients.ZERO)
     if backend == "jax":
         import jax
 
-        return jax.value_and_grad(function)(x)
+        return jax.value_and_grad(scalar)(x)
+    if backend != "torch":
+        raise RuntimeError(f"`gradient` needs the TensorFlow, JAX or PyTorch backend of Keras, not {backend!r}.")
     import torch
 
     x = x.detach().clone().requires_grad_()
     with torch.enable_grad():
-        value = function(x)
+        value = scalar(x)
     slope = torch.autograd.grad(value, x, allow_unused=True)[0] if value.requires_grad else None
     return value.detach(), torch.zeros_like(x) if slope is None else slope
 
@@ -65,6 +78,7 @@ def strategy() -> Iterator[tuple[str, ...]]:
 
     Raises:
         RuntimeError: With PyTorch; or with TensorFlow, where a `keras.distribution` is set.
+        ValueError: If a batch cannot be shared out among the devices.
 
     Example:
         >>> import keras
@@ -92,8 +106,16 @@ def strategy() -> Iterator[tuple[str, ...]]:
     else:
         way_out = "Set KERAS_BACKEND before Keras is imported."
         raise RuntimeError(f"`strategy` needs the TensorFlow or JAX backend of Keras, not {backend!r}. {way_out}")
-    with scope:
-        yield devices
+    try:
+        with scope:
+            yield devices
+    except Exception as error:
+        # Keras for TensorFlow adds up the shares of the first batch; JAX shards each batch.
+        if not any(part in str(error) for part in ("AddN must have the same size", "evenly divide the shape")):
+            raise
+        way_out = f"Choose a `batch_size` that {len(devices)} divides, and with JAX such numbers of images, too."
+        text = f"`strategy`: a batch cannot be shared out evenly among {len(devices)} devices. {way_out}"
+        raise ValueError(text) from error
 
 
 def torch_generator() -> Any:
