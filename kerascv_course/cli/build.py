@@ -84,5 +84,6 @@ def _build(options: argparse.Namespace) -> int:
                 print(done.error, file=sys.stderr)
                 return FAILED
             pages.photographs_as_jpeg(notebook)
+            pages.without_folders(notebook)
             pages.write_notebook(notebook, path)
     return OK

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 from pathlib import Path
 
 import nbformat
@@ -9,6 +10,7 @@ from nbformat import NotebookNode
 from nbformat.reader import NotJSONError
 from PIL import Image
 
+from kerascv_course.datasets.cache import cache_folder, data_folder
 from kerascv_course.notebooks.release import NO_RELEASE, Release
 from kerascv_course.notebooks.source import Source, list_sources, make_notebook, without_tool_comments
 
@@ -112,6 +114,18 @@ def photographs_as_jpeg(notebook: NotebookNode) -> None:
         if 2 * len(jpeg.getvalue()) < len(png):
             data["image/jpeg"] = base64.b64encode(jpeg.getvalue()).decode()
             del data["image/png"]
+
+
+def without_folders(notebook: NotebookNode) -> None:
+    """Write a name for each folder of this machine in what a notebook printed: a setting, `.` or `~`."""
+    names = {"$KERASCV_COURSE_CACHE": cache_folder(), "$KERASCV_COURSE_DATA": data_folder()}
+    names |= {".": Path.cwd(), "~": Path.home()}
+    folders = {str(folder): name for name, folder in names.items() if folder}
+    for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
+        place = output if "text" in output else output.get("data", {})
+        for key in (key for key in place if key.startswith("text")):
+            for folder in sorted(folders, key=len, reverse=True):
+                place[key] = folders[folder].join(re.split(re.escape(folder) + r"(?![\w.-])", place[key]))
 
 
 def _is_current(path: Path, expected: NotebookNode) -> bool:

@@ -263,11 +263,12 @@ compare_models([build(depth, residual) for depth in (shallow, deep) for residual
 # %% [markdown]
 # ## Is the deeper network harder to train?
 #
-# All are trained in the same way, on the same images, for the same number of epochs: the learning rate falls along a
-# half cosine, and the last epochs are at its lowest value. On the solved page (profile `full`) they are trained **to
-# the end**: the cell prints by how little the loss still falls in the last five epochs. A run of a few epochs (`lite`)
-# shows the mechanics only. We look at the *training* error, as Keras reports it while it trains, in the mean of the
-# last five epochs. A test error would mix two questions: the deeper network could also overfit.
+# All are trained in the same way, on the same images, for the same number of epochs: the learning rate falls
+# along a half cosine, and the last epochs are at its lowest value. On the solved page (profile `full`) they are
+# trained **to the end**: the cell prints by how little the loss still falls in the last five epochs. A run of a
+# few epochs (`lite`) shows the mechanics only. We look at the *training* error, as Keras reports it while it
+# trains, in the mean of the last five epochs. A test error would mix two questions: the deeper network could
+# also overfit.
 
 
 # %%
