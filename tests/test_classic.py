@@ -22,10 +22,8 @@ from kerascv_course.classic import (
     Sift,
     encodings,
     histogram_intersection,
-    word_patches,
 )
 from kerascv_course.datasets import find_cifar10, load_cifar10, load_digits, load_patches
-from kerascv_course.plotting import classic as plotting
 
 REAL_DATA = os.environ.get("KERASCV_COURSE_DATA")
 
@@ -503,85 +501,6 @@ def test_histogram_intersection_is_the_sum_of_the_smaller_counts():
 def test_what_is_no_histogram_is_named(x, y, error, text):
     with pytest.raises(error) as caught:
         histogram_intersection(x, y)
-    assert text in str(caught.value)
-
-
-# --------------------------------------------------------------------------------------- patches of words, figures
-def test_word_patches_are_cut_at_the_nearest_points(photographs):
-    bag = BagOfVisualWords(DenseSift(step=4, bin_sizes=[4]), vocabulary=5).fit(photographs)
-    patches = word_patches(bag, photographs, per_word=3)
-    found = bag.describe(photographs)
-    assert [row.shape[1:] for row in patches] == [(16, 16, 3)] * 5
-    for word, row in enumerate(patches):
-        distances = np.linalg.norm(found.descriptors - bag.words_[word], axis=1)
-        distances[bag.nearest_words(found.descriptors) != word] = np.inf
-        best = int(distances.argmin())
-        top, left = (found.positions[best] + 0.5 - 8).astype(int)
-        np.testing.assert_array_equal(row[0], photographs[found.images[best], top : top + 16, left : left + 16])
-    grey = word_patches(BagOfVisualWords(vocabulary=2).fit(NOISE), NOISE / 255, per_word=9)
-    assert grey[0].shape == (3, 16, 16)  # one of each image
-
-
-@pytest.mark.parametrize(
-    ("options", "error", "text"),
-    [({"per_word": 0}, ValueError, "per_word"), ({}, NotFittedError, "fitted")],
-)
-def test_word_patches_names_what_is_wrong(options, error, text):
-    with pytest.raises(error, match=text):
-        word_patches(BagOfVisualWords(), NOISE, **options)
-    with pytest.raises(TypeError, match="`bag` of `word_patches`"):
-        word_patches("bag", NOISE)
-
-
-def test_figures_show_what_they_are_given(photographs):
-    bag = BagOfVisualWords(DenseSift(step=8), vocabulary=5).fit(photographs)
-    found = bag.describe(photographs[:1])
-    figure = plotting.plot_keypoints(photographs[0], found.positions, found.sizes, caption="a crop")
-    squares, dots = figure.axes[0].collections
-    assert len(squares.get_paths()) == len(found.positions)
-    np.testing.assert_allclose(dots.get_offsets(), found.positions[:, ::-1])
-    for path, (y, x), side in zip(squares.get_paths(), found.positions, found.sizes, strict=True):
-        corners = path.vertices[:4]
-        np.testing.assert_allclose(corners.mean(axis=0), (x, y))
-        np.testing.assert_allclose(np.ptp(corners, axis=0), side)
-    assert (figure.axes[0].get_xlim(), figure.axes[0].get_ylim()) == ((-0.5, 31.5), (31.5, -0.5))
-    assert figure.get_suptitle() == "a crop"
-    assert len(plotting.plot_keypoints(photographs[0], np.zeros((0, 2))).axes) == 1
-
-    patches = word_patches(bag, photographs, per_word=3)
-    patches[2] = patches[2][:0]
-    figure = plotting.plot_visual_words(patches)
-    assert [axis.get_title() for axis in figure.axes] == [f"word {index}" for index in range(5)]
-    shown = figure.axes[1].images[0].get_array()
-    np.testing.assert_allclose(shown[:, :16], patches[1][0] / 255)
-    np.testing.assert_allclose(shown[:, 17:33], patches[1][1] / 255)
-    assert (shown[:, 16] == 1).all()  # the gap
-    assert (figure.axes[2].images[0].get_array() == 1).all()
-
-    figure = plotting.plot_word_histogram({"first": bag.transform(photographs[:1])[0], "second": np.arange(5)})
-    assert [bar.get_height() for bar in figure.axes[1].patches] == [0, 1, 2, 3, 4]
-    assert [bar.get_center()[0] for bar in figure.axes[1].patches] == pytest.approx([0, 1, 2, 3, 4])
-    assert figure.axes[1].get_xlim() == (-0.6, 4.6)
-
-
-@pytest.mark.parametrize(
-    ("draw", "text"),
-    [
-        (lambda: plotting.plot_keypoints(NOISE[0], np.zeros((3, 3))), "`positions` of `plot_keypoints`"),
-        (lambda: plotting.plot_keypoints(NOISE[0], np.zeros((5001, 2))), "5,000"),
-        (lambda: plotting.plot_keypoints(NOISE[0], np.zeros((3, 2)), [1.0]), "`sizes` of `plot_keypoints`"),
-        (lambda: plotting.plot_visual_words([]), "`patches` of `plot_visual_words`"),
-        (lambda: plotting.plot_visual_words([NOISE[:0]]), "without any patch"),
-        (lambda: plotting.plot_visual_words([NOISE], titles=["a", "b"]), "`titles` of `plot_visual_words`"),
-        (lambda: plotting.plot_word_histogram({}), "`histograms` of `plot_word_histogram`"),
-        (lambda: plotting.plot_word_histogram({"a": [1], "b": [1, 2]}), "`histograms` of `plot_word_histogram`"),
-        (lambda: plotting.plot_word_histogram({"a": [np.nan]}), "finite"),
-        (lambda: plotting.plot_word_histogram({str(n): [1] for n in range(9)}), "from 1 to 8 names"),
-    ],
-)
-def test_figures_name_what_is_wrong(draw, text):
-    with pytest.raises(ValueError, match="of `") as caught:
-        draw()
     assert text in str(caught.value)
 
 

@@ -2,14 +2,16 @@
 
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import nbformat
 import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image
 
-from kerascv_course import cli
+from kerascv_course import cli, plotting
 from kerascv_course.cli.run import own_notebook
+from kerascv_course.datasets import duplicates_across, load_image_folder
 from kerascv_course.notebooks.source import find_source, make_notebook
 
 WRITTEN = ["data/README.txt", "project.ipynb"]
@@ -182,6 +184,42 @@ def make_photographs(folder: Path) -> None:
     (folder / "train" / "dots" / "broken.jpg").write_bytes(b"no picture")
 
 
+def make_plain_objects(folder: Path, planted: int) -> None:
+    """Write 240 photographs of balls and boxes for training, 60 for testing, and copies of the former there."""
+    random, (y, x) = np.random.default_rng(0), np.mgrid[:72, :96]
+    for part, count in {"train": 120, "test": 30}.items():
+        for kind in ("ball", "box"):
+            (folder / part / kind).mkdir(parents=True)
+            for number in range(count):
+                right, down, size = random.integers(30, 66), random.integers(28, 44), random.integers(12, 24)
+                across = abs(np.stack([y - down, x - right]))
+                apart = np.hypot(*across) if kind == "ball" else across.max(axis=0)
+                picture = np.where((apart < size)[..., None], random.integers(20, 190, 3), [226, 224, 220])
+                picture = picture * random.uniform(0.9, 1.05) + random.normal(0, 3, picture.shape)
+                Image.fromarray(picture.clip(0, 255).astype("uint8")).save(folder / part / kind / f"{number}.jpg")
+    for number in range(planted):
+        copied = (folder / "train" / "ball" / f"{7 * number}.jpg").read_bytes()
+        (folder / "test" / "ball" / f"copy{number}.jpg").write_bytes(copied)
+
+
+@pytest.mark.parametrize("planted", [0, 5])
+def test_of_plain_objects_the_copies_are_taken_out_and_nothing_else(tmp_path, planted):
+    make_plain_objects(tmp_path, planted)
+    data = load_image_folder(tmp_path, image_size=64)
+    cells = make_notebook(find_source("15_project_template"), "project").cells
+    code = next(cell.source for cell in cells if cell.cell_type == "code" and "duplicates_across(" in cell.source)
+    scope = {"data": data, "names": data.class_names, "num_classes": 2, "same_in_both": [], "np": np}
+    scope |= {"view": lambda images: images, "display": plt.close, "plotting": plotting}
+    scope["duplicates_across"] = duplicates_across
+    exec(code, scope)
+    assert len(scope["exact"]) == planted
+    assert len(scope["x_train"]) == len(scope["y_train"]) == 240 - planted
+    for_testing = {image.tobytes() for image in data.x_test}
+    assert all(image.tobytes() in for_testing for image in data.x_train[scope["exact"]])
+    end = f"were taken out: {planted}." if planted else "No training image equals one of the test set."
+    assert end in scope["apart"]
+
+
 @pytest.fixture
 def smoke_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -204,9 +242,10 @@ def test_a_project_with_photographs_ends_in_a_report_of_them(smoke_run, capsys):
     assert capsys.readouterr().err == ""
     assert "images of the folder data" in report
     assert "synthetic" not in report
-    assert "19 training and 8 test images" in report  # of 20, as one is in the test set as well
-    assert "1 of the training images were also in the test set" in report
-    assert "train/dots/broken.jpg" in report
+    assert "15 training, 4 validation and 8 test images" in report  # 19 of 20, as one is in the test set as well
+    assert "Training images that are also in the test set were taken out: 1." in report
+    assert "Files that were left out: 1." in report
+    assert "train/dots/broken.jpg" in Path("mine/details.html").read_text(encoding="utf-8")
     assert "By hand: bag of visual words" in report
     assert "Report: " in nbformat.read("mine/project_executed.ipynb", as_version=4).cells[-1].outputs[0].text
 

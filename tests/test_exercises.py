@@ -467,7 +467,10 @@ def test_a_choice_has_the_sentence_of_its_mistake():
         ({"c", "b"}, "b: it is odd."),
         ("c", "a is missing: it is even."),
         (set(), "a is missing: it is even."),
-        ("ac", "There is no ac: the letters are a, b, c."),
+        ("ac", None),
+        ("A and C", None),
+        ({"ac"}, None),
+        ("ad", "There is no d: the letters are a, b, c."),
         ([1], '`even` must be a set of letters, as {"a", "b"}; it is list of 1.'),
     ],
 )

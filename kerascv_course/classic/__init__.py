@@ -14,6 +14,5 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "descriptors": ["Daisy", "Sift"],
         "kernels": ["histogram_intersection"],
         "parcels": ["PARCEL_FEATURES", "parcel_features"],
-        "words": ["word_patches"],
     },
 )

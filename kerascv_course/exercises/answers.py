@@ -7,6 +7,7 @@ takes whether each mistake was made. All raise `WrongAnswerError` with the sente
 
 import copy
 import inspect
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -83,20 +84,22 @@ def chosen(name: str, answer: Any, options: Sequence[str]) -> set[str]:
 
     Args:
         name: The variable, as the student wrote it.
-        answer: What it is: a set, a list or a tuple of strings, or a string such as "a, b".
+        answer: What it is: a set, a list or a tuple of strings, or a string such as "a, b"; of letters also "ab".
         options: All that can be chosen, in lower case.
 
     Example:
-        >>> sorted(chosen("kept", "A, b", "abcd"))
-        ['a', 'b']
+        >>> sorted(chosen("kept", "A, b", "abcd")), sorted(chosen("kept", "ab", "abcd"))
+        (['a', 'b'], ['a', 'b'])
     """
     what = "letters" if max(map(len, options)) == 1 else "names"
     if isinstance(answer, str):
-        answer = answer.split(",") if "," in answer or what == "names" else answer.split()
+        answer = answer.split(",") if what == "names" else [answer]
     if not isinstance(answer, set | frozenset | list | tuple) or not all(isinstance(one, str) for one in answer):
         example = '", "'.join(list(options)[:2])
         raise WrongAnswerError(f'`{name}` must be a set of {what}, as {{"{example}"}}; it is {kind(answer)}.')
     given = {one.strip().lower() for one in answer}
+    if what == "letters":
+        given = {letter for one in given for letter in re.findall(r"\w", re.sub(r"\b(and|or)\b", " ", one))}
     if unknown := given - set(options):
         raise WrongAnswerError(f"There is no {', '.join(sorted(unknown))}: the {what} are {', '.join(options)}.")
     return given

@@ -23,15 +23,23 @@ def counting(count_words: Any) -> str:
         right = np.bincount(nearest, minlength=k)
         normalised = "your histogram is normalised; here the counts themselves were asked for."
         farthest = np.bincount(distances.argmax(axis=1), minlength=k)
+        by_l1 = np.abs(given[:, None] - vocabulary[None]).sum(axis=2).argmin(axis=1)
         return (right, f"of {len(given)} descriptors {right.tolist()} are nearest to the words."), [
             (np.bincount(nearest), f"there are {k} words: a word that is not used counts 0."),
             (nearest, "you have one number for each descriptor: its word. Count how often each occurs."),
             (right / right.sum(), normalised),
             (right / np.linalg.norm(right), normalised),
             (farthest, "that counts the word that is farthest: `argmin`, not `argmax`."),
+            (np.bincount(by_l1, minlength=k), "that is the l1 distance; the l2 distance was asked for."),
         ]
 
-    cases = [(descriptors, words), (descriptors + 3, words + 3), (descriptors[:3], words)]
+    apart = [[2.9, 0], [2, 2], [22.5, 0], [22, 2]]  # by l2, l1 and the largest difference other words are nearest
+    cases = [
+        (descriptors, words),
+        (descriptors + 3, words + 3),
+        (descriptors[:3], words),
+        ([[0, 0], [20, 0]], apart),
+    ]
     answers.expect_results("count_words", count_words, cases, solve)
     return "the histogram is all that a bag keeps of an image."
 

@@ -63,6 +63,8 @@ def false_animals(places: Any, false: Any) -> str:
     }
     answers.expect("places", places, 59**2, mistakes, "places in a row, times rows.")
     expected = 0.01 * (59**2 - 30)
+    of_all = abs(answers.number("false", false) - 0.01 * 59**2) < 0.02
+    answers.refuse((of_all, "That is 1 % of all places: an animal is at 30 of them."))
     shares = {
         0.3: "that is 1 % of the animals; how many places show none?",
         100 * expected: "only one place in a hundred is taken for an animal.",

@@ -21,7 +21,6 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "classic": ["plot_keypoints", "plot_visual_words", "plot_word_histogram"],
         "curves": ["plot_history", "plot_learning_rate_finder"],
         "evaluation": ["plot_calibration_curve", "plot_confusion_matrix", "plot_roc_curves"],
         "experiments": ["plot_experiment"],

@@ -96,11 +96,10 @@ def check_images(function: str, argument: str, images: Any, most: int = MOST) ->
     return pictures
 
 
-def check_points(function: str, points: Any, most: int, argument: str = "points", *, least: int = 1) -> np.ndarray:
+def check_points(function: str, points: Any, most: int) -> np.ndarray:
     """Return points as floats (n, 2), or raise."""
-    rule = f"an array (n, 2) of {least} to {most:,} points"
-    places = as_numbers(function, argument, points, rule)
-    places = places if places.size else places.reshape(-1, 2)
-    if places.ndim != 2 or places.shape[1] != 2 or not least <= len(places) <= most:
-        raise input_error(function, argument, rule, points, "Of too many take some with `[::10]`.")
+    rule = f"an array (n, 2) of 1 to {most:,} points"
+    places = as_numbers(function, "points", points, rule)
+    if places.ndim != 2 or places.shape[1] != 2 or not 1 <= len(places) <= most:
+        raise input_error(function, "points", rule, points, "Of too many take some with `[::10]`.")
     return places.astype("float64")

@@ -11,6 +11,10 @@ def counted(descriptors, words):
     return np.bincount(distances(descriptors, words).argmin(axis=1), minlength=len(words))
 
 
+def nearest(distances):
+    return np.bincount(distances.argmin(axis=1), minlength=distances.shape[1])
+
+
 def counted_in_a_loop(descriptors, words):
     counts = [0] * len(words)
     for descriptor in descriptors:
@@ -23,14 +27,38 @@ def share_of_each(descriptors, words):
 
 
 RIGHT = {
-    "counting": [lambda: (counted,), lambda: (counted_in_a_loop,)],
+    "counting": [
+        lambda: (counted,),
+        lambda: (counted_in_a_loop,),
+        lambda: (lambda d, w: [int(np.sum(distances(d, w).argmin(axis=1) == k)) for k in range(len(w))],),
+        lambda: (lambda d, w: (distances(d, w).argmin(axis=1)[:, None] == np.arange(len(w))).sum(axis=0),),
+        lambda: (lambda d, w: np.histogram((distances(d, w) ** 2).argmin(axis=1), np.arange(len(w) + 1))[0],),
+    ],
     "sharing": [
         lambda: (lambda a, b: np.minimum(a, b).sum(),),
         lambda: (lambda a, b: sum(map(min, zip(a, b, strict=True))),),
         lambda: (lambda a, b: (a.sum() + b.sum() - np.abs(a - b).sum()) / 2,),
+        lambda: (lambda a, b: np.where(a < b, a, b).sum(),),
+        lambda: (lambda a, b: float(np.stack([a, b]).min(axis=0).sum()),),
     ],
-    "lengths": [lambda: (2688, 3840, 1536), lambda: (np.int64(2688), 3840.0, 1536)],
-    "leaks": [lambda: ({"a", "d"},), lambda: (["D", "a"],), lambda: ("a, d",)],
+    "lengths": [
+        lambda: (2688, 3840, 1536),
+        lambda: (np.int64(2688), 3840.0, 1536),
+        lambda: (128 * (1 + 4 + 16), 16 * 48 * (1 + 4), 2 * 16 * 48),
+        lambda: (np.float32(2688), np.array(3840), np.array([1536])),
+        lambda: (128 * (4**3 - 1) / 3, 16 * 48 * 5.0, 1536),
+    ],
+    "leaks": [
+        lambda: ({"a", "d"},),
+        lambda: (["D", "a"],),
+        lambda: ("a, d",),
+        lambda: ("ad",),
+        lambda: ("DA",),
+        lambda: ("a and d",),
+        lambda: (("a", "d"),),
+        lambda: ({"ad"},),
+        lambda: ("{a; d}",),
+    ],
 }
 
 UNTOUCHED = {
@@ -50,6 +78,11 @@ WRONG = {
         (lambda: (lambda d, w: 3.0,), "it must have (4,)"),
         (lambda: (7,), "must be a function"),
         (lambda: (lambda d, w: counted(d, w) / np.linalg.norm(counted(d, w)),), "normalised"),
+        (lambda: (lambda d, w: nearest(np.abs(d[:, None] - w).sum(axis=2)),), "that is the l1 distance"),
+        (lambda: (lambda d, w: nearest(np.abs(d[:, None] - w).max(axis=2)),), "are nearest to the words"),
+        (lambda: (lambda d, w: nearest(-d @ w.T),), "are nearest to the words"),
+        (lambda: (lambda d, w: (counted(d, w) > 0).astype(int),), "are nearest to the words"),
+        (lambda: (lambda d, w: np.bincount(distances(d, w).argmin(axis=0), minlength=len(w)),), "must have (4,)"),
     ],
     "sharing": [
         (lambda: (np.minimum,), "add them up"),
@@ -61,6 +94,10 @@ WRONG = {
         (lambda: (lambda a, b: "much",), "without quotes"),
         (lambda: (lambda a, b: np.minimum(a, b).min(),), "the smallest bin"),
         (lambda: (lambda a, b: 7,), "they share 0.6: compare"),
+        (lambda: (lambda a, b: np.median(np.minimum(a, b)),), "not the sum"),
+        (lambda: (lambda a, b: np.minimum(a, b).sum() / a.sum(),), "they share 3: compare"),
+        (lambda: (lambda a, b: np.minimum(a, b).sum() / np.maximum(a, b).sum(),), "they share 0.6: compare"),
+        (lambda: (lambda a, b: np.sum((a > 0) & (b > 0)),), "they share 0.6: compare"),
     ],
     "lengths": [
         (lambda: (128, 3840, 1536), "without the pyramid"),
@@ -88,5 +125,9 @@ WRONG = {
         (lambda: ({"a"},), "d is missing"),
         (lambda: ({"e"},), "the letters are"),
         (lambda: (3,), "must be a set of letters"),
+        (lambda: ("abcd",), "never looks at a test image"),
+        (lambda: ("",), "a is missing"),
+        (lambda: ("bc",), "never looks at a test image"),
+        (lambda: ("ae",), "There is no e"),
     ],
 }

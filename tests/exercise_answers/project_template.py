@@ -25,9 +25,29 @@ RIGHT = {
         lambda: (lambda scenes: drawn(scenes, 0.206),),
         lambda: (lambda scenes: drawn(scenes, 0.3),),
     ],
-    "label_kept": [lambda: ({"a", "b"},), lambda: (["B", " a"],), lambda: ("a, b",)],
-    "false_animals": [lambda: (3481, 34.51), lambda: (np.int64(59**2), 35), lambda: (59**2, 34)],
-    "images_needed": [lambda: (0.03, 900), lambda: (0.0304, 901)],
+    "label_kept": [
+        lambda: ({"a", "b"},),
+        lambda: (["B", " a"],),
+        lambda: ("a, b",),
+        lambda: ("ab",),
+        lambda: ("B and A",),
+        lambda: (("a", "b"),),
+    ],
+    "false_animals": [
+        lambda: (3481, 34.51),
+        lambda: (np.int64(59**2), 35),
+        lambda: (59**2, 34),
+        lambda: (((256 - 24) / 4 + 1) ** 2, 0.01 * 3451),
+        lambda: (np.array([3481]), np.float32(34.5)),
+    ],
+    "images_needed": [
+        lambda: (0.03, 900),
+        lambda: (0.0304, 901),
+        lambda: (np.sqrt(0.9 * 0.1 / 100), 0.9 * 0.1 / 0.01**2),
+        lambda: (np.float32(0.03), np.int64(900)),
+        lambda: ((0.9 * 0.1 / 100) ** 0.5, 0.09 / 1e-4),
+        lambda: (3 / 100, 100 * (0.03 / 0.01) ** 2),
+    ],
 }
 
 UNTOUCHED = {
@@ -60,6 +80,9 @@ WRONG = {
         (lambda: ({"a"},), "b is missing"),
         (lambda: ({"e"},), "the letters are"),
         (lambda: (3,), "must be a set of letters"),
+        (lambda: ("abd",), "a class of their own"),
+        (lambda: ("abcd",), "brighter is higher"),
+        (lambda: ("cd",), "brighter is higher"),
     ],
     "false_animals": [
         (lambda: (59, 34.5), "one row of places"),
@@ -73,6 +96,7 @@ WRONG = {
         (lambda: (7, 34.5), "places in a row, times rows"),
         (lambda: (3481, 0.345), "not 0.0001"),
         (lambda: (3481, 36), "take 1 % of the places"),
+        (lambda: (3481, 0.01 * 3481), "an animal is at 30 of them"),
     ],
     "images_needed": [
         (lambda: (3, 900), "write it as a share"),
