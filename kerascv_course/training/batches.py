@@ -1,5 +1,6 @@
 """Batches in an order that depends on the seed and the epoch alone."""
 
+import mmap
 from typing import Any
 
 import keras
@@ -73,22 +74,48 @@ class Batches(keras.utils.PyDataset):
         return text_digest(tree.map_structure(array_digest, self.parts), array_digest(self.indices))
 
 
-def for_backend(batches: Any) -> Any:
+def for_backend(batches: Any, tensors: dict[int, Any]) -> Any:
     """Return batches as the backend trains fastest on them: with TensorFlow `tf.data` that does not tune itself.
 
     What it tries out, while it tunes itself, takes the cores from the training. One thread gathers the batches,
-    two in advance; no array is copied.
+    two in advance, from tensors that `tensors` keeps by the `id` of their array: each is copied once. An array on
+    disk is read batch by batch.
     """
     if keras.config.backend() != "tensorflow" or not isinstance(batches, Batches):
         return batches
     import tensorflow as tf
 
-    def one(index: int) -> Any:
-        return tree.lists_to_tuples(batches[index])
+    if type(batches) is not Batches or any(map(_is_on_disk, tree.flatten(batches.parts))):
 
-    spec = tree.map_structure(lambda part: tf.TensorSpec((None, *part.shape[1:]), part.dtype), one(0))
-    data = tf.data.Dataset.from_generator(lambda: map(one, range(len(batches))), output_signature=spec)
+        def one(index: int) -> Any:
+            return tree.lists_to_tuples(batches[index])
+
+        spec = tree.map_structure(lambda part: tf.TensorSpec((None, *part.shape[1:]), part.dtype), one(0))
+        data = tf.data.Dataset.from_generator(lambda: map(one, range(len(batches))), output_signature=spec)
+    else:
+        with tf.device("CPU"):
+            for part in tree.flatten(batches.parts):
+                if id(part) not in tensors:
+                    tensors[id(part)] = tf.convert_to_tensor(part)
+        held = tree.map_structure(lambda part: tensors[id(part)], tree.lists_to_tuples(batches.parts))
+
+        @tf.autograph.experimental.do_not_convert
+        def gather(chosen: Any) -> Any:
+            return tree.map_structure(lambda part: tf.gather(part, chosen), held)
+
+        spec = tf.TensorSpec((None,), "int64")
+        data = tf.data.Dataset.from_generator(
+            lambda: map(batches.chosen, range(len(batches))), output_signature=spec
+        )
+        data = data.map(gather)
     options = tf.data.Options()
     options.autotune.enabled = False
     options.threading.private_threadpool_size = 1  # the threads of TensorFlow are left to the training
     return data.apply(tf.data.experimental.assert_cardinality(len(batches))).prefetch(2).with_options(options)
+
+
+def _is_on_disk(array: Any) -> bool:
+    """Tell whether an array, or what it is a view of, is a file."""
+    while array is not None and not isinstance(array, np.memmap | mmap.mmap):
+        array = getattr(array, "base", None)
+    return array is not None
