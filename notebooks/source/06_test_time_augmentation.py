@@ -203,7 +203,7 @@ axis.grid(alpha=0.3)
 # %% [markdown]
 # The left end of a curve is the price of a random view, its slope is what averaging wins back.
 #
-# ## Where it helps: on images of which the model is unsure
+# ## Where it helps: on images for which the model is unsure
 #
 # So say the slides. We sort the test images by the probability that one view gives its class, cut them into four
 # equal groups, and look at the gain of the ten crops in each.

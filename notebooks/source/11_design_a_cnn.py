@@ -130,7 +130,7 @@ keras.utils.set_random_seed(0)
 curve = training.find_learning_rate(design(), train, steps=knobs["sweep"], batch_size=knobs["batch"], verbose=0)
 print(curve)
 rate = curve.suggestion or 0.001
-print(f"The baseline trains at {rate:.2g}" + ("" if curve.suggestion else ": a guess, for want of a suggestion"))
+print(f"The baseline trains at {rate:.2g}" + ("" if curve.suggestion else ": a guess (no clear minimum)"))
 plotting.plot_learning_rate_finder(curve, caption=f"Baseline with Adam, {data.name}")
 
 # %% [markdown]

@@ -191,7 +191,7 @@ plt.show()
 # ## One cycle
 #
 # Smith lets the rate rise and fall once in the whole training. Large steps in the middle cover ground; small steps
-# at the end settle. With $T$ steps, of which the share $r$ rises from $\eta_0$ to the peak $\hat\eta$:
+# at the end settle. In the first $rT$ of $T$ steps it rises from $\eta_0$ to the peak $\hat\eta$:
 #
 # $$\eta(t) = \eta_0 + (\hat\eta - \eta_0)\, \frac{t}{rT} \quad \text{for } t \le rT, \qquad
 # \eta(t) = \frac{\hat\eta}{2} \left(1 + \cos \frac{\pi\,(t - rT)}{T - rT}\right) \quad \text{for } t > rT$$
@@ -612,7 +612,8 @@ print(f"{LAYER}: {by_hand.shape[0]} x {by_hand.shape[1]} places, {maps.shape[-1]
 print(f"largest difference between by hand and `grad_cam`: {difference:.0e} of the maximum")
 
 # %% [markdown]
-# Now for the right answer of which the network is surest, and for the wrong one, of each of four classes.
+# The same for images of four classes: of each the right answer of which the network is most certain, and the wrong
+# answer of which it is most certain.
 
 # %%
 names, confidence = np.array(data.class_names), probabilities.max(axis=1)

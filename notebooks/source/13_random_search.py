@@ -174,8 +174,8 @@ axis.grid(alpha=0.3)
 plt.show()
 
 # %% [markdown]
-# The formula does not say how good the best 5 % are. And it takes for granted that we *see* which trial is the
-# best: more about that below.
+# The formula does not say how good the best 5 % are. And it assumes that we *see* which trial is the best: more
+# about that below.
 #
 # ## KerasTuner
 #
@@ -512,9 +512,11 @@ again["the course's best"] = [train_again(COURSE_BEST, seed, knobs["epochs"])[1]
 
 print(f"{'place in the search':34s}search   again   change   seeds")
 for name, found in again.items():
-    score = tried[name].score if name in tried else np.nan
     shown = ", ".join(f"{value:.1%}" for value in found)
-    print(f"{name:34s}{score:6.1%}  {np.mean(found):6.1%}   {100 * (np.mean(found) - score):+6.1f}   {shown}")
+    before, change = "-", "-"  # the search did not try the course's best
+    if name in tried:
+        before, change = f"{tried[name].score:.1%}", f"{100 * (np.mean(found) - tried[name].score):+.1f}"
+    print(f"{name:34s}{before:>6}  {np.mean(found):6.1%}   {change:>6}   {shown}")
 changes = [np.mean(again[name]) - trial.score for name, trial in tried.items()]
 print(f"mean change of the first {len(top)}: {100 * np.mean(changes):+.1f} points")
 winner, *others = tried
@@ -554,8 +556,8 @@ else:
 print(f"{len(held_out[0]):,} held-out images measure {score:.1%} to {100 * sampling:.1f} points (standard error)")
 
 # %% [markdown]
-# The trials are not equally good, so the curse is smaller than for equal ones: part of the winner's lead is real.
-# The search separates good values from bad ones. For the order of the first few it needs more seeds.
+# The trials are not equally good, so the curse is smaller than for equal ones. The table says how much of its lead
+# the first keeps with other seeds. To put the first few in order, a search needs more seeds than one.
 #
 # ## The course's best against ours
 #
