@@ -166,7 +166,7 @@ FACTS = {
              ("0.99\\ \\mu_{moving} + 0.01\\ \\mu",)),
         Fact("training against inference", ("in training mode", "in inference mode",
              "one image in two batches, training mode")),
-        Fact("plain and residual networks of one depth have the same parameters", ("plain_44", "residual_44")),
+        Fact("plain and residual networks of one depth have the same parameters", ("plain_32", "residual_32")),
         Fact("degradation, judged as a difference of differences", ("plain minus residual:", "half-width"),
              ("d = (deep - shallow)_{plain} - (deep - shallow)_{residual}",)),
         Fact("initialization: He, Glorot, and zeros, with which nothing is learned",

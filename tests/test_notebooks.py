@@ -478,20 +478,18 @@ def test_a_photograph_becomes_a_jpeg_that_looks_the_same_and_a_chart_stays_as_it
     assert np.abs(seen - photograph).mean() < 3  # of 255
 
 
-def test_a_page_names_no_folder_of_the_machine_that_made_it(tmp_path, monkeypatch):
-    cache, photographs, home = tmp_path / "home" / "cache", tmp_path / "photographs", tmp_path / "home"
-    for setting, folder in (("CACHE", cache), ("DATA", photographs)):
-        monkeypatch.setenv(f"KERASCV_COURSE_{setting}", str(folder))
-    monkeypatch.setattr(Path, "home", lambda: home)
-    monkeypatch.chdir(tmp_path)
-    printed = f"{cache}/runs {photographs} {home}/a {home}less {tmp_path / 'b.txt'}"
-    shown = {"text/plain": str(home), "text/html": f"<p>{cache}</p>", "image/png": str(cache)}
-    outputs = [new_output("stream", text=printed), new_output("display_data", shown)]
+def test_a_folder_in_what_a_page_printed_becomes_its_name_the_innermost_first():
+    names = {"~": Path("/h"), "$CACHE": Path("/h/cache"), "$DATA": None}
+    shown = {"text/plain": "/h", "text/html": "<p>/h/cache</p>", "image/png": "/h/cache"}
+    outputs = [
+        new_output("stream", text="/h/cache/runs /h/a /hless None"),
+        new_output("display_data", shown),
+    ]
     notebook = new_notebook(cells=[new_markdown_cell("# One"), new_code_cell("", outputs=outputs)])
-    build.without_folders(notebook)
-    stream, shown = notebook.cells[1].outputs
-    assert stream.text == "$KERASCV_COURSE_CACHE/runs $KERASCV_COURSE_DATA ~/a ./homeless ./b.txt"
-    assert shown.data == {"text/plain": "~", "text/html": "<p>$KERASCV_COURSE_CACHE</p>", "image/png": str(cache)}
+    build.without_folders(notebook, names)
+    stream, displayed = notebook.cells[1].outputs
+    assert stream.text == "$CACHE/runs ~/a /hless None"
+    assert displayed.data == {"text/plain": "~", "text/html": "<p>$CACHE</p>", "image/png": "/h/cache"}
 
 
 @pytest.mark.parametrize("comment", ["# fmt: skip", "# noqa", "# noqa: F821", "# noqa: E501, F821"])

@@ -1132,9 +1132,12 @@ def test_bad_arguments_of_fit_stages_are_refused_by_name(shared, arguments, erro
 
 @pytest.mark.parametrize("cache_features", [True, False])
 def test_the_head_may_be_a_model_of_its_own_and_the_largest_model_is_the_backbone(cache_features):
-    head = keras.Sequential([layers.GlobalAveragePooling2D(), layers.Dense(3, "softmax")])
+    # From zeros: random features give answers of exactly 0 or 1, which have no gradient on JAX and PyTorch.
+    dense = layers.Dense(3, "softmax", kernel_initializer="zeros")
+    head = keras.Sequential([layers.GlobalAveragePooling2D(), dense])
     model = keras.Sequential([keras.Input((16, 16, 3)), tiny_backbone(), head])
-    before = model.layers[0].get_weights(), head.layers[-1].get_weights()
+    # Copies: on JAX and PyTorch these arrays may be the memory in which the weights are trained.
+    before = [[weight.copy() for weight in part.get_weights()] for part in (model.layers[0], head.layers[-1])]
     row = train(model, [Stage("head", epochs=1)], cache_features=cache_features).rows[0]
     assert row.trainable_params == head.count_params()
     assert (row.extracted_images is None) is not cache_features

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kerascv_course.cli.run import execute
 from kerascv_course.cli.status import FAILED, OK, USAGE
+from kerascv_course.datasets.cache import cache_folder, data_folder
 from kerascv_course.runtime import PROFILES
 
 
@@ -76,6 +77,8 @@ def _build(options: argparse.Namespace) -> int:
         for path in without_outputs:
             print(f"{path} has no outputs now: `kerascv-course build --execute` runs it.")
         return OK
+    names = {"$KERASCV_COURSE_CACHE": cache_folder(), "$KERASCV_COURSE_DATA": data_folder()}
+    names |= {".": Path.cwd(), "~": Path.home()}
     for path, (source, notebook) in files.items():
         if path.parent.name == "solutions" and (source in chosen or not chosen):
             print(f"\n{source.name}")
@@ -84,6 +87,6 @@ def _build(options: argparse.Namespace) -> int:
                 print(done.error, file=sys.stderr)
                 return FAILED
             pages.photographs_as_jpeg(notebook)
-            pages.without_folders(notebook)
+            pages.without_folders(notebook, names)
             pages.write_notebook(notebook, path)
     return OK

@@ -10,7 +10,6 @@ from nbformat import NotebookNode
 from nbformat.reader import NotJSONError
 from PIL import Image
 
-from kerascv_course.datasets.cache import cache_folder, data_folder
 from kerascv_course.notebooks.release import NO_RELEASE, Release
 from kerascv_course.notebooks.source import Source, list_sources, make_notebook, without_tool_comments
 
@@ -116,10 +115,8 @@ def photographs_as_jpeg(notebook: NotebookNode) -> None:
             del data["image/png"]
 
 
-def without_folders(notebook: NotebookNode) -> None:
-    """Write a name for each folder of this machine in what a notebook printed: a setting, `.` or `~`."""
-    names = {"$KERASCV_COURSE_CACHE": cache_folder(), "$KERASCV_COURSE_DATA": data_folder()}
-    names |= {".": Path.cwd(), "~": Path.home()}
+def without_folders(notebook: NotebookNode, names: dict[str, Path | None]) -> None:
+    """Write the name for each of some folders of this machine in what a notebook printed."""
     folders = {str(folder): name for name, folder in names.items() if folder}
     for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
         place = output if "text" in output else output.get("data", {})
