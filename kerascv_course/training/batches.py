@@ -1,6 +1,7 @@
 """Batches in an order that depends on the seed and the epoch alone."""
 
 import mmap
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -39,12 +40,14 @@ class Batches(keras.utils.PyDataset):
         self.indices = np.arange(len(tree.flatten(y)[0])) if indices is None else indices
         self.in_all = -(-len(self.indices) // batch_size)
         self.steps = self.in_all if steps is None else steps
+        self.told: Callable[[], object] = bool  # called when the order is another
         self.start_epoch(0)
 
     def start_epoch(self, epoch: int) -> None:
         """Put the images into the order of that epoch."""
         self.epoch = epoch
         self._put_in_order(epoch * self.steps // self.in_all)
+        self.told()
 
     def _put_in_order(self, turn: int) -> None:
         """Put the images into the order in which they are seen for that time."""
@@ -78,8 +81,8 @@ def for_backend(batches: Any, tensors: dict[int, Any]) -> Any:
     """Return batches as the backend trains fastest on them: with TensorFlow `tf.data` that does not tune itself.
 
     What it tries out, while it tunes itself, takes the cores from the training. One thread gathers the batches,
-    two in advance, from tensors that `tensors` keeps by the `id` of their array: each is copied once. An array on
-    disk is read batch by batch.
+    two in advance, from tensors that `tensors` keeps by the `id` of their array: each is copied once. The order is
+    a variable, as every call of Python costs the training time. An array on disk is read batch by batch.
     """
     if keras.config.backend() != "tensorflow" or not isinstance(batches, Batches):
         return batches
@@ -99,15 +102,23 @@ def for_backend(batches: Any, tensors: dict[int, Any]) -> Any:
                     tensors[id(part)] = tf.convert_to_tensor(part)
         held = tree.map_structure(lambda part: tensors[id(part)], tree.lists_to_tuples(batches.parts))
 
+        with tf.device("CPU"):
+            order = tf.Variable([0], dtype="int64", shape=(None,))
+            ends = tf.Variable([0], dtype="int64", shape=(None,))
+
+        def tell() -> None:
+            chosen = [batches.chosen(index) for index in range(len(batches))]
+            order.assign(np.concatenate(chosen))
+            ends.assign(np.cumsum([0, *map(len, chosen)]))
+
         @tf.autograph.experimental.do_not_convert
-        def gather(chosen: Any) -> Any:
+        def gather(index: Any) -> Any:
+            chosen = order[ends[index] : ends[index + 1]]
             return tree.map_structure(lambda part: tf.gather(part, chosen), held)
 
-        spec = tf.TensorSpec((None,), "int64")
-        data = tf.data.Dataset.from_generator(
-            lambda: map(batches.chosen, range(len(batches))), output_signature=spec
-        )
-        data = data.map(gather)
+        tell()
+        batches.told = tell
+        data = tf.data.Dataset.range(len(batches)).map(gather)
     options = tf.data.Options()
     options.autotune.enabled = False
     options.threading.private_threadpool_size = 1  # the threads of TensorFlow are left to the training

@@ -37,8 +37,8 @@ print(device)
 choose = runtime.by_profile
 knobs = {
     "digits_per_class": choose(smoke=20, lite=None, full=None, gpu=None),
-    "tried_epochs": choose(smoke=1, lite=3, full=12, gpu=12),  # to choose the learning rate
-    "digit_epochs": choose(smoke=1, lite=10, full=12, gpu=12),
+    "tried_epochs": choose(smoke=1, lite=2, full=12, gpu=12),  # to choose the learning rate
+    "digit_epochs": choose(smoke=1, lite=8, full=12, gpu=12),
     "digit_seeds": choose(smoke=1, lite=3, full=5, gpu=5),
     "photos_per_class": choose(smoke=20, lite=200, full=None, gpu=None),
     "test_photos_per_class": choose(smoke=20, lite=50, full=None, gpu=None),
