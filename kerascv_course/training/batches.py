@@ -100,11 +100,9 @@ def for_backend(batches: Any, tensors: dict[int, Any]) -> Any:
             for part in tree.flatten(batches.parts):
                 if id(part) not in tensors:
                     tensors[id(part)] = tf.convert_to_tensor(part)
-        held = tree.map_structure(lambda part: tensors[id(part)], tree.lists_to_tuples(batches.parts))
-
-        with tf.device("CPU"):
             order = tf.Variable([0], dtype="int64", shape=(None,))
             ends = tf.Variable([0], dtype="int64", shape=(None,))
+        held = tree.map_structure(lambda part: tensors[id(part)], tree.lists_to_tuples(batches.parts))
 
         def tell() -> None:
             chosen = [batches.chosen(index) for index in range(len(batches))]

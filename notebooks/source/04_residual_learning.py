@@ -376,7 +376,7 @@ for batch_norm in (True, False):
         line = "-" if batch_norm else "--"
         axis.semilogy(range(1, len(norms) + 1), norms, line, color=f"C{int(residual)}", label=name)
 axis.set(xlabel="convolution", ylabel="norm of the gradient", title=f"Untrained networks of {deep} layers")
-axis.legend(fontsize=8)
+figure.legend(loc="outside lower center", ncols=2, fontsize=8)
 axis.grid(alpha=0.3)
 
 # %% [markdown]
