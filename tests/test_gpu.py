@@ -36,7 +36,7 @@ def cut(name, value):
     if isinstance(value, (list, range)):
         return value[:least]
     if isinstance(value, tuple):
-        return tuple(min(each, least) for each in value)
+        return tuple(each if isinstance(each, tuple) else min(each, least) for each in value)
     return least if value is None else min(value, least)
 
 
