@@ -88,7 +88,8 @@ def for_backend(batches: Any, tensors: dict[int, Any]) -> Any:
         return batches
     import tensorflow as tf
 
-    if type(batches) is not Batches or any(map(_is_on_disk, tree.flatten(batches.parts))):
+    in_memory = type(batches) is Batches and not any(map(_is_on_disk, tree.flatten(batches.parts)))
+    if not in_memory or tf.distribute.has_strategy():
 
         def one(index: int) -> Any:
             return tree.lists_to_tuples(batches[index])
@@ -99,7 +100,7 @@ def for_backend(batches: Any, tensors: dict[int, Any]) -> Any:
         with tf.device("CPU"):
             for part in tree.flatten(batches.parts):
                 if id(part) not in tensors:
-                    tensors[id(part)] = tf.convert_to_tensor(part)
+                    tensors[id(part)] = _tensor(part)
             order = tf.Variable([0], dtype="int64", shape=(None,))
             ends = tf.Variable([0], dtype="int64", shape=(None,))
         held = tree.map_structure(lambda part: tensors[id(part)], tree.lists_to_tuples(batches.parts))
@@ -119,6 +120,7 @@ def for_backend(batches: Any, tensors: dict[int, Any]) -> Any:
         data = tf.data.Dataset.range(len(batches)).map(gather)
     options = tf.data.Options()
     options.autotune.enabled = False
+    options.experimental_optimization.apply_default_optimizations = False  # they would copy the images
     options.threading.private_threadpool_size = 1  # the threads of TensorFlow are left to the training
     return data.apply(tf.data.experimental.assert_cardinality(len(batches))).prefetch(2).with_options(options)
 
@@ -128,3 +130,16 @@ def _is_on_disk(array: Any) -> bool:
     while array is not None and not isinstance(array, np.memmap | mmap.mmap):
         array = getattr(array, "base", None)
     return array is not None
+
+
+def _tensor(array: np.ndarray) -> Any:
+    """Return a tensor of TensorFlow with a copy of an array: `tf.convert_to_tensor` copies it twice."""
+    import tensorflow as tf
+
+    if array.dtype.kind not in "fiu" or not array.size:
+        return tf.convert_to_tensor(array)
+    memory = np.empty(array.nbytes + 64, "uint8")
+    start = -memory.ctypes.data % 64  # where TensorFlow wants it to begin
+    copy = memory[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return tf.experimental.dlpack.from_dlpack(copy.__dlpack__())
