@@ -133,7 +133,8 @@ def as_array(function: str, argument: str, value: Any, rule: str) -> np.ndarray:
     """Return numbers, bools or strings as a NumPy array, not copied where they are one; raise for anything else.
 
     `value` is an array, list, tensor, or column or index of pandas; `rule` is what it must be, for the error.
-    `bfloat16`, which NumPy cannot compute with, becomes `float32`.
+    `bfloat16`, which NumPy cannot compute with, becomes `float32`. Another byte order (MNIST's own files, FITS),
+    which JAX and PyTorch refuse, becomes that of this machine.
     """
     way_out, found = "", None
     try:
@@ -153,7 +154,7 @@ def as_array(function: str, argument: str, value: Any, rule: str) -> np.ndarray:
     if found is None or found.dtype.kind not in "biufU" or not found.ndim:
         received = value if hasattr(value, "shape") or not way_out else f"a {type(value).__name__}"
         raise input_error(function, argument, rule, received, way_out, TypeError)
-    return found
+    return found.astype(found.dtype.newbyteorder("="), copy=False)
 
 
 def _readable(value: Any) -> Any:

@@ -124,7 +124,7 @@ def evaluation_section(
             (images,), is the probability of class 1 of two.
         class_names: One name per class, two where there is one column; by default "class 0" and so on.
         images: The images in the same order, as `plotting.plot_images` takes them. With them the section shows the
-            8 mistakes that the model was surest of.
+            8 mistakes for which the model gave the highest probability.
 
     Returns:
         What the section holds: a sentence, the table of the classes, confusion matrix, ROC curves, calibration and
@@ -161,7 +161,7 @@ def evaluation_section(
     if images is not None and mistakes.rows:
         wrong = [images[index] for index in mistakes.indices]
         shown = plotting.plot_images(wrong, titles=mistakes.titles, columns=4)
-        contents.append((shown, "The mistakes of which the model was surest."))
+        contents.append((shown, "The mistakes for which the model gave the highest probability."))
     return contents
 
 

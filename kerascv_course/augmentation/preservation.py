@@ -18,7 +18,7 @@ class PreservationRecord:
 
     Attributes:
         name: Name of the transformation.
-        preserved: Share of the images of which the model names the same class before and after.
+        preserved: Share of the images that the model gives the same class before and after.
         accuracy: Share of the transformed images of which it names the true class; None without labels.
     """
 

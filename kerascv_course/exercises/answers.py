@@ -198,8 +198,7 @@ def expect(
         name: The variable, or the call that returned the answer.
         answer: What the student handed in.
         right: The right answer. An integer asks for an integer, a float for a number, an array for an array.
-        mistakes: The usual wrong values with a sentence for each: a dictionary, or pairs. They may have another
-            shape than the right one.
+        mistakes: The usual wrong values, of any shape, with a sentence for each: a dictionary, or pairs.
         otherwise: The sentence for every other value.
         tolerance: By how much an answer may differ, as a share of the largest right value; 1e-12 where an integer
             is right and 1e-6 elsewhere. The mistakes are found with the same tolerance.
@@ -331,8 +330,7 @@ def _close(value: np.ndarray, other: Any, tolerance: float) -> bool:
     other = np.asarray(other, dtype="float64")
     if value.shape != other.shape:
         return False
-    largest = np.abs(other).max(initial=0, where=np.isfinite(other))
-    close = np.abs(value - other) <= tolerance * largest + 1e-9
+    close = np.abs(value - other) <= tolerance * np.abs(other).max(initial=0, where=np.isfinite(other)) + 1e-9
     return bool((close | (np.isnan(value) & np.isnan(other))).all())
 
 
@@ -348,6 +346,4 @@ def _short(value: Any) -> str:
         small = isinstance(value, np.ndarray) and value.ndim == 1 and value.size <= 8
         return str(value.tolist()) if small else f"array{tuple(value.shape)}"
     text = repr(value)
-    if text.startswith("<"):
-        return "..."
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return "..." if text.startswith("<") else text if len(text) <= 60 else f"{text[:57]}..."

@@ -16,7 +16,7 @@ def predictions(predictions: Any) -> str:
     mistakes = {
         10_000: "that is without `sure_from`: all images get all views.",
         4_000: "the first of the ten views has been seen already: an unsure image gets ten in all, not eleven.",
-        3_000: "the images of which the model is sure are looked at, too: once.",
+        3_000: "the images for which the model is sure are looked at, too: once.",
         7_300: "those are the views if the model were sure of 30 %.",
         1_000: "that is one view for each image.",
         3_007: "700 images get one view each, not 7 of them.",

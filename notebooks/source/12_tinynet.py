@@ -612,8 +612,8 @@ print(f"{LAYER}: {by_hand.shape[0]} x {by_hand.shape[1]} places, {maps.shape[-1]
 print(f"largest difference between by hand and `grad_cam`: {difference:.0e} of the maximum")
 
 # %% [markdown]
-# The same for images of four classes: of each the right answer of which the network is most certain, and the wrong
-# answer of which it is most certain.
+# The same for images of four classes. Each class has two: the right answer with the highest probability, and the
+# wrong one with the highest probability.
 
 # %%
 names, confidence = np.array(data.class_names), probabilities.max(axis=1)
