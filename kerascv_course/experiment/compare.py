@@ -189,7 +189,7 @@ def _train(
         history = fit_batches(_FUNCTION, model, batches, held_out, seed=seed, verbose=0, **settings).history
         seconds = time.perf_counter() - started
         # The weights may not be those of the last epoch: early stopping, averages.
-        figures = model.evaluate(for_backend(held_out, {}), return_dict=True, verbose=0)
+        figures = model.evaluate(for_backend(held_out), return_dict=True, verbose=0)
         figure = _accuracy(name, model, figures)
         accuracy = float(figures[figure])
         if not np.isfinite([figures["loss"], accuracy]).all():

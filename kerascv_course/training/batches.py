@@ -1,7 +1,5 @@
 """Batches in an order that depends on the seed and the epoch alone."""
 
-import mmap
-from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -40,14 +38,12 @@ class Batches(keras.utils.PyDataset):
         self.indices = np.arange(len(tree.flatten(y)[0])) if indices is None else indices
         self.in_all = -(-len(self.indices) // batch_size)
         self.steps = self.in_all if steps is None else steps
-        self.told: Callable[[], object] = bool  # called when the order is another
         self.start_epoch(0)
 
     def start_epoch(self, epoch: int) -> None:
         """Put the images into the order of that epoch."""
         self.epoch = epoch
         self._put_in_order(epoch * self.steps // self.in_all)
-        self.told()
 
     def _put_in_order(self, turn: int) -> None:
         """Put the images into the order in which they are seen for that time."""
@@ -77,69 +73,29 @@ class Batches(keras.utils.PyDataset):
         return text_digest(tree.map_structure(array_digest, self.parts), array_digest(self.indices))
 
 
-def for_backend(batches: Any, tensors: dict[int, Any]) -> Any:
+def for_backend(batches: Any) -> Any:
     """Return batches as the backend trains fastest on them: with TensorFlow `tf.data` that does not tune itself.
 
-    What it tries out, while it tunes itself, takes the cores from the training. One thread gathers the batches,
-    two in advance, from tensors that `tensors` keeps by the `id` of their array: each is copied once. The order is
-    a variable, as every call of Python costs the training time. An array on disk is read batch by batch.
+    What it tries out, while it tunes itself, takes the cores from the training. One thread gathers the batches
+    from the arrays themselves, two in advance: nothing is copied but these.
     """
     if keras.config.backend() != "tensorflow" or not isinstance(batches, Batches):
         return batches
     import tensorflow as tf
 
-    in_memory = type(batches) is Batches and not any(map(_is_on_disk, tree.flatten(batches.parts)))
-    if not in_memory or tf.distribute.has_strategy():
+    example = tree.lists_to_tuples(batches[0])
+    parts = tree.flatten(example)
 
-        def one(index: int) -> Any:
-            return tree.lists_to_tuples(batches[index])
+    @tf.autograph.experimental.do_not_convert
+    def gather(index: Any) -> Any:
+        dtypes = [tf.as_dtype(part.dtype) for part in parts]
+        tensors = tf.numpy_function(lambda number: tree.flatten(batches[int(number)]), [index], dtypes)
+        for tensor, part in zip(tensors, parts, strict=True):
+            tensor.set_shape((None, *part.shape[1:]))
+        return tree.pack_sequence_as(example, tensors)
 
-        spec = tree.map_structure(lambda part: tf.TensorSpec((None, *part.shape[1:]), part.dtype), one(0))
-        data = tf.data.Dataset.from_generator(lambda: map(one, range(len(batches))), output_signature=spec)
-    else:
-        with tf.device("CPU"):
-            for part in tree.flatten(batches.parts):
-                if id(part) not in tensors:
-                    tensors[id(part)] = _tensor(part)
-            order = tf.Variable([0], dtype="int64", shape=(None,))
-            ends = tf.Variable([0], dtype="int64", shape=(None,))
-        held = tree.map_structure(lambda part: tensors[id(part)], tree.lists_to_tuples(batches.parts))
-
-        def tell() -> None:
-            chosen = [batches.chosen(index) for index in range(len(batches))]
-            order.assign(np.concatenate(chosen))
-            ends.assign(np.cumsum([0, *map(len, chosen)]))
-
-        @tf.autograph.experimental.do_not_convert
-        def gather(index: Any) -> Any:
-            chosen = order[ends[index] : ends[index + 1]]
-            return tree.map_structure(lambda part: tf.gather(part, chosen), held)
-
-        tell()
-        batches.told = tell
-        data = tf.data.Dataset.range(len(batches)).map(gather)
     options = tf.data.Options()
     options.autotune.enabled = False
-    options.experimental_optimization.apply_default_optimizations = False  # they would copy the images
     options.threading.private_threadpool_size = 1  # the threads of TensorFlow are left to the training
+    data = tf.data.Dataset.range(len(batches)).map(gather)
     return data.apply(tf.data.experimental.assert_cardinality(len(batches))).prefetch(2).with_options(options)
-
-
-def _is_on_disk(array: Any) -> bool:
-    """Tell whether an array, or what it is a view of, is a file."""
-    while array is not None and not isinstance(array, np.memmap | mmap.mmap):
-        array = getattr(array, "base", None)
-    return array is not None
-
-
-def _tensor(array: np.ndarray) -> Any:
-    """Return a tensor of TensorFlow with a copy of an array: `tf.convert_to_tensor` copies it twice."""
-    import tensorflow as tf
-
-    if array.dtype.kind not in "fiu" or not array.size:
-        return tf.convert_to_tensor(array)
-    memory = np.empty(array.nbytes + 64, "uint8")
-    start = -memory.ctypes.data % 64  # where TensorFlow wants it to begin
-    copy = memory[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
-    copy[...] = array
-    return tf.experimental.dlpack.from_dlpack(copy.__dlpack__())

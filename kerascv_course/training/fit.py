@@ -189,17 +189,16 @@ def fit_batches(
         # Else it was cut off after its last epoch: the callbacks end it once more.
         run.append(checkpoint)
     generator = runtime.torch_generator()  # set for each epoch by `Watch`, and put back in the end
-    tensors: dict[int, Any] = {}
     with contextlib.ExitStack() as stack:
         stack.enter_context(runtime.without_tracing_notes())
         if generator:
             stack.enter_context(generator.fork_rng())
         batches = stack.enter_context(told(function, model, batches))
         history = model.fit(
-            for_backend(batches, tensors),
+            for_backend(batches),
             initial_epoch=done,
             epochs=epochs,
-            validation_data=for_backend(validation, tensors),
+            validation_data=for_backend(validation),
             callbacks=run,
             class_weight=class_weight,
             verbose=verbose,
