@@ -191,7 +191,6 @@ def test_bad_input_is_an_error_that_names_it(train, test, error, message):
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 @pytest.mark.real_data
 @pytest.mark.skipif(not REAL_DATA, reason="KERASCV_COURSE_DATA is not set: no real CIFAR-10 to read")
 def test_planted_copies_among_a_thousand_real_images_are_found_and_nothing_else():
