@@ -1,6 +1,8 @@
 """The suite on Python 3.11, the smoke set on 3.12, and on 3.13 as Colab has it; models on other backends."""
 
+import datetime
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -70,3 +72,59 @@ def backends(session: nox.Session, backend: str) -> None:
     names = ("models", "lenet", "normalization", "augmentation", "transfer", "explain")
     tests = [f"tests/test_{name}.py" for name in names]
     session.run("pytest", *tests, *session.posargs, env={"KERAS_BACKEND": backend})
+
+
+@nox.session
+def readme(session: nox.Session) -> None:
+    """Run the two commands of the README in a new environment, with the interpreter that runs nox."""
+    session.install(".[notebooks]")
+    session.run("kerascv-course", "run", "lenet", "--output", session.create_tmp())
+    session.install(".[test]")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(python="3.11")
+def style(session: nox.Session) -> None:
+    """Check style, types, and that the notebooks are those of their sources."""
+    session.install(".[test]", "-c", "constraints/python311.txt")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+    session.run("kerascv-course", "build", "--check")
+
+
+@nox.session(python="3.11")
+def package(session: nox.Session) -> None:
+    """Build wheel and sdist into `dist/` and check them; of a tag, that it is the version's."""
+    session.install("build", "twine")
+    shutil.rmtree("dist", ignore_errors=True)
+    session.run("python", "-m", "build", "--outdir", "dist")
+    built = sorted(map(str, Path("dist").iterdir()))
+    session.run("twine", "check", "--strict", *built)
+    version = re.fullmatch(r".*-(.+)\.tar\.gz", built[0])[1]
+    if session.posargs and session.posargs[0] != f"v{version}":
+        session.error(f"The tag {session.posargs[0]} is not v{version}, the version of the package.")
+
+
+@nox.session(python="3.13")
+def newest(session: nox.Session) -> None:
+    """Run the smoke set beside the newest versions of everything."""
+    session.install("--upgrade", "--upgrade-strategy", "eager", ".[test]")
+    session.run("pytest", "-m", "smoke", *session.posargs)
+
+
+@nox.session(python=False)
+def lists(session: nox.Session) -> None:
+    """Take over what Colab has today, from a folder with its lists, or from where Google publishes them."""
+    folder = Path(session.posargs[0]) if session.posargs else Path(session.create_tmp(), "backend-info")
+    if not session.posargs:
+        session.run("git", "clone", "--depth", "1", "https://github.com/googlecolab/backend-info", str(folder))
+    found = sorted(map(str, folder.glob("pip-freeze*.txt")))
+    session.run("python", "constraints/make_colab.py", "--of", datetime.date.today().isoformat(), *found)
+
+
+@nox.session(python="3.11")
+def site(session: nox.Session) -> None:
+    """Make the site from the executed notebooks, into `build/site`."""
+    session.install(".[notebooks]", "pdoc", "-c", "constraints/python311.txt")
+    session.run("python", "publishing/make_site.py", "build/site")

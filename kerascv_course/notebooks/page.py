@@ -31,7 +31,7 @@ def page(notebook: nbformat.NotebookNode) -> str:
         if cell.cell_type == "markdown":
             cell.source = _take_formulas(cell.source, formulas)
     copy = nbformat.v4.new_notebook(cells=cells, metadata=notebook.metadata)
-    body, _ = HTMLExporter(template_name="basic", embed_images=True).from_notebook_node(copy)
+    body, _ = HTMLExporter(template_name="basic", embed_images=True, exclude_anchor_links=True).from_notebook_node(copy)
     body = re.sub(r"<[^<>]+>", lambda tag: PLACEHOLDER.sub("", tag[0]), body)  # in the address of a heading
     for number, formula in enumerate(formulas):
         body = body.replace(_placeholder(number), formula)

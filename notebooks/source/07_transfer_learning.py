@@ -225,12 +225,11 @@ def colours(images):
 
 keras.utils.set_random_seed(0)
 both = (x_train, x_test)
+extractors = {"learned base": feature_model(build_base()), "random base": feature_model(build_base(None))}
 features = {
-    "learned base": [feature_model(build_base()).predict(x, batch_size=100, verbose=0) for x in both],
-    "random base": [feature_model(build_base(None)).predict(x, batch_size=100, verbose=0) for x in both],
-    "pixels": [x.reshape(len(x), -1) for x in both],
-    "colours": [colours(x) for x in both],
+    name: [extractor.predict(x, batch_size=100, verbose=0) for x in both] for name, extractor in extractors.items()
 }
+features |= {"pixels": [x.reshape(len(x), -1) for x in both], "colours": [colours(x) for x in both]}
 fair = {}
 for name, (train, test) in features.items():
     classifier = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=300))
