@@ -26,6 +26,7 @@ from skimage import data
 
 from kerascv_course.notebooks import build, marks
 from kerascv_course.notebooks.execute import execute_notebook
+from kerascv_course.notebooks.figures import describe_figures
 from kerascv_course.notebooks.page import page
 from kerascv_course.notebooks.source import (
     Source,
@@ -1051,3 +1052,37 @@ def test_no_notebook_names_a_folder_of_the_machine_that_ran_it():
         text = re.sub(r'"image/(png|jpeg)": "[^"]*"', "", path.read_text(encoding="utf-8"))
         found = re.findall(r"(?<![\w.$])/(?:tmp|home|root|Users|work|mnt|var)/[\w./-]+", text)
         assert found == [], path.name
+
+
+# Alternative texts of figures
+
+DRAWN = {
+    'plot_images([x], caption="Two edges")': "Two edges",
+    'plot_images([x], caption=f"First of {n} images, {name}")': "First of … images",
+    'axis.set_title("left"); figure.suptitle("both")': "both; left",
+    'axis.set(xlabel="epoch", title="loss")': "loss",
+    'plot(x, titles=["a", "b"], caption=made(x))': "",
+    "%matplotlib inline\nplot(x)": "",
+}
+
+
+@pytest.mark.parametrize("code", DRAWN)
+def test_the_text_of_a_figure_is_its_heading_and_what_the_code_calls_it(code):
+    drawn = nbformat.v4.new_output("display_data", {"image/png": "AAAA", "text/plain": "<Figure>"})
+    cells = [
+        nbformat.v4.new_markdown_cell("# First\n\ntext\n\n## The `edges`\n\nmore"),
+        nbformat.v4.new_code_cell(code, outputs=[drawn]),
+    ]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    describe_figures(notebook)
+    found = notebook.cells[1].outputs[0].metadata["image/png"]["alt"].removeprefix("The edges").removeprefix(": ")
+    assert sorted(found.split("; ")) == sorted(DRAWN[code].split("; "))
+    assert f'alt="{notebook.cells[1].outputs[0].metadata["image/png"]["alt"]}"' in page(notebook)
+
+
+def test_every_figure_of_a_solved_page_has_a_text():
+    for path in sorted((Path(__file__).parent.parent / "notebooks" / "solutions").glob("*.ipynb")):
+        for cell in nbformat.read(path, as_version=4).cells:
+            for output in cell.get("outputs", ()):
+                for kind in {"image/png", "image/jpeg"} & set(output.get("data", {})):
+                    assert output.metadata[kind]["alt"], path.name

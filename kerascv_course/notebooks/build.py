@@ -10,6 +10,7 @@ from nbformat import NotebookNode
 from nbformat.reader import NotJSONError
 from PIL import Image
 
+from kerascv_course.notebooks.figures import describe_figures
 from kerascv_course.notebooks.release import NO_RELEASE, Release
 from kerascv_course.notebooks.source import Source, list_sources, make_notebook, without_tool_comments
 
@@ -70,6 +71,7 @@ def write_files(folder: Path, release: Release = NO_RELEASE) -> list[Path]:
             executed = _read(path)
             if executed is not None:
                 _copy_outputs(executed, notebook)
+            describe_figures(notebook)
             if not any(cell.get("outputs") for cell in notebook.cells):
                 without_outputs.append(path)
         write_notebook(notebook, path)

@@ -8,6 +8,7 @@ from nbconvert import HTMLExporter
 from pygments.formatters import HtmlFormatter
 
 from kerascv_course._pages import html_page
+from kerascv_course.notebooks.figures import describe_figures
 
 FORMULA = re.compile(
     r"(?P<code>```.*?```|`[^`\n]*`)|\$\$(?P<block>.+?)\$\$|\$(?P<inline>(?:[^$\n]|\n(?!\s*\n))+?)\$", re.DOTALL
@@ -31,8 +32,12 @@ def page(notebook: nbformat.NotebookNode) -> str:
         if cell.cell_type == "markdown":
             cell.source = _take_formulas(cell.source, formulas)
     copy = nbformat.v4.new_notebook(cells=cells, metadata=notebook.metadata)
-    body, _ = HTMLExporter(template_name="basic", embed_images=True, exclude_anchor_links=True).from_notebook_node(copy)
+    describe_figures(copy)
+    body, _ = HTMLExporter(template_name="basic", embed_images=True).from_notebook_node(
+        copy
+    )
     body = re.sub(r"<[^<>]+>", lambda tag: PLACEHOLDER.sub("", tag[0]), body)  # in the address of a heading
+    body = re.sub(r'<a class="anchor-link" [^>]*>[^<]*</a>', "", body)  # a sign beside each heading
     for number, formula in enumerate(formulas):
         body = body.replace(_placeholder(number), formula)
     light, dark = (HtmlFormatter(style=name).get_style_defs(".highlight") for name in ("default", "github-dark"))
