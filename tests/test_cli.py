@@ -1,5 +1,6 @@
 """The command line: what it prints, where it writes, and its exit statuses."""
 
+import io
 import os
 import re
 import sys
@@ -96,6 +97,19 @@ def test_run_of_a_name_that_is_not_one_notebook_lists_the_candidates(sources, ca
     assert captured.err == message
     assert captured.out == ""
     assert not Path("kerascv-course-runs").exists()
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+def test_what_the_encoding_of_a_file_lacks_is_replaced(sources, monkeypatch, encoding):
+    path = next(sources.glob("*.py"))
+    path.write_text(
+        re.sub("(?m)^# # .*$", "# # 1 \u2192 2", path.read_text(encoding="utf-8"), count=1), encoding="utf-8"
+    )
+    file = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(file, encoding=encoding))
+    assert cli.main(["list"]) == 0
+    sys.stdout.flush()
+    assert b"1 ? 2" in file.getvalue()
 
 
 def test_run_refuses_an_output_that_is_a_file(sources, capsys):

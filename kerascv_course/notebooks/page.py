@@ -33,9 +33,7 @@ def page(notebook: nbformat.NotebookNode) -> str:
             cell.source = _take_formulas(cell.source, formulas)
     copy = nbformat.v4.new_notebook(cells=cells, metadata=notebook.metadata)
     describe_figures(copy)
-    body, _ = HTMLExporter(template_name="basic", embed_images=True).from_notebook_node(
-        copy
-    )
+    body, _ = HTMLExporter(template_name="basic", embed_images=True).from_notebook_node(copy)
     body = re.sub(r"<[^<>]+>", lambda tag: PLACEHOLDER.sub("", tag[0]), body)  # in the address of a heading
     body = re.sub(r'<a class="anchor-link" [^>]*>[^<]*</a>', "", body)  # a sign beside each heading
     for number, formula in enumerate(formulas):
