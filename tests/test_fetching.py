@@ -392,9 +392,10 @@ def test_a_fault_has_its_message_and_leaves_no_file(start, monkeypatch, plan, me
     assert held() == (["file.bin.part"] if plan == "no_ranges_cut" else [])
 
 
-def test_a_closed_port_is_a_fault_like_others(start):
+def test_a_closed_port_is_a_fault_like_others_and_leaves_no_progress_bar(start, capsys):
     with pytest.raises(ConnectionError, match="refused"):
         get("http://127.0.0.1:9/file.bin")
+    assert capsys.readouterr().err.rpartition("\r")[2] == ""
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")

@@ -154,8 +154,11 @@ def fetch(file: RemoteFile, *, tries: int | None = None) -> Fetched:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tqdm(desc=target.name, total=file.size, unit="B", unit_scale=True, mininterval=0.5) as bar:
             transfer = _Transfer(file, target, bar, tries or _TRIES)
-            with transfer.alone():
-                return at_hand if target.is_file() else transfer.fetch_from_first(places)
+            try:
+                with transfer.alone():
+                    return at_hand if target.is_file() else transfer.fetch_from_first(places)
+            finally:
+                bar.leave = bar.n > 0  # where nothing comes nothing is to be seen
     except ConnectionError:
         raise
     except OSError as error:

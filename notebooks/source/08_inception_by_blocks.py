@@ -321,7 +321,7 @@ both = {"five blocks less": by_cut[five_less], "the whole network": by_cut[last]
 less = verdict(both, "five blocks less", "the whole network", margin=margin)
 together = verdict(by_augmentation, "together", best, margin=margin)
 flip = verdict(by_augmentation, "together", "flip", margin=margin) if best != "flip" else together
-for judged in (less, *singles.values(), together, flip):
+for judged in dict.fromkeys(map(str, (less, *singles.values(), together, flip))):  # each once
     print(judged)
 
 NOT_WORSE, NOT_BETTER = ("holds", "practically equal"), ("does not hold", "practically equal")
@@ -349,7 +349,7 @@ for claim, said in claims.items():
     print(f"{claim}: {said} ({about}, {knobs['seeds']} seeds)")
 
 # %% [markdown]
-# Seven comparisons at 95 %: if nothing made a difference, one page in three would still show a false one
+# Up to seven comparisons at 95 %: if nothing made a difference, one page in three would still show a false one
 # ($1 - 0.95^7 = 30\ \%$).
 #
 # ## ROC and AUC, class by class
@@ -372,12 +372,16 @@ plotting.plot_roc_curves(curves, caption=f"Head on {about}")
 #
 # Now only the first two classes. For two classes one number is enough: the probability of the second one.
 # `num_classes=1` makes that head, and the loss becomes the binary cross-entropy. For comparison the same head on
-# the same network with random weights.
+# the same network with random weights. Its maps hold tiny numbers (notebook 7), so they are first scaled to mean 0
+# and standard deviation 1.
 
 # %%
 pair = tiny.class_names[:2]
 two = some_classes(tiny, pair, f"{pair[0]} or {pair[1]}, {pool.name}")
 blank = keras.models.clone_model(network)  # the same layers, random weights
+pixels = keras.ops.image.resize(two.x_train.astype("float32"), (side, side))
+maps = blank.predict(preprocess_input(pixels), verbose=0)
+blank = keras.Model(blank.input, layers.Rescaling(1 / maps.std(), -maps.mean() / maps.std())(blank.output))
 
 binary_curves = []
 for name, base in {"pretrained": network, "random weights": blank}.items():
