@@ -1,0 +1,179 @@
+"""Write `notebooks/claims.md`: which claims of the courses hold, from what the solved notebooks printed.
+
+    python publishing/make_claims.py
+
+A claim names the line that decides it. Effect, interval and seeds are read from there; nothing is computed anew.
+"""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote
+
+import nbformat
+
+ROOT = Path(__file__).parent.parent
+TARGET = ROOT / "notebooks" / "claims.md"
+NUMBER = r"[+-]\d+\.\d+"
+EFFECT = re.compile(rf"({NUMBER}) points")
+INTERVAL = re.compile(rf"({NUMBER}) to ({NUMBER})")
+HEAD = """\
+# Claims of the courses, tried
+
+Each line is a claim of the courses that a notebook follows, and what came out when it was tried: the effect in
+percentage points with its 95 % interval, paired over the seeds. A claim **holds** where the whole interval speaks
+for it, it **does not hold** where the whole interval speaks against it; otherwise it is **undecided**, which is no
+proof of either. The data are CIFAR-10's photographs, in copies compressed by JPEG, and MNIST's digits; networks
+and sizes are those of the notebook, not those of the course: follow the link before you quote a line. Of {count}
+claims at 95 %, about {false:.0f} would be decided by chance alone if there were no effect in any.
+
+Written by `publishing/make_claims.py` from the outputs of the solved notebooks.
+
+| Claim | After | Verdict | Effect, 95 % interval | Seeds | Where |
+|---|---|---|---|---|---|
+"""
+COURSES = ("Boracchi", "Di Stefano", "Manco", "Lorente")
+
+
+class Claim(NamedTuple):
+    """A claim, and the line of a solved notebook that decides it."""
+
+    text: str
+    page: str
+    line: str  # how the line begins
+    speaks: int = 1  # the sign of an effect that speaks for the claim
+    said: str = (
+        ""  # how the line begins that says the verdict, where it allows for a margin or several comparisons
+    )
+    course: str = ""  # whose claim it is; by default those that the notebook follows
+
+
+class Found(NamedTuple):
+    """What a solved notebook says of a claim."""
+
+    verdict: str
+    effect: str
+    low: str
+    high: str
+    seeds: str
+    heading: str
+
+
+LENET, DEEP, CHANGES = "02_lenet_cifar10", "04_residual_learning", "05_augmentation"
+VIEWS, TRANSFER, BLOCKS = "06_test_time_augmentation", "07_transfer_learning", "08_inception_by_blocks"
+CLAIMS = [
+    Claim("LeNet-5 reads digits better than a dense network", LENET, "LeNet-5 is better than dense network"),
+    Claim("ReLU is better than tanh", LENET, "1 relu"),
+    Claim("Max pooling is better than average pooling", LENET, "2 max pooling"),
+    Claim("Three 3 x 3 convolutions are better than two 5 x 5", LENET, "3 three 3x3"),
+    Claim("One dense layer does as well as three", LENET, "4 one dense layer"),
+    Claim("Batch normalization helps", LENET, "5 batch norm"),
+    Claim("One cycle of the learning rate helps", LENET, "6 one cycle"),
+    Claim("Mirrored images help", LENET, "7 mirrored  "),
+    Claim("All of it together is better than LeNet-5", LENET, "7 mirrored is better than LeNet-5"),
+    Claim("A deeper plain network has more training error", DEEP, "plain:"),
+    Claim("A deeper residual network has less training error", DEEP, "residual:", -1),
+    Claim("Shortcuts let depth help more", DEEP, "plain minus residual:"),
+    Claim("Mirroring alone helps, 50 images of each class", CHANGES, "flip is better than none", course="Lorente"),
+    Claim("Shifting alone helps", CHANGES, "translation is better than none", course="Lorente"),
+    Claim("Turning alone helps", CHANGES, "rotation is better than none", course="Lorente"),
+    Claim("Zooming alone helps", CHANGES, "zoom is better than none", course="Lorente"),
+    Claim("Contrast alone helps", CHANGES, "contrast is better than none"),
+    Claim("Mixup helps", CHANGES, "mixup is better than none"),
+    Claim("All changes together help", CHANGES, "all together is better than none"),
+    Claim("Mirroring is enough: all together are no better", CHANGES, "all together is better than flip", -1,
+          course="Lorente"),
+    Claim("Class weights find more of a rare class", CHANGES, "class weights is better than nothing"),
+    Claim("Balancing finds more of a rare class", CHANGES, "balancing is better than nothing"),
+    Claim("Balancing with changed copies finds more of it", CHANGES, "balancing and augmentation is better"),
+    Claim("The mean with the mirror image is better", VIEWS, "mirrored is better than one view"),
+    Claim("Ten crops are better than one view", VIEWS, "ten crops is better than one view"),
+    Claim("Random shifts, averaged, are better", VIEWS, "random shifts is better than one view"),
+    Claim("Random rotations, averaged, are better", VIEWS, "random rotations is better than one view"),
+    Claim("Views help most where the model is unsure", VIEWS, "The slides' claim, as gains"),
+    Claim("Transfer is better than training from scratch, 10 images of each class", TRANSFER,
+          "10 images of each class: transfer is better"),
+    Claim("The same with 500 images of each class", TRANSFER, "500 images of each class: transfer is better"),
+    Claim("Unfreezing the last blocks helps after the head", TRANSFER, "last blocks is better than head"),
+    Claim("Unfreezing everything at a low rate helps", TRANSFER, "all is better than head"),
+    Claim("Batch normalization should stay frozen", TRANSFER, "inference is better than train"),
+    Claim("Without the last five blocks a network is nearly as good", BLOCKS, "five blocks less is better",
+          said="five blocks less are nearly as good", course="Lorente"),
+    Claim("Mirroring alone helps a pretrained network", BLOCKS, "flip is better than none", course="Lorente"),
+    Claim("Shifting alone helps it", BLOCKS, "translation is better than none", course="Lorente"),
+    Claim("Turning alone helps it", BLOCKS, "rotation is better than none", course="Lorente"),
+    Claim("Zooming alone helps it", BLOCKS, "zoom is better than none", course="Lorente"),
+    Claim("All together are no better than the best change", BLOCKS, "together is better than",
+          said="together no better than the best", course="Lorente"),
+]  # fmt: skip
+
+
+def verdict(low: float, high: float) -> str:
+    """Return what an interval of the effect that speaks for a claim says of it."""
+    return "holds" if low > 0 else "does not hold" if high < 0 else "undecided"
+
+
+def look_up(claim: Claim, notebook: nbformat.NotebookNode) -> Found:
+    """Return what a solved notebook says of a claim.
+
+    Raises:
+        ValueError: If no line begins so, or the line has no effect with an interval.
+    """
+    heading, lines, said = "", [], ""
+    outputs = []
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            heading = (re.findall(r"^#+ (.+)$", cell.source, re.MULTILINE) or [heading])[-1]
+        text = "".join(output.get("text", "") for output in cell.get("outputs", ()))
+        outputs.append(
+            str([output.get("data", {}).get("text/plain", "") for output in cell.get("outputs", ())]) + text
+        )
+        for line in text.splitlines():
+            if line.strip().startswith(claim.line):
+                lines.append((line, heading, text))
+            if claim.said and line.startswith(claim.said):
+                said = said or re.split(r": | \(", line)[1]
+    if not lines:
+        raise ValueError(f"{claim.page} has no line that begins with {claim.line!r}.")
+    line, place, around = lines[0]
+    effect, interval = EFFECT.search(line), INTERVAL.search(line)
+    if effect is None or interval is None or (claim.said and not said):
+        raise ValueError(f"{claim.page}: no effect with an interval, or no verdict: {line!r}")
+    ends = sorted(claim.speaks * float(end) for end in interval.groups())
+    seeds = re.search(r"over (\d+) seeds", line) or re.search(r"(\d+) seeds", around)
+    seeds = seeds or re.search(r"'seeds': (\d+)", "".join(outputs))
+    return Found(said or verdict(*ends), effect[1], *interval.groups(), seeds[1] if seeds else "", place)
+
+
+def followed(notebook: nbformat.NotebookNode) -> str:
+    """Return the courses that a notebook follows, as its head says."""
+    heads = re.findall(r"\*Follows (.+?)\*", "\n".join(cell.source for cell in notebook.cells), re.DOTALL)
+    return ", ".join(course for course in COURSES if course in heads[0])
+
+
+def is_full(notebook: nbformat.NotebookNode) -> bool:
+    """Tell whether a notebook was executed at its full size."""
+    texts = (output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", ()))
+    return any("profile: full" in text for text in texts)
+
+
+def table() -> str:
+    """Return the page."""
+    rows = []
+    pages = {claim.page for claim in CLAIMS}
+    solved = {name: nbformat.read(ROOT / "notebooks" / "solutions" / f"{name}.ipynb", 4) for name in pages}
+    for claim in CLAIMS:
+        if not is_full(solved[claim.page]):
+            continue
+        found = look_up(claim, solved[claim.page])
+        link = f"solutions/{claim.page}.ipynb#{quote(found.heading.replace(' ', '-'))}"
+        course = claim.course or followed(solved[claim.page])
+        effect = f"{found.effect} ({found.low} to {found.high})"
+        where = f"[{claim.page[:2]}, {found.heading}]({link})"
+        rows.append(f"| {claim.text} | {course} | {found.verdict} | {effect} | {found.seeds} | {where} |\n")
+    return HEAD.format(count=len(rows), false=len(rows) / 20) + "".join(rows)
+
+
+if __name__ == "__main__":
+    TARGET.write_text(table(), encoding="utf-8", newline="\n")
+    print(f"{TARGET.name}: {table().count(chr(10)) - HEAD.count(chr(10))} claims")
