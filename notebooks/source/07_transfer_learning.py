@@ -208,6 +208,9 @@ print(f"largest difference between the weights of the two heads: {max(difference
 # colour; the same network with *random* weights (`weights=None`). Its features are tiny numbers that hardly differ
 # from image to image, so each feature is **standardised** first: mean 0, standard deviation 1. Then a logistic
 # regression learns the classes. All four get the same.
+#
+# **Erratum.** For a network "without weights" Boracchi's slide leaves `weights` out. Left out, it loads ImageNet's;
+# `weights=None` makes random ones.
 
 
 # %%
