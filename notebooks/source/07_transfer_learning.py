@@ -209,8 +209,8 @@ print(f"largest difference between the weights of the two heads: {max(difference
 # from image to image, so each feature is **standardised** first: mean 0, standard deviation 1. Then a logistic
 # regression learns the classes. All four get the same.
 #
-# **Erratum.** For a network "without weights" Boracchi's slide leaves `weights` out. Left out, it loads ImageNet's;
-# `weights=None` makes random ones.
+# **Erratum.** For a network "without weights" Boracchi's slide leaves `weights` out. Left out, it loads
+# ImageNet's; `weights=None` makes random ones.
 
 
 # %%
