@@ -301,7 +301,7 @@ axis.set_title(f"Test images in the space of the trained network, {data.name}", 
 _ = axis.axis("off")
 
 # %%
-plotting.plot_interactive_map(points[:300], pictures[:300], labels[:300], data.class_names)
+plotting.plot_interactive_map(points[:250], pictures[:250], labels[:250], data.class_names)
 
 # %% [markdown]
 # ## What the perplexity does
