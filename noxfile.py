@@ -101,7 +101,7 @@ def package(session: nox.Session) -> None:
     session.run("python", "-m", "build", "--outdir", "dist")
     built = sorted(map(str, Path("dist").iterdir()))
     session.run("twine", "check", "--strict", *built)
-    version = re.fullmatch(r".*-(.+)\.tar\.gz", built[0])[1]
+    version = next(match[1] for name in built if (match := re.fullmatch(r".*-(.+)\.tar\.gz", name)))
     if session.posargs and session.posargs[0] != f"v{version}":
         session.error(f"The tag {session.posargs[0]} is not v{version}, the version of the package.")
 
