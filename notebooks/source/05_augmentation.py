@@ -500,9 +500,9 @@ rare_verdicts = [verdict(recalls, way, "nothing") for way in ways[1:]]
 print("\n".join(map(str, rare_verdicts)))
 
 # %% [markdown]
-# Why do weights and copies of the same images change so little, where they do? A network that knows its training
-# images by heart has hardly any loss on them, and a small loss times ten is still small. Changed copies are images
-# that it does not know yet.
+# Where weights and copies of the same images change little, one reason can be that the network knows its training
+# images by heart: then it has hardly any loss on them, and a small loss times ten is still small. Changed copies
+# are images that it does not know yet.
 #
 # ## Does it help? 50 images of each class
 #

@@ -183,17 +183,14 @@ class Crops(keras.utils.PyDataset):
         mirrored = self.mirrored[chosen, None, None, None]
         crops = np.where(mirrored, crops[:, :, ::-1], crops)
         if self.hidden:
-            after = (
-                np.arange(self.side) - self.corners[:, chosen]
-            )  # rows and columns, counted from the square's corner
-            rows, columns = (after >= 0) & (after < self.hidden)
+            places = np.arange(self.side) - self.corners[:, chosen]  # counted from the corner of the square
+            rows, columns = (places >= 0) & (places < self.hidden)
             crops[rows[:, :, None] & columns[:, None]] = 121  # CIFAR-10's mean
         return crops, self.labels[chosen]
 
 
-batches = Crops(
-    x_train[:4], np.arange(4), 4, seed=0, **{name: knobs[name] for name in ("side", "padding", "hidden")}
-)
+cropping = {name: knobs[name] for name in ("side", "padding", "hidden")}
+batches = Crops(x_train[:4], np.arange(4), 4, seed=0, **cropping)
 shown, titles = [], []
 for epoch in range(3):
     images, which = batches[0]
@@ -226,12 +223,11 @@ plotting.plot_images(shown, titles=titles, columns=4, caption=f"Crops, mirrored 
 def train(epochs, seed, leave_out=""):
     """Train with all tricks but one; return the model for whole images."""
     keras.utils.set_random_seed(seed)
-    crop = (
-        {"side": 32, "padding": 0}
-        if leave_out == "crops"
-        else {"side": knobs["side"], "padding": knobs["padding"]}
-    )
-    crop["hidden"] = 0 if leave_out == "against overfitting" else knobs["hidden"]
+    crop = dict(cropping)
+    if leave_out == "crops":
+        crop |= {"side": 32, "padding": 0}
+    if leave_out == "against overfitting":
+        crop["hidden"] = 0
     side = crop["side"]
     network = build(side)
     if leave_out != "the computed layer":
