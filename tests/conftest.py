@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +22,32 @@ def own_cache_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyte
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("KERASCV_COURSE_CACHE", str(folder))
     return folder
+
+
+PEAK = """
+import re
+from pathlib import Path
+
+def peak():
+    return int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) / 1024
+
+"""
+
+
+@pytest.fixture
+def measured():
+    """Return a function that runs a program, in which `peak()` is the most memory that it has held so far, in MiB.
+
+    `ru_maxrss` is no measure of it: a new process inherits that of the one which starts it.
+    """
+    if not Path("/proc/self/status").is_file():
+        pytest.skip("reads the memory where Linux writes it")
+
+    def run(program: str, *arguments: str) -> list[str]:
+        command = [sys.executable, "-c", PEAK + program, *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+
+    return run
 
 
 @contextlib.contextmanager

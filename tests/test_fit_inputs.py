@@ -1,8 +1,6 @@
 """What `fit`, the rate finder and `compare` take: Keras' own `fit` on the same data is the measure."""
 
 import itertools
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -416,7 +414,7 @@ def test_a_comparison_takes_what_a_training_takes_and_names_itself(tmp_path):
 # Memory, and what is imported
 
 MEMORY = """
-import resource, sys
+import sys
 import keras, numpy as np
 from kerascv_course import training
 
@@ -425,15 +423,14 @@ model.compile("sgd", "mse")
 y = np.zeros((8000, 2), "float32")
 training.fit(model, (np.zeros((64, 64, 64, 3), "float32"), y[:64]), epochs=1, validation_split=0.1, verbose=0)
 x = np.ones((8000, 64, 64, 3), "float32")
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
 training.fit(model, (x, y), epochs=2, validation_split=0.1, verbose=0)
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / x.nbytes, "tensorflow" in sys.modules)
+print((peak() - before) * 2**20 / x.nbytes, "tensorflow" in sys.modules)
 """
 
 
 @pytest.mark.slow
-def test_the_images_are_not_copied_and_tensorflow_is_its_own_backends_alone():
-    command = [sys.executable, "-c", MEMORY]
-    share, has_tensorflow = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-2:]
+def test_the_images_are_not_copied_and_tensorflow_is_its_own_backends_alone(measured):
+    share, has_tensorflow = measured(MEMORY)[-2:]
     assert float(share) < 0.2
     assert (has_tensorflow == "True") == ON_TENSORFLOW

@@ -572,8 +572,7 @@ def test_pixels_of_a_decompression_bomb_are_never_allocated(tmp_path, monkeypatc
     assert peak < 2**20
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits the memory as Linux does")
-def test_folder_of_bombs_is_read_in_little_memory(tmp_path):
+def test_folder_of_bombs_is_read_in_little_memory(tmp_path, measured):
     for name in ("cat", "dog"):
         write_classes(tmp_path / "set", names=("cat", "dog"))
         (tmp_path / "set" / name / "bomb.png").write_bytes(BOMB)
@@ -584,19 +583,16 @@ def test_folder_of_bombs_is_read_in_little_memory(tmp_path):
         content[21:25] = (16_382 | 16_382 << 14 | 1 << 28).to_bytes(4, "little")  # claims 16,383 pixels a side
         (tmp_path / "set" / name / "bomb.webp").write_bytes(content)
     program = (
-        "import resource, sys\n"
+        "import sys\n"
         "from kerascv_course.datasets.folders import load_image_folder\n"
-        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "before = peak()\n"
         "data = load_image_folder(sys.argv[1], image_size=4, on_error='skip')\n"
-        "print(len(data.skipped), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
+        "print(len(data.skipped), peak() - before)\n"
     )
     # scikit-learn is loaded within and takes most of it; one of the images would take 300 MB.
-    run = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path / "set")], capture_output=True, text=True, check=True
-    )
-    skipped, kilobytes = (int(word) for word in run.stdout.split())
-    assert skipped == 4
-    assert kilobytes < 250_000
+    skipped, megabytes = measured(program, str(tmp_path / "set"))
+    assert skipped == "4"
+    assert float(megabytes) < 250
 
 
 # Folders that hold no set of images
