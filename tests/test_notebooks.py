@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import tomllib
 from html import unescape
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -349,6 +350,39 @@ def test_every_formula_of_a_real_notebook_becomes_mathml(source):
 
 
 # Colab
+
+
+HEAD = """[01_lesson]
+able = "add"
+need = "to count"
+data = "none"
+minutes = { lite = 0.5, full = 30 }
+"""
+
+
+def test_the_head_stands_below_the_title_but_in_no_project(tmp_path):
+    source = write_source(tmp_path)
+    (tmp_path / "heads.toml").write_text(HEAD, encoding="utf-8")
+    head = [
+        "- **You will be able to** add.",
+        "- **You need** to count.",
+        "- **Data:** none.",
+        "- **Minutes** of a laptop's processor: 0.5 in the profile `lite`, 30 in `full`.",
+    ]
+    for kind in ("student", "solved"):
+        assert sources_of(make_notebook(source, kind))[1].splitlines()[-5:] == ["", *head]
+    assert "You need" not in text_of(make_notebook(source, "project"))
+
+
+@pytest.mark.parametrize("source", REAL_SOURCES, ids=lambda source: source.name)
+def test_the_readme_gives_a_teacher_the_minutes_of_each_head(source):
+    head = tomllib.loads(source.path.with_name("heads.toml").read_text(encoding="utf-8"))[source.name]
+    assert all(head[key] for key in ("able", "need", "data"))
+    assert 0 < head["minutes"]["lite"] <= 1.5
+    assert head["minutes"]["lite"] < head["minutes"]["full"]
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    (row,) = re.findall(rf"^\| \d+ \| `{source.name}` \| ([\d.]+) \| ([\d.]+) \|$", readme, re.MULTILINE)
+    assert [float(number) for number in row] == [head["minutes"]["lite"], head["minutes"]["full"]]
 
 
 def test_the_metadata_asks_colab_for_a_gpu(tmp_path):

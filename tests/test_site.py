@@ -1,9 +1,14 @@
 """The site: its index names every notebook, and a link that leads nowhere or outside is found."""
 
+import re
+from importlib import resources
+
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
+from pygments.styles import get_style_by_name
+from pygments.token import Whitespace
 
 from publishing import make_site
 
@@ -94,3 +99,38 @@ def test_the_pages_have_the_titles_of_their_headings_and_lead_to_each_other(tmp_
     index = (target / "index.html").read_text(encoding="utf-8")
     assert '<a href="02_b.html">The 02_b</a></h2><p>What is 02_b &amp; why?</p>' in index
     assert "<p>For all.</p>" in index
+
+
+# Colours: WCAG 2.2, success criterion 1.4.3
+
+
+def luminance(colour):
+    """Return the relative luminance of a colour such as "#1f2328"."""
+    shares = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    red, green, blue = (
+        share / 12.92 if share <= 0.03928 else ((share + 0.055) / 1.055) ** 2.4 for share in shares
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one, other):
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_the_measure_of_contrast_is_that_of_wcag():
+    assert contrast("#000000", "#ffffff") == pytest.approx(21)
+    assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.005)  # the grey that just fails
+
+
+@pytest.mark.parametrize(("theme", "style"), [(0, "default"), (1, "github-dark")], ids=["light", "dark"])
+def test_texts_and_code_have_a_contrast_of_4_5_by_day_and_in_the_dark(theme, style):
+    css = resources.files("kerascv_course").joinpath("page.css").read_text(encoding="utf-8")
+    colours = dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", css.split("@media screen")[theme]))
+    pairs = [(text, ground) for text in ("text", "soft", "output", "link") for ground in ("ground", "code")]
+    for text, ground in [*pairs, ("output", "warning")]:
+        assert contrast(colours[text], colours[ground]) >= 4.5, (text, ground)
+    for token, look in get_style_by_name(style):
+        if look["color"] and token is not Whitespace:
+            ground = f"#{look['bgcolor']}" if look["bgcolor"] else colours["code"]
+            assert contrast(f"#{look['color']}", ground) >= 4.5, token

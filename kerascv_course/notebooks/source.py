@@ -12,9 +12,13 @@ A source is a Python file in the percent format. Beside ordinary cells it has ce
 
 The header of a cell may name packages that the notebook needs and Colab lacks, for the cell that installs them
 there: `# %% [markdown] needs=["keras-tuner>=1.4.8"]`.
+
+`heads.toml` beside the sources says of each notebook what a reader can do after it, what to know before, its data
+and its minutes; that stands below the title.
 """
 
 import re
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -143,6 +147,8 @@ def make_notebook(
         text = cell.source if solutions else _EXERCISES.sub(r"\g<0>\n\nex.withhold_solutions()", cell.source)
         new = nbformat.v4.new_code_cell if cell.cell_type == "code" else nbformat.v4.new_markdown_cell
         cells.append(new(text, metadata={"tags": tags} if tags else {}))
+    if kind != "project" and cells and cells[0].cell_type == "markdown":
+        cells[0].source += _head(source)
     for number, cell in enumerate(cells, start=1):
         cell["id"] = f"cell-{number:02d}"
     metadata = {
@@ -163,6 +169,20 @@ def without_tool_comments(code: str) -> str:
         'x = [1,2]'
     """
     return _TOOL_COMMENT.sub("", code)
+
+
+def _head(source: Source) -> str:
+    """Return the lines below the title, none where `heads.toml` does not know the notebook."""
+    heads = source.path.with_name("heads.toml")
+    head = tomllib.loads(heads.read_text(encoding="utf-8")).get(source.name) if heads.exists() else None
+    if head is None:
+        return ""
+    lite, full = (f"{head['minutes'][profile]:g}" for profile in ("lite", "full"))
+    return (
+        f"\n\n- **You will be able to** {head['able']}.\n- **You need** {head['need']}.\n"
+        f"- **Data:** {head['data']}.\n"
+        f"- **Minutes** of a laptop's processor: {lite} in the profile `lite`, {full} in `full`."
+    )
 
 
 def _exercise(text: str, where: str, number: int, *, solved: bool, solutions: bool) -> list[nbformat.NotebookNode]:

@@ -48,14 +48,14 @@ few = ["none", "flip", "translation", "mixup", "all together"]
 every = [*few, "rotation", "zoom", "contrast", "flip + mixup"]
 knobs = {
     "per_class": choose(smoke=10, lite=50, full=50, gpu=50),  # few: that is where augmentation is needed
-    "filters": choose(smoke=8, lite=16, full=32, gpu=64),
-    "epochs": choose(smoke=2, lite=15, full=40, gpu=100),
+    "filters": choose(smoke=8, lite=8, full=32, gpu=64),
+    "epochs": choose(smoke=2, lite=10, full=40, gpu=100),
     "seeds": choose(smoke=1, lite=2, full=6, gpu=6),
     "variants": choose(smoke=few[:2], lite=few, full=every, gpu=every),
     "reader_epochs": choose(smoke=2, lite=15, full=30, gpu=30),  # networks that read clocks and digits
     "rare": choose(smoke=3, lite=10, full=25, gpu=25),  # images of the rare class
     "common": choose(smoke=10, lite=100, full=250, gpu=250),  # images of each other class
-    "rare_epochs": choose(smoke=1, lite=10, full=30, gpu=50),
+    "rare_epochs": choose(smoke=1, lite=6, full=30, gpu=50),
 }
 knobs
 

@@ -35,19 +35,20 @@ print(device)
 # %%
 choose = runtime.by_profile
 knobs = {
-    "per_class": choose(smoke=10, lite=40, full=500, gpu=5_000),
-    "test_per_class": choose(smoke=5, lite=20, full=200, gpu=1_000),
-    "recipe_per_class": choose(smoke=4, lite=10, full=50, gpu=500),  # for the recipe in plain Keras
+    "per_class": choose(smoke=10, lite=10, full=500, gpu=5_000),
+    "test_per_class": choose(smoke=5, lite=5, full=200, gpu=1_000),
+    "recipe_per_class": choose(smoke=4, lite=5, full=50, gpu=500),  # for the recipe in plain Keras
     "curve": choose(
-        smoke=(5,), lite=(10, 40), full=(10, 20, 50, 100, 200, 500), gpu=(10, 50, 100, 500, 1_000, 5_000)
+        smoke=(5,), lite=(10,), full=(10, 20, 50, 100, 200, 500), gpu=(10, 50, 100, 500, 1_000, 5_000)
     ),
-    "steps": choose(smoke=5, lite=150, full=1_200, gpu=5_000),  # of the optimizer, for every size
-    "tuned_per_class": choose(smoke=10, lite=20, full=100, gpu=500),  # for fine-tuning
-    "epochs": choose(smoke=(1, 1, 1), lite=(10, 1, 1), full=(15, 3, 2), gpu=(15, 5, 5)),  # head, last blocks, all
-    "seeds": choose(smoke=1, lite=2, full=5, gpu=5),
-    "normalized": choose(smoke=(1, 1), lite=(2, 3), full=(20, 10), gpu=(20, 10)),  # seeds and epochs: batch norm
+    "steps": choose(smoke=5, lite=50, full=1_200, gpu=5_000),  # of the optimizer, for every size
+    "tuned_per_class": choose(smoke=10, lite=10, full=100, gpu=500),  # for fine-tuning
+    "epochs": choose(smoke=(1, 1, 1), lite=(5, 1, 1), full=(15, 3, 2), gpu=(15, 5, 5)),  # head, last blocks, all
+    "seeds": choose(smoke=1, lite=1, full=5, gpu=5),
+    "normalized": choose(smoke=(1, 1), lite=(1, 2), full=(20, 10), gpu=(20, 10)),  # seeds and epochs: batch norm
 }
 rates = (1e-3, 1e-4, 1e-5)  # of the three stages: Adam
+shown = choose(smoke=(1, 100), lite=(100,), full=(1, 100), gpu=(1, 100))  # times the last rate, in one figure
 knobs
 
 # %% [markdown]
@@ -433,12 +434,12 @@ print(verdict(by_choice, "inference", "train"))
 # %% [markdown]
 # ## The rate of the last stage
 #
-# The same stage "all" after the same head, at its rate and at a hundred times as much. One run each: a picture,
-# not a verdict.
+# The same stage "all" after the same head, at its rate and at a hundred times as much; in `lite` at the second
+# alone. One run each: a picture, not a verdict.
 
 # %%
 histories = {}
-for rate in (rates[2], 100 * rates[2]):
+for rate in (factor * rates[2] for factor in shown):
     runtime.seed_everything(0)
     network = build()
     plan = [stages[0], Stage("all", epochs=knobs["epochs"][2], learning_rate=rate)]
