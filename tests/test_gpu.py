@@ -24,11 +24,11 @@ LEAST = {
     **{"epochs": 1, "stages": 1, "seeds": 1, "repeated": 1, "per_class": 20, "test": 20, "images": 20},
     **{"trials": 3, "stop": 1, "sweep": 20, "folds": 2, "runs": 1, "cuts": 1, "mapped": 100, "perplexities": 5},
     **{"words": 16, "descriptors": 2000, "parcels": 80, "slide_queries": 5},
-    **{"steps": 5, "curve": 5, "looks": 4, "blocks": 3, "normalized": 1},
+    **{"steps": 5, "views": 1, "looks": 4, "blocks": 3, "normalized": 1},
     **{"variants": 2, "designs": 1, "mixtures": 1, "factors": 1, "side": 96},
 }
 
-INSTEAD = {"every": 8, "depths": (8, 14)}  # each so many blocks are a step; two depths of ResNets
+INSTEAD = {"every": 8, "depths": (8, 14), "curve": (3, 5)}  # each so many blocks are a step; ResNets; sizes
 
 
 def cut(name, value):
