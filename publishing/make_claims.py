@@ -61,6 +61,7 @@ class Found(NamedTuple):
 
 LENET, DEEP, CHANGES = "02_lenet_cifar10", "04_residual_learning", "05_augmentation"
 VIEWS, TRANSFER, BLOCKS = "06_test_time_augmentation", "07_transfer_learning", "08_inception_by_blocks"
+RETRIEVAL, DESIGN, TINYNET = "10_image_retrieval", "11_design_a_cnn", "12_tinynet"
 CLAIMS = [
     Claim("LeNet-5 reads digits better than a dense network", LENET, "LeNet-5 is better than dense network"),
     Claim("ReLU is better than tanh", LENET, "1 relu"),
@@ -105,6 +106,44 @@ CLAIMS = [
     Claim("Zooming alone helps it", BLOCKS, "zoom is better than none", course="Lorente"),
     Claim("All together are no better than the best change", BLOCKS, "together is better than",
           said="together no better than the best", course="Lorente"),
+    Claim("The nearest image in the latent space names the class better than the head", RETRIEVAL,
+          "1-NN, l1 is better than the head"),
+    Claim("Two 3 x 3 convolutions are better than a 5 x 5", DESIGN, "two 3x3 is better than 5x5"),
+    Claim("3 x 3 is better than 5 x 5", DESIGN, "baseline is better than 5x5"),
+    Claim("A kernel must see neighbours: 3 x 3 is better than 1 x 1", DESIGN, "baseline is better than 1x1"),
+    Claim("Twice the filters are better", DESIGN, "twice the filters is better than baseline"),
+    Claim("Half the filters are worse", DESIGN, "baseline is better than half the filters"),
+    Claim("In a CNN of three blocks ReLU is better than tanh", DESIGN, "baseline is better than tanh"),
+    Claim("ReLU is better than the sigmoid", DESIGN, "baseline is better than sigmoid"),
+    Claim("A leaky ReLU is better than a ReLU", DESIGN, "leaky ReLU is better than baseline"),
+    Claim("With ReLU, He's initialisation is better than Glorot's", DESIGN, "He is better than baseline"),
+    Claim("Glorot's is better than random normal", DESIGN, "baseline is better than random normal"),
+    Claim("With zero weights nothing is learnt", DESIGN, "baseline is better than zero"),
+    Claim("Three blocks are better than one", DESIGN, "baseline is better than one block"),
+    Claim("Three blocks are better than two", DESIGN, "baseline is better than two blocks"),
+    Claim("Four blocks are better than three", DESIGN, "four blocks is better than baseline"),
+    Claim("The rate of the range test is better than ten times as much", DESIGN,
+          "baseline is better than ten times the rate"),
+    Claim("It is better than a tenth", DESIGN, "baseline is better than a tenth of the rate"),
+    Claim("SGD with momentum is better than Adam", DESIGN, "SGD with momentum is better than baseline",
+          course="Lorente"),
+    Claim("Momentum helps SGD", DESIGN, "SGD with momentum is better than SGD:"),
+    Claim("A larger input is better: 32 against 16 pixels", DESIGN, "baseline is better than half the side"),
+    Claim("Dropout helps", DESIGN, "dropout is better than baseline"),
+    Claim("A weight penalty helps", DESIGN, "weight penalty is better than baseline"),
+    Claim("Clipping gradients helps", DESIGN, "clipping is better than baseline"),
+    Claim("What helped alone helps together", DESIGN, "all that helped is better than baseline"),
+    Claim("One cycle is better than a constant rate, both tuned", TINYNET, "plain is better than constant rate",
+          course="Lorente"),
+    Claim("Batch normalization helps TinyNet", TINYNET, "plain is better than no batch norm"),
+    Claim("Residual blocks are better than plain ones", TINYNET, "residual is better than plain"),
+    Claim("Plain blocks are better than depthwise ones", TINYNET, "plain is better than depthwise"),
+    Claim("With batch normalization, dropout helps", TINYNET, "dropout is better than plain"),
+    Claim("Without batch normalization, dropout helps", TINYNET,
+          "dropout, no batch norm is better than no batch norm"),
+    Claim("Hiding what Grad-CAM marks changes more answers than a random block", TINYNET,
+          "hottest block is better than random block"),
+    Claim("It changes more answers than hiding the centre", TINYNET, "hottest block is better than centre"),
 ]  # fmt: skip
 
 
