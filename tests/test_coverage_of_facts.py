@@ -244,6 +244,21 @@ FACTS = {
         Fact("ROC and AUC by class, and a binary head", ("mean AUC",),
              ("\\mathrm{AUC} = P(p_i > p_j) + \\frac{1}{2} P(p_i = p_j)",)),
     ],
+    "09_latent_tsne": [
+        Fact("the feature extraction network is the model up to the layer before the head",
+             ("latent vectors of 128 numbers; difference of the two ways: 0e+00",),
+             ("The model up to the layer *before* the head",)),
+        Fact("t-SNE's objective, and a descent by hand as good as the library's",
+             ("by hand trustworthiness 0.9", "the library trustworthiness 0.9", "divergence by hand:"),
+             ("KL(P \\| Q) = \\sum_{ij} p_{ij} \\log \\frac{p_{ij}}{q_{ij}}",)),
+        Fact("1-NN in four spaces", ("1-NN on pixels", "1-NN on random network", "1-NN on trained network",
+             "1-NN on MobileNetV2, ImageNet", "with all 50,000 training images:")),
+        Fact("points and a mosaic of the images", (), ("Every image on a grid, as near to its place in the map",)),
+        Fact("what a map may not be read for",
+             ("planted : the third group is", "in the map: the third group is"),
+             ("Neither the distance between groups nor their width can be read from the map",)),
+        Fact("new images in the map", ("get their class from the 5 nearest points of the map",)),
+    ],
 }  # fmt: skip
 ALL = [pytest.param(page, fact, id=f"{page[:2]}: {fact.name}") for page, facts in FACTS.items() for fact in facts]
 
