@@ -166,6 +166,8 @@ for label, name in enumerate(data.class_names):
         print(f"{rows.mean(axis=0)[3]:12.2%}")
 print(f"{'all':14}{len(by_query):8}" + "".join(f"{value:8.1%}" for value in by_query.mean(axis=0)[:3]), end="")
 print(f"{by_query.mean(axis=0)[3]:12.2%}")
+reach = 1.96 * by_query.std(axis=0, ddof=1) / len(by_query) ** 0.5
+print(f"{'± 95 %':22}" + "".join(f"{value:8.1%}" for value in reach[:3]) + f"{reach[3]:12.2%}   over the queries")
 print(f"At random: mAP about {np.mean([np.mean(y_train == label) for label in range(10)]):.0%}")
 
 # %% [markdown]
@@ -289,20 +291,25 @@ plotting.plot_images(pairs, titles=titles, columns=6, caption=f"The nearest pair
 # %% [markdown]
 # **You are the judge.** Which of these pairs are the same photograph? A number cannot decide it: a plain sky is
 # near to another plain sky. What do the pairs do to the accuracy? The next cell leaves out the test images that
-# are nearer to a training image than a bound.
+# are nearer to a training image than a bound, and says by how much they raise the accuracy.
 
 # %%
 right = own_answers == y_test
 print(f"all {len(right):,} test images: accuracy {right.mean():.2%}")
 for count in (10, 30, 100, 300):
     if count < len(order) // 2:
-        few = right[order[:count]]
+        few, rest = right[order[:count]], right[order[count:]]
         interval = stats.binomtest(int(few.sum()), len(few)).proportion_ci(method="wilson")
-        rest = right[order[count:]].mean()
-        print(f"without the {count:3} nearest (below {gaps[order[count]]:.2f}): {rest:.2%};", end=" ")
+        print(f"without the {count:3} nearest (below {gaps[order[count]]:.2f}): {rest.mean():.2%};", end=" ")
         print(f"on these {count} alone {few.mean():.0%} ({interval.low:.0%} to {interval.high:.0%})")
+        effect = right.mean() - rest.mean()  # the share of the few times the difference of both
+        spread = count / len(right) * math.sqrt(few.var() / len(few) + rest.var() / len(rest))
+        print(f"   they raise the accuracy by {100 * effect:+.2f} points, 95 % interval ± {196 * spread:.2f}")
 
 # %% [markdown]
+# A test image that is near to a training image is often an easy one, too: a plain sky, a car from the front. So this
+# is the most that the pairs can have done.
+#
 # `datasets.duplicates_across` does this for folders of photographs: it names exact copies, which code may remove,
 # and near pairs, which a person must look at.
 #
