@@ -13,6 +13,7 @@ import io
 import posixpath
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -23,7 +24,7 @@ import nbformat
 from PIL import Image
 
 from kerascv_course._pages import html_page
-from kerascv_course.notebooks.page import page
+from kerascv_course.notebooks.page import code_colours, page
 
 ROOT = Path(__file__).parent.parent
 NOTES = ("slide_code_today.md", "keras_cv_today.md", "claims.md")
@@ -144,6 +145,18 @@ def write_index(target: Path, cards: list[Card], notes: list[tuple[str, str]]) -
     (target / "index.html").write_text(done, encoding="utf-8")
 
 
+def write_reference(target: Path) -> None:
+    """Write the reference of the package, in the colours of the pages."""
+    import pdoc  # what is tested does not need it
+
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copy(Path(__file__).with_name("theme.css"), folder)
+        Path(folder, "syntax-highlighting.css").write_text(code_colours(".pdoc-code"), encoding="utf-8")
+        pdoc.render.configure(docformat="google", show_source=False, template_directory=Path(folder))
+        pdoc.pdoc("kerascv_course", "!kerascv_course._notebook_sources", output_directory=target)
+    without_dead_links(target)
+
+
 class Links(HTMLParser):
     """Collects where a page leads to and what can be led to in it."""
 
@@ -217,11 +230,7 @@ def main() -> None:
     target.mkdir(parents=True)
     cards = write_notebooks(target)
     write_index(target, cards, write_notes(target))
-    import pdoc  # what is tested does not need it
-
-    pdoc.render.configure(docformat="google", show_source=False, search=True)
-    pdoc.pdoc("kerascv_course", "!kerascv_course._notebook_sources", output_directory=target / "reference")
-    without_dead_links(target / "reference")
+    write_reference(target / "reference")
     if found := faults(target):
         raise SystemExit("\n".join(sorted(set(found))))
     print(f"{len(cards)} notebooks, {sum(1 for _ in target.rglob('*.html'))} pages in {target}")

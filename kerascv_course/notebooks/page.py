@@ -38,10 +38,16 @@ def page(notebook: nbformat.NotebookNode) -> str:
     body = re.sub(r'<a class="anchor-link" [^>]*>[^<]*</a>', "", body)  # a sign beside each heading
     for number, formula in enumerate(formulas):
         body = body.replace(_placeholder(number), formula)
-    light, dark = (HtmlFormatter(style=name).get_style_defs(".highlight") for name in ("default", "github-dark"))
-    colours = f"{light}\n@media screen and (prefers-color-scheme: dark) {{\n{dark}\n}}"
     title = str(notebook.metadata.get("title", "Notebook"))
-    return html_page(title, body, "notebook", f"{colours}\ndiv.highlight {{ background: none; }}")
+    return html_page(
+        title, body, "notebook", f"{code_colours('.highlight')}\ndiv.highlight {{ background: none; }}"
+    )
+
+
+def code_colours(selector: str) -> str:
+    """Return a style sheet for code, by day and in the dark."""
+    light, dark = (HtmlFormatter(style=name).get_style_defs(selector) for name in ("default", "github-dark"))
+    return f"{light}\n@media screen and (prefers-color-scheme: dark) {{\n{dark}\n}}"
 
 
 def _take_formulas(markdown: str, formulas: list[str]) -> str:
