@@ -259,6 +259,16 @@ FACTS = {
              ("Neither the distance between groups nor their width can be read from the map",)),
         Fact("new images in the map", ("get their class from the 5 nearest points of the map",)),
     ],
+    "10_image_retrieval": [
+        Fact("the slide's code, mean absolute difference and argsort, finds what the index finds",
+             ("the same neighbours in the same places: 100.0%",),
+             ("The distance of a query to each training image is the mean of the absolute differences (**l1**)",)),
+        Fact("precision at k, recall and mAP by class, with an interval",
+             ("AP of the last query: by hand", "recall@100", "± 95 %", "over the queries")),
+        Fact("1-NN against the network's own head", ("1-NN, l1 is better than the head:", "1-NN minus head:")),
+        Fact("near-duplicates, and what they do to the test accuracy",
+             ("without the 300 nearest", "they raise the accuracy by")),
+    ],
 }  # fmt: skip
 ALL = [pytest.param(page, fact, id=f"{page[:2]}: {fact.name}") for page, facts in FACTS.items() for fact in facts]
 

@@ -28,7 +28,10 @@ LEAST = {
     **{"variants": 2, "designs": 1, "mixtures": 1, "factors": 1, "side": 96},
 }
 
-INSTEAD = {"every": 8, "depths": (8, 14), "curve": (3, 5)}  # each so many blocks are a step; ResNets; sizes
+INSTEAD = {
+    **{"every": 8, "depths": (8, 14), "curve": (3, 5)},  # each so many blocks are a step; ResNets; sizes
+    **{"applications": ("MobileNet", "MobileNetV2"), "compared": ("no batch norm", "residual")},
+}
 
 
 def cut(name, value):

@@ -302,13 +302,13 @@ for count in (10, 30, 100, 300):
         interval = stats.binomtest(int(few.sum()), len(few)).proportion_ci(method="wilson")
         print(f"without the {count:3} nearest (below {gaps[order[count]]:.2f}): {rest.mean():.2%};", end=" ")
         print(f"on these {count} alone {few.mean():.0%} ({interval.low:.0%} to {interval.high:.0%})")
-        effect = right.mean() - rest.mean()  # the share of the few times the difference of both
-        spread = count / len(right) * math.sqrt(few.var() / len(few) + rest.var() / len(rest))
-        print(f"   they raise the accuracy by {100 * effect:+.2f} points, 95 % interval ± {196 * spread:.2f}")
+        share = 100 * count / len(right)  # the effect: their share of the images, times the difference of both
+        effects = [share * (value - rest.mean()) for value in (few.mean(), interval.low, interval.high)]
+        print("   they raise the accuracy by {:+.2f} points, 95 % interval {:+.2f} to {:+.2f}".format(*effects))
 
 # %% [markdown]
-# A test image that is near to a training image is often an easy one, too: a plain sky, a car from the front. So this
-# is the most that the pairs can have done.
+# A test image that is near to a training image is often an easy one, too: a plain sky, a car from the front. So
+# this is the most that the pairs can have done.
 #
 # `datasets.duplicates_across` does this for folders of photographs: it names exact copies, which code may remove,
 # and near pairs, which a person must look at.
