@@ -49,7 +49,7 @@ def photographs():
 @pytest.fixture(scope="module")
 def trained(network, photographs, tmp_path_factory):
     """Return a model with a trained head, and what its two trainings gave."""
-    some = photographs.subset(per_class=10, test_per_class=10)
+    some = photographs.subset(per_class=30, test_per_class=30)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KERASCV_COURSE_CACHE", str(tmp_path_factory.mktemp("features")))
         results = []
@@ -65,7 +65,7 @@ def test_the_head_is_trained_on_features_that_the_second_call_finds_in_the_cache
     _, (first, second), some = trained
     assert (first.extracted_images, second.extracted_images) == (len(some.x_train), 0)
     assert first.test_accuracy == second.test_accuracy
-    assert first.test_accuracy > 0.15  # of ten classes; its last blocks belong to another task
+    assert first.test_accuracy > 0.2  # of ten classes; its last blocks belong to another task
     assert (first.trainable_params, first.frozen_params) == (2048 * 10 + 10, 21_802_784)
 
 
