@@ -509,7 +509,7 @@ print("by `ActivationStatistics`:   ", ", ".join(f"{value:.4f}" for value in by_
 assert np.allclose(by_hand, by_helper, rtol=1e-3)
 
 # %% [markdown]
-# ## Why dropout and batch normalization disturb each other
+# ## What dropout does to batch normalization
 #
 # In training, dropout sets a share $p$ of the values to 0 and divides the others by $1 - p$. The mean stays; the
 # variance does not:
