@@ -24,7 +24,7 @@ LEAST = {
     **{"epochs": 1, "stages": 1, "seeds": 1, "repeated": 1, "per_class": 20, "test": 20, "images": 20},
     **{"trials": 3, "stop": 1, "sweep": 20, "folds": 2, "runs": 1, "cuts": 1, "mapped": 100, "perplexities": 5},
     **{"words": 16, "descriptors": 2000, "parcels": 80, "slide_queries": 5},
-    **{"steps": 5, "views": 1, "looks": 4, "blocks": 3, "normalized": 1},
+    **{"steps": 5, "views": 2, "looks": 4, "blocks": 3, "normalized": 1, "curve": 3},
     **{"variants": 2, "designs": 1, "mixtures": 1, "factors": 1, "side": 96},
 }
 
@@ -35,7 +35,7 @@ INSTEAD = {
 
 
 def cut(name, value):
-    if name in INSTEAD:
+    if name in INSTEAD and isinstance(value, type(INSTEAD[name])):
         return INSTEAD[name]
     least = next((least for pattern, least in LEAST.items() if pattern in name), None)
     if least is None or isinstance(value, (str, float)):
