@@ -49,7 +49,7 @@ class ExperimentRow:
         accuracy_high: Its upper end.
         params: Parameters of the model.
         ratio: The course's measure of what the parameters bring: accuracy * 1e5 / parameters.
-        seconds: Mean time of a training.
+        seconds: Mean time of a training; not shown, since other work on the machine changes it.
     """
 
     variant: str
@@ -87,7 +87,6 @@ class ExperimentResults(Table):
         ),
         "Parameters": "params:,",
         "Ratio": "ratio:,.2f",
-        "Seconds": "seconds:,.1f",
     }
 
 
