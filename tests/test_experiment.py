@@ -20,11 +20,14 @@ X = (RNG.normal(size=(60, 4, 4, 1)) + Y[:, None, None, None]).astype("float32")
 HELD_OUT = (X[:15], Y[:15])
 
 
-def build(units=4, metrics=("accuracy",), initializer="glorot_uniform", loss="sparse_categorical_crossentropy"):
+LOSS = "sparse_categorical_crossentropy"
+
+
+def build(units=4, metrics=("accuracy",), initializer="glorot_uniform", loss=LOSS, optimizer="adam"):
     dense = layers.Dense(3, "softmax", kernel_initializer=initializer)
     model = keras.Sequential([keras.Input((4, 4, 1)), layers.Flatten(), layers.Dense(units, "relu"), dense])
     # Step by step: to build the programs takes longer than so short a training.
-    model.compile("adam", loss, metrics=list(metrics), run_eagerly=True)
+    model.compile(optimizer, loss, metrics=list(metrics), run_eagerly=True)
     return model
 
 
@@ -145,12 +148,19 @@ def focal(factor):
     return lambda true, predicted: factor * keras.losses.sparse_categorical_crossentropy(true, predicted)
 
 
+def falling(rate):
+    return keras.optimizers.schedules.ExponentialDecay(rate, 1, 0.9)
+
+
 @pytest.mark.parametrize(
     ("variants", "options"),
     [
         ({"a": lambda: build(5)}, {}),
         ({"a": lambda: build(initializer="zeros")}, {}),
         ({"a": lambda: build(loss=focal(9.0))}, {}),
+        ({"a": lambda: build(optimizer=keras.optimizers.Adam(0.01))}, {}),  # by default it is 0.001
+        ({"a": lambda: build(optimizer=keras.optimizers.Adam(weight_decay=0.1))}, {}),
+        ({"a": lambda: build(optimizer=keras.optimizers.Adam(falling(1e-3)))}, {}),
         ({"a": build}, {"batch_size": 7}),
         ({"a": build}, {"epochs": 2}),
         ({"a": build}, {"data": (X + 1, Y)}),

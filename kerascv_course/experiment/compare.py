@@ -19,7 +19,7 @@ from kerascv_course.runtime import seed_everything
 from kerascv_course.training.batches import for_backend
 from kerascv_course.training.fit import Arrays, Callbacks, check_callbacks, fit_batches
 from kerascv_course.training.inputs import come_in_batches, read_arrays, read_training
-from kerascv_course.training.trial import accuracy_name, check_compiled
+from kerascv_course.training.trial import accuracy_name, check_compiled, current_rate
 
 Build = Callable[[], keras.Model]
 
@@ -155,9 +155,9 @@ def _keep(folder: str | os.PathLike[str], new: Mapping[str, Any]) -> dict[str, A
 
 
 def _key(model: keras.Model, *parts: Any) -> str:
-    """Return the fingerprint of all that decides what a run gives; nothing where it cannot be known."""
+    """Return the fingerprint of all that decides what a run of a new model gives; nothing where nobody knows."""
     try:
-        return fingerprint(model, compile_fingerprint(model), *parts)
+        return fingerprint(model, compile_fingerprint(model), current_rate(model), *parts)
     except Unknowable as what:
         warn_unknowable(_FUNCTION, what, "Its runs are trained, and not kept.")
         return ""

@@ -11,6 +11,7 @@ from kerascv_course._models import seeds_of
 from kerascv_course._store import RunFolder
 from kerascv_course._validation import input_error
 from kerascv_course.runtime import torch_generator
+from kerascv_course.training.trial import current_rate
 
 _COUNTING = (  # what these callbacks of Keras count belongs to the run
     *(keras.callbacks.EarlyStopping, keras.callbacks.ReduceLROnPlateau),
@@ -66,8 +67,8 @@ class Watch(keras.callbacks.Callback):
     def check(self, loss: Any, when: str) -> None:
         """Raise where the loss is NaN or infinite."""
         if loss is not None and not np.isfinite(float(loss)):
-            rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-            text = f"`{self.function}`: the loss became {float(loss)} {when}, with a learning rate of {rate:g}. "
+            text = f"`{self.function}`: the loss became {float(loss)} {when}, with a learning rate of "
+            text += f"{current_rate(self.model):g}. "
             text += "Training has been stopped. Usual causes: too high a learning rate (try a tenth of it), "
             raise FloatingPointError(f"{text}{NO_NUMBER}.")
 
@@ -176,6 +177,5 @@ class Checkpoint(keras.callbacks.Callback):
 
 def _steady(model: keras.Model) -> dict[str, list[Any]]:
     """Return what makes another run where it differs, unless it is seen to change while training."""
-    rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
     fixed = [array_digest(keras.ops.convert_to_numpy(variable)) for variable in model.non_trainable_variables]
-    return {"learning rate": [rate], "weights that are not trained": [digest[:16] for digest in fixed]}
+    return {"learning rate": [current_rate(model)], "weights that are not trained": [digest[:16] for digest in fixed]}

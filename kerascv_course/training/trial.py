@@ -25,6 +25,11 @@ def check_compiled(function: str, model: Any) -> None:
         raise input_error(function, "model", "compiled", model, way_out)
 
 
+def current_rate(model: keras.Model) -> float:
+    """Return the learning rate of a compiled model, as it is now."""
+    return float(ops.convert_to_numpy(model.optimizer.learning_rate))
+
+
 def call_once(function: str, model: keras.Model, argument: str, x: Any) -> Any:
     """Return what a model answers, and make its weights; None where it trains without a `call`."""
     try:

@@ -28,7 +28,7 @@ print(device)
 choose = runtime.by_profile
 knobs = {
     "per_class": choose(smoke=20, lite=150, full=1_000, gpu=5_000),
-    "test_per_class": choose(smoke=4, lite=50, full=1_000, gpu=1_000),
+    "test_per_class": choose(smoke=4, lite=50, full=500, gpu=500),
     "epochs": choose(smoke=1, lite=12, full=20, gpu=40),
     "filters": choose(smoke=8, lite=16, full=32, gpu=64),
     "seeds": choose(smoke=1, lite=2, full=7, gpu=5),

@@ -306,13 +306,16 @@ tricks = ["the computed layer", "crops", "mirrored in turn", "one cycle", "soft 
 if knobs["weight_decay"]:
     tricks.append("against overfitting")
 short = {}
-for name in ["nothing", *tricks]:
-    short[name] = [accuracies(train(knobs["short_epochs"], s, name))[0] for s in range(knobs["short_seeds"])]
-    print(f"without {name:20}{np.mean(short[name]):6.1%}")
-verdicts = {trick: verdict(short, "nothing", trick, margin=0.005) for trick in tricks}
-print("\nleaving out nothing against leaving out ...")
-for trick, found in verdicts.items():
-    print(f"... {trick}: {found}")
+for trick in ["", *tricks]:
+    name = f"without {trick}" if trick else "all tricks"
+    short[name] = [accuracies(train(knobs["short_epochs"], s, trick))[0] for s in range(knobs["short_seeds"])]
+    print(f"{name:28}{np.mean(short[name]):6.1%}")
+verdicts = {trick: verdict(short, "all tricks", f"without {trick}", margin=0.005) for trick in tricks}
+print(f"\n{len(x_test):,} test images, {knobs['short_epochs']} epochs; margin: half a point")
+for found in verdicts.values():
+    print(found)
+false = 1 - 0.95 ** len(verdicts)
+print(f"{len(verdicts)} intervals: if no trick had an effect, {false:.0%} of such lists would show a false one.")
 
 # %%
 judged = {trick: found for trick, found in verdicts.items() if found.low is not None}
@@ -426,7 +429,7 @@ ex.whitening.check(whitening_matrix)
 # %% tags=["summary"]
 print(f"Data: {data.name}, {len(x_train):,} training and {len(x_test):,} test images ({data.source})")
 print(f"{knobs['epochs']} epochs, {knobs['seeds']} seeds: {one_view:.2%}, with the mirror image {both_views:.2%}")
-for trick, found in verdicts.items():
-    print(f"Without {trick}: {found}")
+for found in verdicts.values():
+    print(found)
 print(device)
 ex.summary()
