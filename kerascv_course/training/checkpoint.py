@@ -177,5 +177,6 @@ class Checkpoint(keras.callbacks.Callback):
 
 def _steady(model: keras.Model) -> dict[str, list[Any]]:
     """Return what makes another run where it differs, unless it is seen to change while training."""
-    fixed = [array_digest(keras.ops.convert_to_numpy(variable)) for variable in model.non_trainable_variables]
-    return {"learning rate": [current_rate(model)], "weights that are not trained": [digest[:16] for digest in fixed]}
+    arrays = map(keras.ops.convert_to_numpy, model.non_trainable_variables)
+    fixed = [array_digest(array)[:16] for array in arrays]
+    return {"learning rate": [current_rate(model)], "weights that are not trained": fixed}
