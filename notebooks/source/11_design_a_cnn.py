@@ -481,6 +481,7 @@ result = compare(
     epochs=knobs["epochs"],
     batch_size=knobs["batch"],
     seeds=range(knobs["seeds"]),
+    folder=folder,
     verbose=0,
 )
 display(result)
