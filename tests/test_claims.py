@@ -55,6 +55,11 @@ def test_an_effect_speaks_for_a_claim_or_against_it(speaks, verdict):
     assert found == (verdict, "+2.0", "+1.0", "+3.0", "6", "Which, then?")
 
 
+def test_of_lines_that_begin_alike_one_is_named_and_folds_are_no_seeds():
+    printed = notebook(LINE, LINE.replace("+2.0", "+1.5").replace("6 seeds", "8 folds"))
+    assert look_up(Claim("", "", "a is better", place=1), printed)[1:5] == ("+1.5", "+1.0", "+3.0", "8 folds")
+
+
 def test_a_verdict_with_a_margin_is_the_one_that_was_printed():
     claim = Claim("", "", "a is better", said="b is as good")
     assert look_up(claim, notebook(LINE, "b is as good: undecided (x, 6 seeds)")).verdict == "undecided"

@@ -293,6 +293,23 @@ FACTS = {
         Fact("a heatmap checked by hiding its hottest block", ("hottest block is better than random block:",
              "hottest block is better than centre:")),
     ],
+    "13_random_search": [
+        Fact("random against grid where one of two knobs does not matter",
+             ("nine trials; the best accuracy in the mean", "grid", "random"),
+             ("The grid spends two thirds of its trials on repeating a learning rate",)),
+        Fact("59 trials for the best 5 % with 95 %", ("59 trials: formula 95.2%, counted 95.2%",),
+             ("0.95^n", "So **59** trials")),
+        Fact("Lorente's space: five optimizers, four rates, three momenta, three activations",
+             ("SGD, RMSprop, Adam, Adadelta, Adagrad", "0.001, 0.01, 0.1, 0.2", "0.6, 0.8, 0.9",
+              "elu, relu, tanh")),
+        Fact("a search that was stopped goes on", ("trained before: 20; together: 60 trials",)),
+        Fact("the winner's curse, by formula and with new seeds",
+             ("place in the search", "mean change of the first 5:"),
+             ("c_n\\, \\sigma",)),
+        Fact("Lorente's best values, with the same budget",
+             ("the course's best (SGD 0.001 0.9 relu):", "the course's best is better than our search's best:")),
+        Fact("two workers share a search", ("tuner0 ran 3 trials", "tuner1 ran 3 trials")),
+    ],
 }  # fmt: skip
 ALL = [pytest.param(page, fact, id=f"{page[:2]}: {fact.name}") for page, facts in FACTS.items() for fact in facts]
 

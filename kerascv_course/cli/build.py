@@ -78,7 +78,7 @@ def _build(options: argparse.Namespace) -> int:
             print(f"{path} has no outputs now: `kerascv-course build --execute` runs it.")
         return OK
     names = {"$KERASCV_COURSE_CACHE": cache_folder(), "$KERASCV_COURSE_DATA": data_folder()}
-    names |= {".": Path.cwd(), "~": Path.home()}
+    names |= {"$VIRTUAL_ENV": Path(sys.prefix), ".": Path.cwd(), "~": Path.home()}
     for path, (source, notebook) in files.items():
         if path.parent.name == "solutions" and (source in chosen or not chosen):
             print(f"\n{source.name}")

@@ -17,6 +17,7 @@ import socket
 import subprocess
 import sys
 import time
+import warnings
 import zlib
 
 import keras
@@ -339,6 +340,7 @@ def go_back():
 def search(hypermodel):
     """Run what is missing of the search, and return KerasTuner's tuner."""
     go_back()
+    warnings.filterwarnings("ignore", "All-NaN")  # a trial's loss may be NaN in every epoch
     tuner = KeptSearch(
         hypermodel,
         objective="val_accuracy",
