@@ -310,6 +310,27 @@ FACTS = {
              ("the course's best (SGD 0.001 0.9 relu):", "the course's best is better than our search's best:")),
         Fact("two workers share a search", ("tuner0 ran 3 trials", "tuner1 ran 3 trials")),
     ],
+    "11_design_a_cnn": [
+        Fact("kernel size: two 3x3 against a 5x5", ("two 3x3 is better than 5x5:", "baseline is better than 5x5:",
+             "baseline is better than 1x1:"), ("cost $18 C^2$ weights in place of $25 C^2$",)),
+        Fact("number of filters, and accuracy * 1e5 / parameters",
+             ("twice the filters is better than baseline:", "best accuracy:", "best ratio:"),
+             ("accuracy * 1e5 / parameters",)),
+        Fact("activation", ("baseline is better than tanh:", "baseline is better than sigmoid:",
+             "leaky ReLU is better than baseline:")),
+        Fact("initialisation: Glorot, He, random, zero", ("He is better than baseline:",
+             "baseline is better than random normal:", "baseline is better than zero:")),
+        Fact("zero does not learn, and why", ("zero: 1 of",), ("A gradient is a product",)),
+        Fact("depth", ("baseline is better than one block:", "baseline is better than two blocks:",
+             "four blocks is better than baseline:")),
+        Fact("optimizer and rate", ("baseline is better than ten times the rate:",
+             "SGD with momentum is better than baseline:", "SGD with momentum is better than SGD:")),
+        Fact("input size", ("baseline is better than half the side:",)),
+        Fact("weight penalty, dropout and gradient clipping", ("dropout is better than baseline:",
+             "weight penalty is better than baseline:", "clipping is better than baseline:"),
+             ("$g \\leftarrow g \\min(1, c / |g|)$",)),
+        Fact("all verdicts in one table", ("claim verdict points 95% interval", "two 3x3 are better than a 5x5")),
+    ],
 }  # fmt: skip
 ALL = [pytest.param(page, fact, id=f"{page[:2]}: {fact.name}") for page, facts in FACTS.items() for fact in facts]
 
