@@ -23,7 +23,7 @@ CELLS = [
 
 # What the notebook's cell needs, small: each trial notes that it is trained, and takes a moment.
 SMALL = """
-import json, sys, time, zlib
+import json, sys, time, warnings, zlib
 from pathlib import Path
 from types import SimpleNamespace
 import keras, keras_tuner
