@@ -7,12 +7,18 @@ import symtable
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from typing import NamedTuple
 
 from kerascv_course.grading.files import Cell
 from kerascv_course.notebooks.source import find_source, list_sources, make_notebook
 
 _HEADING = re.compile(r"^#{1,6}\s+(.+)$", re.MULTILINE)
 _IMPORT = re.compile(r"^\s*from\s+kerascv_course\.exercises\s+import\s+(\w+)", re.MULTILINE)
+# Our notebooks only show with these, and change nothing.
+_READ_ONLY = {
+    "all", "any", "dict", "display", "enumerate", "float", "int", "isinstance", "len", "list", "max", "min", "plotting",
+    "print", "range", "repr", "round", "set", "sorted", "str", "sum", "tuple", "type", "zip",
+}  # fmt: skip
 # Where code reaches names without writing them, nobody can say which cells it needs.
 _REACH_ALL = {"eval", "exec", "globals", "locals", "vars", "get_ipython", "__import__"}
 
@@ -140,33 +146,78 @@ def parsed(code: str) -> ast.Module | None:
         return None
 
 
-def names_of(code: str) -> tuple[set[str], set[str], set[str]]:
-    """Return the names that a cell needs from outside, those that it sets, and those of them that stay as they are.
-
-    What stays are imports, functions and classes; any other value may be changed by whoever uses it.
+class Names(NamedTuple):
+    """What a piece of code does with names of the notebook.
 
     Args:
-        code: The cell. Where it is no plain Python, such as a magic, it needs every word in it and sets nothing.
+        needs: Those it takes from before.
+        later: Those that its functions take when they are called.
+        sets: Those it sets.
+        fixed: Those of them that are imports, functions and classes, which nobody changes.
+        touches: Those whose value it may change: it calls a method, sets a part, or gives it to a function.
+    """
 
-    Returns:
-        The three sets; names inside functions count where they are those of the notebook.
+    needs: set[str]
+    later: set[str]
+    sets: set[str]
+    fixed: set[str]
+    touches: set[str]
+
+
+def names_of(code: str) -> Names:
+    """Return what code does with names; where it is no plain Python, such as a magic, it needs every word in it.
+
+    Args:
+        code: A cell.
+
+    Example:
+        >>> names_of("y = f(x)").needs == {"f", "x"}
+        True
     """
     tree = parsed(code)
     if tree is None:
-        return set(re.findall(r"[^\W\d]\w*", code)), set(), set()
-    needs: set[str] = set()
-    sets: set[str] = set()
-    fixed: set[str] = set()
+        words = set(re.findall(r"[^\W\d]\w*", code))
+        return Names(words, set(), set(), set(), words)
+    found = Names(set(), set(), set(), set(), set())
     for statement in tree.body:
         table = symtable.symtable(ast.unparse(statement), "<cell>", "exec")
         inner = [symbol for scope in _scopes(table) for symbol in scope.get_symbols() if symbol.is_global()]
         used = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_referenced()}
         given = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
-        needs |= (used | {symbol.get_name() for symbol in inner}) - sets - (given & _targets(statement))
-        sets |= given | {symbol.get_name() for symbol in inner if symbol.is_assigned()}
-        if isinstance(statement, ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom):
-            fixed |= given
-    return needs, sets, fixed
+        known = found.sets | (given & _targets(statement))
+        is_definition = isinstance(statement, ast.FunctionDef | ast.ClassDef)
+        (found.later if is_definition else found.needs).update({symbol.get_name() for symbol in inner} - known)
+        found.needs.update(used - known)
+        found.sets.update(given, {symbol.get_name() for symbol in inner if symbol.is_assigned()})
+        if is_definition or isinstance(statement, ast.Import | ast.ImportFrom):
+            found.fixed.update(given)
+        found.touches.update(_touched(statement))
+    return found
+
+
+def _touched(statement: ast.stmt) -> Iterator[str]:
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Attribute | ast.Subscript) and not isinstance(node.ctx, ast.Load):
+            yield root_of(node)
+        elif isinstance(node, ast.AugAssign):
+            yield root_of(node.target)
+        elif isinstance(node, ast.Call) and root_of(node.func) not in _READ_ONLY:
+            yield root_of(node.func)
+            for value in [*node.args, *(keyword.value for keyword in node.keywords)]:
+                held = ast.walk(value) if isinstance(value, ast.List | ast.Tuple | ast.Dict | ast.Starred) else [value]
+                yield from (part.id for part in held if isinstance(part, ast.Name))
+
+
+def root_of(node: ast.AST) -> str:
+    """Return the name that an expression such as `a.b[0].c()` begins with, "" where it begins otherwise."""
+    while isinstance(node, ast.Attribute | ast.Subscript | ast.Call):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def bound_by(code: str) -> set[str]:
+    """Return the names that a cell sets, where it is plain Python."""
+    return names_of(code).sets
 
 
 def _scopes(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
@@ -185,8 +236,8 @@ def _targets(statement: ast.stmt) -> set[str]:
 def needed_setup(topic: Topic, code: Iterable[str]) -> list[str]:
     """Return the statements of our notebook that code needs, in their order.
 
-    A statement is needed where it sets a name that is needed. Where that name is no import, function or class, what
-    only uses it may also change it, and is needed too. Code that reaches names unwritten needs all.
+    From the last statement back to the first, one is needed where it sets a name that is needed, or may change its
+    value. What changes a value by another name for it is not seen; code that reaches names unwritten gets all.
 
     Args:
         topic: Our notebook.
@@ -195,19 +246,23 @@ def needed_setup(topic: Topic, code: Iterable[str]) -> list[str]:
     Returns:
         Their code; the first is always the cell that imports the checks and sets seeds and precision.
     """
-    wanted = set().union(*(names_of(text)[0] for text in code))
-    if wanted & _REACH_ALL:
+    after = [names_of(text) for text in code]
+    wanted, whenever = (set().union(*(getattr(each, kind) for each in after)) for kind in ("needs", "later"))
+    if (wanted | whenever) & _REACH_ALL:
         return list(topic.setup)
     names = [names_of(text) for text in topic.setup]
-    fixed = set(dir(builtins)).union(*(of for _, _, of in names))
+    fixed = set(dir(builtins)).union(*(each.fixed for each in names))
     chosen: set[int] = set()
-    more = {0}
-    while more:
-        chosen |= more
-        wanted |= set().union(*(names[number][0] for number in more))
-        more = {
-            number
-            for number, (needs, sets, _) in enumerate(names)
-            if number not in chosen and (sets & wanted or needs & (wanted - fixed))
-        }
-    return [topic.setup[number] for number in sorted(chosen)]
+    while True:
+        before, now = len(whenever), wanted | whenever
+        chosen = set()
+        for number in reversed(range(len(names))):
+            each = names[number]
+            if number == 0 or each.sets & now or each.touches & (now - fixed):
+                chosen.add(number)
+                tree = parsed(topic.setup[number])
+                is_plain = tree and isinstance(tree.body[-1], ast.Assign | ast.FunctionDef | ast.ClassDef)
+                now = (now - (each.sets if is_plain else set())) | each.needs | whenever
+                whenever |= each.later
+        if len(whenever) == before:  # no function was found that needs something set after it
+            return [topic.setup[number] for number in sorted(chosen)]

@@ -1,0 +1,159 @@
+"""The process that runs one student's cells in our notebook, and says what the checks say.
+
+It reads a job from standard input, as JSON, and writes a line of JSON for each thing that happens to what was standard
+output: the student's own output goes nowhere. `contain` starts it, in a container or not.
+"""
+
+import importlib
+import io
+import json
+import os
+import sys
+import threading
+import types
+from typing import Any
+
+MOST_PRINTED = 5_000_000  # characters of one exercise
+_MISSING = object()
+
+
+class TooMuchOutputError(Exception):
+    """Raised in the student's code that prints without end."""
+
+
+class _Output(io.TextIOBase):
+    """Counts what is printed, and keeps nothing of it."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        self.count += len(text)
+        if self.count > MOST_PRINTED:
+            raise TooMuchOutputError(f"more than {MOST_PRINTED:,} characters printed")
+        return len(text)
+
+
+def limit_resources(memory: int, file_size: int, seconds: int) -> None:
+    """Limit this process for good, where the system can: memory, the size of a file, seconds of processor.
+
+    Args:
+        memory: Bytes of its own; twice as much with what it shares. TensorFlow reserves 3 GB that it never touches, so
+            that the address space alone (RLIMIT_AS) would be no measure of what is used.
+        file_size: Bytes of one file.
+        seconds: After which the system ends it, should nobody else.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    limits = {
+        "RLIMIT_DATA": memory,
+        "RLIMIT_AS": 2 * memory,
+        "RLIMIT_FSIZE": file_size,
+        "RLIMIT_CPU": seconds,
+        "RLIMIT_NOFILE": 256,
+        "RLIMIT_CORE": 0,
+    }
+    for name, value in limits.items():
+        _, hard = resource.getrlimit(getattr(resource, name))
+        bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(getattr(resource, name), (bound, bound))
+
+
+def main() -> None:
+    """Judge the job of standard input."""
+    job = json.load(sys.stdin)
+    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nowhere, 0)
+    os.dup2(nowhere, 1)
+    limit_resources(job["memory"], job["file_size"], job["processor_seconds"])
+
+    def say(event: str, **values: Any) -> None:
+        channel.write(json.dumps({"event": event, **values}) + "\n")
+        channel.flush()
+
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from kerascv_course.exercises import sheet as sheets
+
+    module = types.ModuleType("__main__")
+    sys.modules["__main__"] = module
+    shell = InteractiveShell.instance(user_module=module, user_ns=module.__dict__)
+    shell.history_manager.enabled = False
+    shell.display_formatter.active_types = ["text/plain"]
+    shell.showtraceback = shell.showsyntaxerror = lambda *args, **options: None  # `run` returns the error
+    sys.stdout = output = _Output()  # type: ignore[assignment]
+    sys.stderr = output  # type: ignore[assignment]
+    sheet = importlib.import_module(f"kerascv_course.exercises.{job['module']}").sheet
+    for code in job["setup"]:
+        output.count = 0
+        if error := _run(shell, code):
+            say("broken", text=f"{sheets.said(error)} in our own cell: {code[:200]}")
+            return
+    os.dup2(nowhere, 2)
+    for task in job["tasks"]:
+        say("start", name=task["name"])
+        output.count, threads = 0, set(threading.enumerate())
+        errors = [_where(shell, error, sheets.said(error)) for code in task["cells"] if (error := _run(shell, code))]
+        answers = [module.__dict__.get(name, _MISSING) for name in task["answers"]]
+        missing = [name for name, answer in zip(task["answers"], answers, strict=True) if answer is _MISSING]
+        if missing:
+            kind, text = "missing", f"`{'`, `'.join(missing)}` is not set."
+        else:
+            kind, text = _check(sheet.exercises[task["name"]], answers, sheets)
+        if left := [thread.name for thread in threading.enumerate() if thread not in threads]:
+            errors.append(f"{len(left)} of its threads still ran after the cell: {left[0][:80]}")
+        say("judged", name=task["name"], kind=kind, text=text, errors=errors, answer=_shown(answers))
+    say("end", summary=sheet.summary().title)
+
+
+def _run(shell: Any, code: str) -> BaseException | None:
+    """Run a cell as a notebook does, and return what it raised."""
+    try:
+        result = shell.run_cell(code, store_history=False)
+        error = result.error_before_exec or result.error_in_exec
+    except BaseException as raised:  # what IPython lets pass
+        error = raised
+    return error if isinstance(error, BaseException) else None
+
+
+def _where(shell: Any, error: BaseException, said: str) -> str:
+    """Return what an error says, with the last line of the cell that it went through."""
+    if isinstance(error, SyntaxError) and error.lineno:
+        return f"Line {error.lineno}: {said}"
+    line, trace = None, error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_globals is shell.user_ns:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return f"Line {line}: {said}" if line else said
+
+
+def _check(exercise: Any, answers: list[Any], sheets: Any) -> tuple[str, str]:
+    try:
+        feedback = exercise.check(*answers)
+        return str(feedback.kind), str(feedback.text)
+    except BaseException as error:  # `sys.exit()` inside a function of the student's
+        return "wrong", f"The check was ended by {sheets.said(error)}."
+
+
+def _shown(answers: list[Any]) -> str:
+    """Return the answers as text where they are plain values, for the list of frequent ones."""
+    plain = (int, float, str, bool, tuple, list, dict, set, type(None))
+    if not all(type(answer) in plain for answer in answers):
+        return ""
+    try:
+        text = ", ".join(map(repr, answers))
+    except BaseException:  # of a value inside
+        return ""
+    return text if len(text) <= 200 else f"{text[:197]}..."
+
+
+if __name__ == "__main__":
+    main()
+    os._exit(0)  # whatever thread still runs

@@ -1,0 +1,173 @@
+"""The student's exercise cells, taken out of a handed-in notebook, and what a teacher should know of them."""
+
+import ast
+import builtins
+import re
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from kerascv_course.grading.files import Cell
+from kerascv_course.grading.suspicion import suspicious
+from kerascv_course.grading.topics import Task, Topic, bound_by, heading_of, names_of, parsed, plain, squeezed
+
+_CALL = re.compile(r"\bex\.(\w+)\.check\(")
+_OWN_LINE = re.compile(r"^ex\.(\w+\.(check|hint|solution)|summary|withhold_solutions)\(.*$", re.MULTILINE)
+# How much each sign counts that a cell is of an exercise. Ids of an older release may have moved: a heading and a
+# check that agree count more. Names of the answers count most: a cell may have been moved to anywhere.
+_BY_NAMES, _BY_ID, _BY_CHECK, _BY_HEADING = 3.0, 2.0, 1.5, 1.0
+
+
+@dataclass
+class Answer:
+    """What a student handed in for an exercise.
+
+    Attributes:
+        cells: The code of its cells in their order; none where nothing was handed in.
+        remarks: What the student and the teacher should know of it.
+        flags: What the teacher should look at: code that reaches for the checks or the system.
+        elsewhere: Code of the student's that the exercise needs and that is not judged, by the cell's number.
+    """
+
+    cells: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    flags: list[str] = field(default_factory=list)
+    elsewhere: dict[int, str] = field(default_factory=dict)
+
+
+def transplant(cells: list[Cell], topic: Topic) -> dict[str, Answer]:
+    """Return the student's code for each exercise of a notebook, however it was moved, split or renamed.
+
+    Args:
+        cells: The cells of the handed-in notebook.
+        topic: Our notebook of that topic.
+
+    Returns:
+        An answer for each exercise, in our order.
+    """
+    owners = _owners(cells, topic)
+    answers = {task.name: Answer() for task in topic.tasks}
+    for number, name in owners.items():
+        if (code := _without_checks(cells[number].source)).strip():
+            answers[name].cells.append(code)
+    theirs = set().union(*(bound_by(code) for answer in answers.values() for code in answer.cells))
+    for task in topic.tasks:
+        answer = answers[task.name]
+        checks = [cell.source for cell in cells if cell.kind == "code" and f"ex.{task.name}.check(" in cell.source]
+        if not answer.cells and not set(task.answers) <= theirs:
+            answer.remarks.append("Not handed in: the notebook has no cell of this exercise.")
+        elif not answer.cells:
+            answer.remarks.append("Its answer stands in the cell of another exercise.")
+        elif not checks:
+            answer.remarks.append("Its check was deleted; ours is used.")
+        for check in checks:
+            if _changed_check(check, task):
+                answer.flags.append(f"The check was changed; ours is used. Handed in: {_shortened(check)}")
+        if sum(squeezed(code) == squeezed(task.blank) for code in answer.cells) and len(answer.cells) > 1:
+            answer.remarks.append(f"{len(answer.cells)} cells, one of them as it was given: all are run in their order.")
+        answer.flags += suspicious("\n".join(answer.cells))
+    _find_elsewhere(cells, topic, owners, answers, theirs)
+    return answers
+
+
+def _owners(cells: list[Cell], topic: Topic) -> dict[int, str]:
+    """Return the exercise of each code cell that is of one, by number."""
+    by_title = {plain(task.title): task.name for task in topic.tasks}
+    by_id = {task.id: task.name for task in topic.tasks}
+    names = {task.name for task in topic.tasks}
+    votes: dict[int, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    heading, since_boundary = "", []
+    for number, cell in enumerate(cells):
+        if cell.kind == "markdown":
+            if text := heading_of(cell.source):
+                heading, since_boundary = _titled(text, by_title), []
+            continue
+        checked = [name for name in _CALL.findall(cell.source) if name in names]
+        if squeezed(cell.source) not in topic.texts - {squeezed(task.blank) for task in topic.tasks} or checked:
+            since_boundary.append(number)
+            if heading:
+                votes[number][heading] += _BY_HEADING
+            if cell.id in by_id and "exercise" in cell.tags:
+                votes[number][by_id[cell.id]] += _BY_ID
+        if checked:
+            for earlier in since_boundary:
+                votes[earlier][checked[0]] += _BY_CHECK
+            heading, since_boundary = "", []
+    sets = {number: bound_by(cells[number].source) for number, cell in enumerate(cells) if cell.kind == "code"}
+    for number, found in votes.items():
+        for task in topic.tasks:
+            if set(task.answers) <= sets[number]:
+                found[task.name] += _BY_NAMES
+    owners = {number: max(found, key=lambda name: found[name]) for number, found in sorted(votes.items()) if found}
+    filled = {owners[number] for number in owners if _without_checks(cells[number].source).strip()}
+    for task in topic.tasks:  # where neither heading nor id nor check is left, the names of the answers are
+        if task.name not in filled:
+            setting = [n for n, names_set in sets.items() if set(task.answers) <= names_set]
+            owners |= {number: task.name for number in setting[-1:] if number not in owners}
+    return dict(sorted(owners.items()))
+
+
+def _titled(heading: str, by_title: dict[str, str]) -> str:
+    """Return the exercise that a heading names, "" for any other heading."""
+    words = re.sub(r"^exercise \d+ ", "", plain(heading))
+    return by_title.get(words, "")
+
+
+def _without_checks(code: str) -> str:
+    """Return a cell without its own calls of the checks, hints and solutions; as it is where it has none."""
+    tree = parsed(code)
+    if tree is None:
+        return _OWN_LINE.sub("", code)
+    lines = code.splitlines()
+    for node in tree.body:
+        if isinstance(node, ast.Expr) and _OWN_LINE.match(ast.unparse(node)) and node.end_lineno:
+            lines[node.lineno - 1 : node.end_lineno] = [""] * (node.end_lineno - node.lineno + 1)
+    kept = "\n".join(lines)
+    tree = parsed(kept)
+    return "" if tree is not None and not tree.body else kept
+
+
+def _changed_check(code: str, task: Task) -> bool:
+    """Tell whether a cell calls the check of an exercise with anything but the answers."""
+    tree = parsed(code)
+    calls = [
+        node
+        for node in ast.walk(tree or ast.Module([], []))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == f"ex.{task.name}.check"
+    ]
+    given = f"ex.{task.name}.check({', '.join(task.answers)})"
+    return any(ast.unparse(call) != given for call in calls)
+
+
+def _find_elsewhere(
+    cells: list[Cell], topic: Topic, owners: dict[int, str], answers: dict[str, Answer], theirs: set[str]
+) -> None:
+    """Note what an exercise needs, or answers, in cells of the student's that are not judged."""
+    outside = {
+        number: cell.source
+        for number, cell in enumerate(cells)
+        if cell.kind == "code" and number not in owners and squeezed(cell.source) not in topic.texts
+    }
+    sets = {number: bound_by(code) for number, code in outside.items()}
+    ours = set(dir(builtins)).union(*(bound_by(code) for code in topic.setup))
+    for task in topic.tasks:
+        answer = answers[task.name]
+        names = [names_of(code) for code in answer.cells]
+        needed = set().union(*(each.needs | each.later for each in names)) - ours - theirs
+        for number, names_set in sets.items():
+            if found := sorted(names_set & needed):
+                text = f"Needs {_listed(found)} of cell {number + 1}, which is not of an exercise: not run."
+            elif found := sorted(names_set & set(task.answers)):
+                text = f"Cell {number + 1} also sets {_listed(found)}, and is not of the exercise: not run."
+            else:
+                continue
+            answer.remarks.append(text)
+            answer.elsewhere[number + 1] = outside[number]
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join(f"`{name}`" for name in names)
+
+
+def _shortened(code: str) -> str:
+    line = " ".join(line.strip() for line in code.splitlines() if not line.strip().startswith("#"))
+    return f"`{line[:120]}{'...' * (len(line) > 120)}`"
