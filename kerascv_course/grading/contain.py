@@ -1,5 +1,6 @@
 """A student's process: started in a container, watched, and ended where it breaks a limit."""
 
+import contextlib
 import functools
 import json
 import os
@@ -79,8 +80,9 @@ def run(job: dict[str, Any], limits: Limits, *, trust: bool) -> Iterator[dict[st
     """
     processor_seconds = _SETUP_SECONDS + limits.seconds * (len(job["tasks"]) + 1)
     job = job | asdict(limits) | {"processor_seconds": processor_seconds}
-    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as complaints, tempfile.TemporaryFile() as rules, \
-            tempfile.TemporaryDirectory(prefix="kerascv_course_", ignore_cleanup_errors=True) as scratch:  # fmt: skip
+    with contextlib.ExitStack() as stack:
+        given, complaints, rules = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(3))
+        scratch = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
         given.write(json.dumps(job).encode())
         given.seek(0)
         rules.write(_system_calls())
@@ -114,7 +116,7 @@ def _watched(process: subprocess.Popen[bytes], limits: Limits, complaints: Any) 
         try:
             line = lines.get(timeout=seconds)
         except queue.Empty:
-            yield {"event": "ended", "text": f"took longer than {seconds} s", "seconds": seconds}
+            yield {"event": "ended", "text": f"it took longer than {seconds} s"}
             return
         if not line:
             yield {"event": "ended", "text": _death(process, complaints)}
@@ -122,7 +124,7 @@ def _watched(process: subprocess.Popen[bytes], limits: Limits, complaints: Any) 
         try:
             event = json.loads(line)
         except ValueError:
-            event = {"event": "ended", "text": "wrote into the channel of the judge"}
+            event = {"event": "ended", "text": "it wrote into the channel of the judge"}
         yield event
         if event["event"] in ("end", "ended", "broken"):
             return
@@ -134,7 +136,11 @@ def _death(process: subprocess.Popen[bytes], complaints: Any) -> str:
     status = process.wait()
     number = -status if status < 0 else status - 128 if status > 128 else 0  # bubblewrap adds 128 to a signal's
     if number in set(signal.Signals):
-        reason = {signal.SIGXFSZ: "a file too large", signal.SIGXCPU: "too much time", signal.SIGABRT: "no memory left"}
+        reason = {
+            signal.SIGXFSZ: "a file too large",
+            signal.SIGXCPU: "too much time",
+            signal.SIGABRT: "no memory left",
+        }
         named = signal.Signals(number)
         return f"the process was ended by {named.name}" + (f": {reason[named]}?" if named in reason else "")
     complaints.seek(0)
@@ -164,31 +170,51 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def _environment(home: str) -> dict[str, str]:
     """Return the variables of a student's process: nothing of the teacher's that it does not need."""
     kept = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "KERAS_BACKEND", "LANG", "SYSTEMROOT")
-    return {name: os.environ[name] for name in kept if name in os.environ} | {
-        "HOME": home, "TMPDIR": home, "IPYTHONDIR": home, "MPLCONFIGDIR": home, "KERASCV_COURSE_CACHE": f"{home}/cache",
-        "KERASCV_COURSE_PROFILE": "smoke", "MPLBACKEND": "agg", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1",
-        "TF_CPP_MIN_LOG_LEVEL": "3", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "CUDA_VISIBLE_DEVICES": "-1",
-        "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "4", "PYTHONHASHSEED": "0",
-    }  # fmt: skip
+    homes = dict.fromkeys(("HOME", "TMPDIR", "IPYTHONDIR", "MPLCONFIGDIR", "KERASCV_COURSE_CACHE"), home)
+    threads = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    ours = {
+        "KERASCV_COURSE_PROFILE": "smoke",
+        "MPLBACKEND": "agg",
+        "CUDA_VISIBLE_DEVICES": "-1",
+        "PYTHONUTF8": "1",
+    }
+    more = {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONDONTWRITEBYTECODE": "1", "MALLOC_ARENA_MAX": "4"}
+    known = {name: os.environ[name] for name in kept if name in os.environ}
+    return known | homes | dict.fromkeys(threads, "1") | ours | more
 
 
 @functools.cache
 def _visible() -> tuple[str, ...]:
-    """Return the folders that a student's process sees, for reading: the system's libraries, Python, this package."""
-    system = ["/usr", "/bin", "/lib", "/lib64", "/lib32", "/sbin", "/etc/ld.so.cache", "/etc/alternatives", "/etc/fonts"]
-    python = [sys.prefix, sys.base_prefix, sys.exec_prefix, *site.getsitepackages(), site.getusersitepackages()]
+    """Return the folders that a student's process may read: the system's libraries, Python, this package."""
+    libraries = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64"]
+    system = [*libraries, "/etc/ld.so.cache", "/etc/alternatives", "/etc/fonts"]
+    sites = [*site.getsitepackages(), site.getusersitepackages()]
+    python = [sys.prefix, sys.base_prefix, sys.exec_prefix, *sites]
     package = [str(Path(kerascv_course.__file__).parent), str(source_folder())]
     others = [path for each in [*python, *package] for path in (each, os.path.realpath(each))]
     return tuple(dict.fromkeys(path for path in [*system, *others] if os.path.exists(path)))
 
 
 def _container(rules: int, limits: Limits) -> list[str]:
-    """Return bubblewrap's command: no network, no other process, a home that is gone afterwards, fewer system calls."""
+    """Return bubblewrap's command: no network, no other process, a passing home, fewer system calls."""
     words = ["bwrap", "--unshare-all", "--unshare-user", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
     words += ["--uid", "1000", "--gid", "1000", "--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"]
-    words += ["--size", str(limits.file_size), "--tmpfs", "/dev/shm", "--size", str(limits.file_size), "--tmpfs", "/tmp"]
+    words += [
+        "--size",
+        str(limits.file_size),
+        "--tmpfs",
+        "/dev/shm",
+        "--size",
+        str(limits.file_size),
+        "--tmpfs",
+        "/tmp",
+    ]
     for path in _visible():
-        words += ["--symlink", os.readlink(path), path] if path.count("/") == 1 and os.path.islink(path) else ["--ro-bind", path, path]
+        words += (
+            ["--symlink", os.readlink(path), path]
+            if path.count("/") == 1 and os.path.islink(path)
+            else ["--ro-bind", path, path]
+        )
     return [*words, "--remount-ro", "/", "--chdir", "/tmp", "--seccomp", str(rules)]
 
 
@@ -213,6 +239,14 @@ def _system_calls() -> bytes:
         rules += [rule(at_least, 0, 1, _X32), rule(answer, 0, 0, refuse)]
     for number in forbidden.values():
         rules += [rule(equal, 0, 1, number), rule(answer, 0, 0, refuse)]
-    rules += [rule(equal, 0, 1, _CLONE3), rule(answer, 0, 0, unknown)]  # glibc then takes clone, whose flags are seen
-    rules += [rule(equal, 0, 3, clone), rule(load, 0, 0, 16), rule(any_bit, 1, 0, _CLONE_THREAD), rule(answer, 0, 0, refuse)]
+    rules += [
+        rule(equal, 0, 1, _CLONE3),
+        rule(answer, 0, 0, unknown),
+    ]  # glibc then takes clone, whose flags are seen
+    rules += [
+        rule(equal, 0, 3, clone),
+        rule(load, 0, 0, 16),
+        rule(any_bit, 1, 0, _CLONE_THREAD),
+        rule(answer, 0, 0, refuse),
+    ]
     return b"".join([*rules, rule(answer, 0, 0, allow)])

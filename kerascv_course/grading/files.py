@@ -1,5 +1,6 @@
 """The notebooks in what a class handed in: a folder or archive, read without unpacking anything to the disk."""
 
+import contextlib
 import datetime
 import io
 import json
@@ -16,7 +17,9 @@ MEGABYTE = 2**20
 LARGEST_NOTEBOOK = 100 * MEGABYTE  # with its outputs
 LARGEST_ARCHIVE = 500 * MEGABYTE  # inside another one
 LARGEST_SUM = 8_000 * MEGABYTE  # of all that is read from one archive, those inside it included
-LARGEST_RATIO = 200  # of the size to the packed size, beyond a megabyte: JSON packs to a tenth, a bomb to a thousandth
+LARGEST_RATIO = (
+    200  # of the size to the packed size, beyond a megabyte: JSON packs to a tenth, a bomb to a thousandth
+)
 MOST_FILES = 50_000
 DEEPEST = 3  # archives inside archives
 OTHER_ARCHIVES = (".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz")
@@ -47,7 +50,12 @@ class HandedIn:
 
 
 class Problem(NamedTuple):
-    """What could not be judged: where, and why."""
+    """What could not be judged.
+
+    Args:
+        where: The path, or the student's name.
+        why: The reason.
+    """
 
     where: str
     why: str
@@ -110,9 +118,13 @@ def _read_file(
     elif suffix != ".ipynb":
         found.others.append(where)
         if suffix in OTHER_ARCHIVES:
-            found.refuse(where, f"an archive of the kind {suffix}, which is not read: unpack it, or ask for a .zip")
+            found.refuse(
+                where, f"an archive of the kind {suffix}, which is not read: unpack it, or ask for a .zip"
+            )
     elif size > LARGEST_NOTEBOOK:
-        found.refuse(where, f"{size / MEGABYTE:,.0f} MB: more than the {LARGEST_NOTEBOOK // MEGABYTE} MB of a notebook")
+        found.refuse(
+            where, f"{size / MEGABYTE:,.0f} MB: more than the {LARGEST_NOTEBOOK // MEGABYTE} MB of a notebook"
+        )
     else:
         try:
             found.notebooks.append(HandedIn(where, when, read_cells(read())))
@@ -169,7 +181,8 @@ def _refused(member: zipfile.ZipInfo, left: int) -> str:
     if stat.S_ISLNK(member.external_attr >> 16):
         return "a link: not followed"
     if member.file_size > MEGABYTE and member.file_size > LARGEST_RATIO * max(member.compress_size, 1):
-        return f"{member.file_size / MEGABYTE:,.0f} MB packed into {member.compress_size:,} bytes: a zip bomb, not read"
+        size = f"{member.file_size / MEGABYTE:,.0f} MB packed into {member.compress_size:,} bytes"
+        return f"{size}: a zip bomb, not read"
     if member.file_size > left:
         return f"the archive holds more than {LARGEST_SUM // MEGABYTE:,} MB: not read"
     return ""
@@ -177,11 +190,9 @@ def _refused(member: zipfile.ZipInfo, left: int) -> str:
 
 def _member_name(member: zipfile.ZipInfo) -> str:
     name = member.filename.replace("\\", "/")
-    if not member.flag_bits & 0x800:  # an old archiver wrote UTF-8 without saying so, and it was read as code page 437
-        try:
+    if not member.flag_bits & 0x800:  # old archivers write UTF-8 without saying so: it is read as code page 437
+        with contextlib.suppress(UnicodeError):
             name = name.encode("cp437").decode("utf-8")
-        except UnicodeError:
-            pass
     return normal(name)
 
 
@@ -227,8 +238,9 @@ def _cell(cell: Any) -> Cell:
         return Cell("raw", "")
     source = cell.get("source", cell.get("input", ""))
     text = "".join(map(str, source)) if isinstance(source, list) else str(source)
-    metadata = cell.get("metadata") if isinstance(cell.get("metadata"), dict) else {}
-    tags = metadata.get("tags") if isinstance(metadata.get("tags"), list) else []
+    found: Any = cell.get("metadata")
+    metadata = found if isinstance(found, dict) else {}
+    tags = metadata["tags"] if isinstance(metadata.get("tags"), list) else []
     name = cell.get("id") or metadata.get("id") or ""  # Colab keeps it in the metadata
     kind = {"heading": "markdown"}.get(str(cell.get("cell_type")), str(cell.get("cell_type")))
     return Cell(kind, text.replace("\r\n", "\n"), str(name), tuple(map(str, tags)))

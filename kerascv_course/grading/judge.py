@@ -1,7 +1,7 @@
 """The process that runs one student's cells in our notebook, and says what the checks say.
 
-It reads a job from standard input, as JSON, and writes a line of JSON for each thing that happens to what was standard
-output: the student's own output goes nowhere. `contain` starts it, in a container or not.
+It reads a job from standard input, as JSON, and writes a line of JSON for each thing that happens to what was
+standard output: the student's own output goes nowhere. `contain` starts it, in a container or not.
 """
 
 import importlib
@@ -41,8 +41,8 @@ def limit_resources(memory: int, file_size: int, seconds: int) -> None:
     """Limit this process for good, where the system can: memory, the size of a file, seconds of processor.
 
     Args:
-        memory: Bytes of its own; twice as much with what it shares. TensorFlow reserves 3 GB that it never touches, so
-            that the address space alone (RLIMIT_AS) would be no measure of what is used.
+        memory: Bytes of its own; twice as much with what it shares. TensorFlow reserves 3 GB that it never
+            touches: the address space alone (RLIMIT_AS) would be no measure of what is used.
         file_size: Bytes of one file.
         seconds: After which the system ends it, should nobody else.
     """
@@ -83,12 +83,11 @@ def main() -> None:
 
     module = types.ModuleType("__main__")
     sys.modules["__main__"] = module
-    shell = InteractiveShell.instance(user_module=module, user_ns=module.__dict__)
+    shell: Any = InteractiveShell.instance(user_module=module, user_ns=module.__dict__)
     shell.history_manager.enabled = False
     shell.display_formatter.active_types = ["text/plain"]
     shell.showtraceback = shell.showsyntaxerror = lambda *args, **options: None  # `run` returns the error
-    sys.stdout = output = _Output()  # type: ignore[assignment]
-    sys.stderr = output  # type: ignore[assignment]
+    sys.stdout = sys.stderr = output = _Output()
     sheet = importlib.import_module(f"kerascv_course.exercises.{job['module']}").sheet
     for code in job["setup"]:
         output.count = 0
@@ -99,7 +98,9 @@ def main() -> None:
     for task in job["tasks"]:
         say("start", name=task["name"])
         output.count, threads = 0, set(threading.enumerate())
-        errors = [_where(shell, error, sheets.said(error)) for code in task["cells"] if (error := _run(shell, code))]
+        errors = [
+            _where(shell, error, sheets.said(error)) for code in task["cells"] if (error := _run(shell, code))
+        ]
         answers = [module.__dict__.get(name, _MISSING) for name in task["answers"]]
         missing = [name for name, answer in zip(task["answers"], answers, strict=True) if answer is _MISSING]
         if missing:

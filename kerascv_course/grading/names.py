@@ -1,6 +1,5 @@
-"""Who handed a notebook in: the names and numbers that learning platforms write into paths, and the newest attempt."""
+"""Who handed a notebook in: names and numbers that learning platforms write into paths, and the newest attempt."""
 
-import os.path
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -59,7 +58,10 @@ def name_students(places: Sequence[Place], topics: Iterable[str]) -> dict[str, S
         else:
             plain.append(place)
     folders = {place.path: place.path.split("/")[:-1] for place in plain}
-    shared = len(os.path.commonprefix([folders[place.path] for place in plain if place.topic]))
+    above = [folders[place.path] for place in plain if place.topic] or [[]]
+    shared = next(
+        (n for n, same in enumerate(zip(*above, strict=False)) if len(set(same)) > 1), min(map(len, above))
+    )
     by_folder: dict[str, list[Place]] = defaultdict(list)
     for place in plain:
         below = folders[place.path][shared:]
@@ -68,8 +70,8 @@ def name_students(places: Sequence[Place], topics: Iterable[str]) -> dict[str, S
         else:
             name = _name_of_file(place.path, topics)
             alone = shared and sum(other.topic == place.topic for other in plain) == 1
-            above = folders[place.path][-1] if alone and folders[place.path] else ""
-            found[place.path] = Student(name or above or _stem(place.path))
+            around = folders[place.path][-1] if alone and folders[place.path] else ""
+            found[place.path] = Student(name or around or _stem(place.path))
     for folder, inside in by_folder.items():
         # Two of one topic in different folders further down are those of two students in a group's folder.
         places_of: dict[str, set[str]] = defaultdict(set)

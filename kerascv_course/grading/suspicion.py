@@ -5,17 +5,30 @@ import ast
 from kerascv_course.grading.topics import parsed, root_of
 
 _MODULES = {
-    "builtins", "ctypes", "gc", "importlib", "inspect", "multiprocessing", "os", "pickle", "shutil", "signal", "socket",
-    "subprocess", "sys", "threading", "urllib", "requests",
+    "builtins", "ctypes", "gc", "importlib", "inspect", "multiprocessing", "os", "pickle", "shutil", "signal",
+    "socket", "subprocess", "sys", "threading", "urllib", "requests",
 }  # fmt: skip
 _CALLS = {"eval", "exec", "compile", "globals", "locals", "setattr", "delattr", "__import__", "open"}
 _ATTRIBUTES = {"solution", "exercises", "state", "solved", "modules", "check"}
-_SHARED = {"ex", "np", "numpy", "keras", "tf", "tensorflow", "layers", "ops", "math", "random", "runtime", "plotting"}
+_SHARED = {
+    "ex",
+    "np",
+    "numpy",
+    "keras",
+    "tf",
+    "tensorflow",
+    "layers",
+    "ops",
+    "math",
+    "random",
+    "runtime",
+    "plotting",
+}
 _USUAL = {"__init__", "__call__", "__len__", "__getitem__", "__repr__", "__name__", "__main__"}
 
 
 def suspicious(code: str) -> list[str]:
-    """Return a sentence for each thing in code that reaches for the checks, the system or the interpreter.
+    r"""Return a sentence for each thing in code that reaches for the checks, the system or the interpreter.
 
     Honest code may do some of it; and this finds what is written plainly, not what is hidden.
 
@@ -26,7 +39,7 @@ def suspicious(code: str) -> list[str]:
         The sentences, each once.
 
     Example:
-        >>> suspicious("import sys\\nx = 1")
+        >>> suspicious("import sys\nx = 1")
         ['Line 1 imports `sys`.']
     """
     tree = parsed(code)
@@ -41,7 +54,9 @@ def _of_node(node: ast.AST) -> str:
     if isinstance(node, ast.Import | ast.ImportFrom):
         modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
         for name in modules:
-            if name.partition(".")[0] in _MODULES or name.startswith(("kerascv_course.exercises", "kerascv_course.notebooks")):
+            if name.partition(".")[0] in _MODULES or name.startswith(
+                ("kerascv_course.exercises", "kerascv_course.notebooks")
+            ):
                 return f"{line} imports `{name}`."
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _CALLS:
         return f"{line} calls `{node.func.id}`."
@@ -49,7 +64,9 @@ def _of_node(node: ast.AST) -> str:
         root, dunder = root_of(node), node.attr.startswith("__") and node.attr.endswith("__")
         if root == "ex" and (node.attr in _ATTRIBUTES or node.attr.startswith("_")):
             return f"{line} uses `{ast.unparse(node)}`, a part of the checks."
-        if (dunder or node.attr.startswith(("_getframe", "f_back", "f_globals", "tb_"))) and node.attr not in _USUAL:
+        if (
+            dunder or node.attr.startswith(("_getframe", "f_back", "f_globals", "tb_"))
+        ) and node.attr not in _USUAL:
             return f"{line} uses `{node.attr}`."
         if isinstance(node.ctx, ast.Store | ast.Del) and root in _SHARED:
             return f"{line} changes `{ast.unparse(node)}`."
@@ -58,4 +75,3 @@ def _of_node(node: ast.AST) -> str:
     if isinstance(node, ast.Name) and node.id == "ex" and not isinstance(node.ctx, ast.Load):
         return f"{line} replaces `ex`, the checks."
     return ""
-

@@ -16,8 +16,8 @@ _HEADING = re.compile(r"^#{1,6}\s+(.+)$", re.MULTILINE)
 _IMPORT = re.compile(r"^\s*from\s+kerascv_course\.exercises\s+import\s+(\w+)", re.MULTILINE)
 # Our notebooks only show with these, and change nothing.
 _READ_ONLY = {
-    "all", "any", "dict", "display", "enumerate", "float", "int", "isinstance", "len", "list", "max", "min", "plotting",
-    "print", "range", "repr", "round", "set", "sorted", "str", "sum", "tuple", "type", "zip",
+    "all", "any", "dict", "display", "enumerate", "float", "int", "isinstance", "len", "list", "max", "min",
+    "plotting", "print", "range", "repr", "round", "set", "sorted", "str", "sum", "tuple", "type", "zip",
 }  # fmt: skip
 # Where code reaches names without writing them, nobody can say which cells it needs.
 _REACH_ALL = {"eval", "exec", "globals", "locals", "vars", "get_ipython", "__import__"}
@@ -78,7 +78,10 @@ def read_topic(name: str) -> Topic:
         Its exercises and its other cells.
     """
     source = find_source(name)
-    tasks, setup, texts, heading = [], [], set(), ""
+    tasks: list[Task] = []
+    setup: list[str] = []
+    texts: set[str] = set()
+    heading = ""
     cells = make_notebook(source).cells
     for number, cell in enumerate(cells):
         tags = cell.metadata.get("tags", [])
@@ -87,10 +90,11 @@ def read_topic(name: str) -> Topic:
             continue
         texts.add(squeezed(cell.source))
         if "exercise" in tags:
-            call = ast.parse(cells[number + 1].source).body[0].value  # type: ignore[attr-defined]
-            answers = tuple(argument.id for argument in call.args)
+            call = ast.parse(cells[number + 1].source.partition("\n#")[0], mode="eval").body
+            assert isinstance(call, ast.Call)
+            answers = tuple(map(ast.unparse, call.args))
             title = heading_of(heading).partition(": ")[2]
-            tasks.append(Task(call.func.value.attr, title, answers, cell.id, cell.source))
+            tasks.append(Task(ast.unparse(call.func).split(".")[1], title, answers, cell.id, cell.source))
         elif not {"check", "summary"} & set(tags) and cell.id != "cell-00":
             tree = parsed(cell.source)
             setup += [ast.unparse(node) for node in tree.body] if tree and setup else [cell.source]
@@ -183,7 +187,9 @@ def names_of(code: str) -> Names:
         table = symtable.symtable(ast.unparse(statement), "<cell>", "exec")
         inner = [symbol for scope in _scopes(table) for symbol in scope.get_symbols() if symbol.is_global()]
         used = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_referenced()}
-        given = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
+        given = {
+            symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned() or symbol.is_imported()
+        }
         known = found.sets | (given & _targets(statement))
         is_definition = isinstance(statement, ast.FunctionDef | ast.ClassDef)
         (found.later if is_definition else found.needs).update({symbol.get_name() for symbol in inner} - known)
@@ -204,7 +210,11 @@ def _touched(statement: ast.stmt) -> Iterator[str]:
         elif isinstance(node, ast.Call) and root_of(node.func) not in _READ_ONLY:
             yield root_of(node.func)
             for value in [*node.args, *(keyword.value for keyword in node.keywords)]:
-                held = ast.walk(value) if isinstance(value, ast.List | ast.Tuple | ast.Dict | ast.Starred) else [value]
+                held = (
+                    ast.walk(value)
+                    if isinstance(value, ast.List | ast.Tuple | ast.Dict | ast.Starred)
+                    else [value]
+                )
                 yield from (part.id for part in held if isinstance(part, ast.Name))
 
 

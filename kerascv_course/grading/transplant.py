@@ -63,7 +63,9 @@ def transplant(cells: list[Cell], topic: Topic) -> dict[str, Answer]:
             if _changed_check(check, task):
                 answer.flags.append(f"The check was changed; ours is used. Handed in: {_shortened(check)}")
         if sum(squeezed(code) == squeezed(task.blank) for code in answer.cells) and len(answer.cells) > 1:
-            answer.remarks.append(f"{len(answer.cells)} cells, one of them as it was given: all are run in their order.")
+            answer.remarks.append(
+                f"{len(answer.cells)} cells, one of them as it was given: all are run in their order."
+            )
         answer.flags += suspicious("\n".join(answer.cells))
     _find_elsewhere(cells, topic, owners, answers, theirs)
     return answers
@@ -75,7 +77,8 @@ def _owners(cells: list[Cell], topic: Topic) -> dict[int, str]:
     by_id = {task.id: task.name for task in topic.tasks}
     names = {task.name for task in topic.tasks}
     votes: dict[int, dict[str, float]] = defaultdict(lambda: defaultdict(float))
-    heading, since_boundary = "", []
+    heading = ""
+    since_boundary: list[int] = []
     for number, cell in enumerate(cells):
         if cell.kind == "markdown":
             if text := heading_of(cell.source):

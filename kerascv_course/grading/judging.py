@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,11 +72,13 @@ class ClassResult:
     Attributes:
         notebooks: Those that were judged, by student and topic.
         problems: What could not be judged, and why.
+        absent: Students of whom nothing could be judged, each with the reasons.
         judged_now: How many were judged in this run; the others were known.
     """
 
     notebooks: list[Judged]
     problems: list[Problem]
+    absent: dict[Student, list[str]]
     judged_now: int = 0
 
 
@@ -97,8 +99,8 @@ def grade(
     Args:
         submissions: The folder or `.zip` that a learning platform made.
         folder: Where results are kept; made if need be.
-        jobs: How many at a time, as joblib takes it: -1 for all processors. Inside `joblib.parallel_config(...)` the
-            backend named there runs them, for example a Dask cluster.
+        jobs: How many at a time, as joblib takes it: -1 for all processors. Inside `joblib.parallel_config(...)`
+            the backend named there runs them, for example a Dask cluster.
         limits: What the code of a student may use.
         trust: Whether to run the code without a container, as yourself.
         show: Called with how many are done, and of how many.
@@ -116,7 +118,7 @@ def grade(
     if not trust and (why := contain.missing()):
         raise OSError(why)
     found = find_notebooks(source)
-    notebooks, problems = sort_out(found)
+    notebooks, problems, absent = sort_out(found)
     (target / KEPT).mkdir(parents=True, exist_ok=True)
     waiting: dict[str, list[Judged]] = defaultdict(list)
     for notebook in notebooks:
@@ -130,6 +132,8 @@ def grade(
         for key, result in parallel(run(key, same[0].job, limits, trust) for key, same in waiting.items()):
             if result["broken"]:
                 problems += [Problem(notebook.path, result["broken"]) for notebook in waiting[key]]
+                for notebook in waiting[key]:
+                    absent.setdefault(notebook.student, []).append(f"{notebook.topic.name}: {result['broken']}")
             else:
                 _keep(target / KEPT / f"{key}.json", result)
             for notebook in waiting.pop(key):
@@ -138,7 +142,7 @@ def grade(
             show(len(notebooks) - sum(map(len, waiting.values())), len(notebooks))
     finally:
         contain.end_all()
-    return ClassResult([notebook for notebook in notebooks if notebook.results], problems, done)
+    return ClassResult([notebook for notebook in notebooks if notebook.results], problems, absent, done)
 
 
 def judge(key: str, job: dict[str, Any], limits: Limits, trust: bool) -> tuple[str, dict[str, Any]]:
@@ -151,8 +155,8 @@ def judge(key: str, job: dict[str, Any], limits: Limits, trust: bool) -> tuple[s
         trust: Whether to run it without a container.
 
     Returns:
-        The key and the results: "results" by exercise, "summary", "seconds" that it was given, and "broken" with the
-        reason where our own cells failed.
+        The key and the results: "results" by exercise, "summary", "seconds" that it was given, and "broken" with
+        the reason where our own cells failed.
     """
     results: dict[str, dict[str, Any]] = {}
     ended: set[str] = set()
@@ -171,32 +175,31 @@ def judge(key: str, job: dict[str, Any], limits: Limits, trust: bool) -> tuple[s
             elif event["event"] == "broken" or not running:
                 broken = f"our own cells did not run, which is no fault of the student's: {event['text']}"
             else:
-                text = f"Ended: this exercise {event['text']}."
-                results[running] = {"kind": "ended", "text": text, "errors": [], "answer": ""}
+                results[running] = {"kind": "ended", "text": f"{event['text']}.", "errors": [], "answer": ""}
                 ended.add(running)
     return key, {"results": results, "summary": summary, "seconds": limits.seconds, "broken": broken}
 
 
-def sort_out(found: Found) -> tuple[list[Judged], list[Problem]]:
-    """Return the newest notebook of each student and topic, and what is none of ours.
+def sort_out(found: Found) -> tuple[list[Judged], list[Problem], dict[Student, list[str]]]:
+    """Return the newest notebook of each student and topic, and what cannot be judged.
 
     Args:
         found: What was handed in.
 
     Returns:
-        The notebooks by student and topic, ready to be judged, and the problems.
+        The notebooks by student and topic, ready to be judged; the problems; and who has handed in nothing else.
     """
     topics = all_topics()
     by_name = {topic.name: topic for topic in topics}
     problems, places = list(found.problems), []
     contents: dict[str, HandedIn] = {}
-    for notebook in found.notebooks:
-        topic = topic_of(notebook.cells, topics)
+    for handed_in in found.notebooks:
+        topic = topic_of(handed_in.cells, topics)
         if topic is None:
             why = "a notebook of another course: it imports no checks of ours and has none of our exercises"
-            problems.append(Problem(notebook.path, why))
-        contents[notebook.path] = notebook
-        places.append(Place(notebook.path, topic.name if topic else "", notebook.modified))
+            problems.append(Problem(handed_in.path, why))
+        contents[handed_in.path] = handed_in
+        places.append(Place(handed_in.path, topic.name if topic else "", handed_in.modified))
     others = [Place(path, "") for path in [*found.others, *(problem.where for problem in found.problems)]]
     students = name_students([*places, *others], [topic.name for topic in topics])
     attempts: dict[tuple[str, str, str], list[Place]] = defaultdict(list)
@@ -217,23 +220,30 @@ def sort_out(found: Found) -> tuple[list[Judged], list[Problem]]:
             notebook.notes.append("None of the exercises' cells was found in the notebook.")
         judged.append(notebook)
     done = {notebook.student for notebook in judged}
-    named = {problem.where for problem in problems}
-    for student in dict.fromkeys(students[place.path] for place in others):
-        files = [place.path for place in others if students[place.path] == student and place.path not in named]
-        if student not in done and files:
-            problems.append(Problem(student.name, f"no notebook inside. Handed in: {', '.join(files[:5])}"))
-    problems += _of_one_name(done)
-    return sorted(judged, key=lambda each: (each.student.name.casefold(), each.student.id, each.topic.name)), problems
+    absent: dict[Student, list[str]] = defaultdict(list)
+    for problem in problems:
+        if students[problem.where] not in done:
+            absent[students[problem.where]].append(f"{problem.where.rsplit('/', 1)[-1]}: {problem.why}")
+    files: dict[Student, list[str]] = defaultdict(list)
+    for path in found.others:
+        files[students[path]].append(path.rsplit("/", 1)[-1])
+    for student in files.keys() - done - absent.keys():
+        why = f"no notebook inside. Handed in: {', '.join(files[student][:5])}"
+        absent[student].append(why)
+        problems.append(Problem(student.name, why))
+    problems += _of_one_name(done | absent.keys())
+    order = sorted(judged, key=lambda each: (each.student.name.casefold(), each.student.id, each.topic.name))
+    return order, problems, dict(absent)
 
 
-def _of_one_name(students: set[Student]) -> Iterator[Problem]:
-    by_name: dict[str, list[str]] = defaultdict(list)
+def _of_one_name(students: Iterable[Student]) -> Iterator[Problem]:
+    by_name: dict[str, list[Student]] = defaultdict(list)
     for student in students:
-        by_name[student.name.casefold()].append(student.id or "no number")
-    for name, ids in sorted(by_name.items()):
-        if len(ids) > 1:
-            shown = next(student.name for student in students if student.name.casefold() == name)
-            yield Problem(shown, f"{len(ids)} students of this name, told apart by their numbers: {', '.join(sorted(ids))}")
+        by_name[student.name.casefold()].append(student)
+    for same in by_name.values():
+        if len(same) > 1:
+            ids = ", ".join(sorted(student.id or "none" for student in same))
+            yield Problem(same[0].name, f"{len(same)} students of this name, told apart by their numbers: {ids}")
 
 
 def _check_paths(source: Path, target: Path) -> None:
