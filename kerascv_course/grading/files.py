@@ -180,7 +180,7 @@ def _refused(member: zipfile.ZipInfo, left: int) -> str:
         return "its name leads out of the archive: not read"
     if stat.S_ISLNK(member.external_attr >> 16):
         return "a link: not followed"
-    if member.file_size > MEGABYTE and member.file_size > LARGEST_RATIO * max(member.compress_size, 1):
+    if member.file_size > max(LARGEST_NOTEBOOK, LARGEST_RATIO * member.compress_size):
         size = f"{member.file_size / MEGABYTE:,.0f} MB packed into {member.compress_size:,} bytes"
         return f"{size}: a zip bomb, not read"
     if member.file_size > left:

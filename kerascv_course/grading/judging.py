@@ -129,7 +129,7 @@ def grade(
     parallel = joblib.Parallel(n_jobs=jobs, prefer="threads", return_as="generator_unordered")
     done = 0
     try:
-        for key, result in parallel(run(key, same[0].job, limits, trust) for key, same in waiting.items()):
+        for key, result in parallel([run(key, same[0].job, limits, trust) for key, same in waiting.items()]):
             if result["broken"]:
                 problems += [Problem(notebook.path, result["broken"]) for notebook in waiting[key]]
                 for notebook in waiting[key]:

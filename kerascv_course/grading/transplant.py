@@ -111,8 +111,8 @@ def _owners(cells: list[Cell], topic: Topic) -> dict[int, str]:
 
 def _titled(heading: str, by_title: dict[str, str]) -> str:
     """Return the exercise that a heading names, "" for any other heading."""
-    words = re.sub(r"^exercise \d+ ", "", plain(heading))
-    return by_title.get(words, "")
+    match = re.match(r"exercise \d+ (.+)", plain(heading))  # a section may have the title of an exercise
+    return by_title.get(match[1], "") if match else ""
 
 
 def _without_checks(code: str) -> str:
