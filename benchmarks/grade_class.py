@@ -32,7 +32,16 @@ MISTAKES = {
     "precision": ["at_1, at_3, at_5 = 1, 1, 1"],
     "voting": ["def vote(labels):\n    return labels[0]"],
 }  # fmt: skip
-NAMES = ("Anna Rossi", "Zoë Müller", "José Ñúñez", "李雷", "O'Neill Siân", "Bob Smith", "Çağla Şahin", "Ana-Maria Pop")
+NAMES = (
+    "Anna Rossi",
+    "Zoë Müller",
+    "José Ñúñez",
+    "李雷",
+    "O'Neill Siân",
+    "Bob Smith",
+    "Çağla Şahin",
+    "Ana-Maria Pop",
+)
 
 
 def answered(topic, rng, way):
@@ -63,7 +72,10 @@ def unchanged(cells, known, rng):
 def of_colab(cells, known, rng):
     for number, cell in enumerate(cells):
         del cell["id"]
-        cell["metadata"] = {"id": f"x{rng.randrange(10**9)}{number}", "colab": {"base_uri": "https://localhost:8080/"}}
+        cell["metadata"] = {
+            "id": f"x{rng.randrange(10**9)}{number}",
+            "colab": {"base_uri": "https://localhost:8080/"},
+        }
     return cells
 
 
@@ -112,13 +124,19 @@ def reordered(cells, known, rng):
     blocks = [cells[number - 1 : number + 2] for number in numbers]
     rng.shuffle(blocks)
     taken = {place for number in numbers for place in (number - 1, number, number + 1)}
-    return [*(cell for place, cell in enumerate(cells) if place not in taken), *(cell for block in blocks for cell in block)]
+    return [
+        *(cell for place, cell in enumerate(cells) if place not in taken),
+        *(cell for block in blocks for cell in block),
+    ]
 
 
 def split(cells, known, rng):
     for number in reversed(places(cells, "exercise")):
         lines = cells[number]["source"].split("\n")
-        if all(line and not line.startswith((" ", ")", "]", "}", "else", "#")) for line in lines) and len(lines) > 1:
+        if (
+            all(line and not line.startswith((" ", ")", "]", "}", "else", "#")) for line in lines)
+            and len(lines) > 1
+        ):
             half = {"cell_type": "code", "metadata": {}, "source": "\n".join(lines[1:]), "id": f"half{number}"}
             cells[number]["source"] = lines[0]
             cells.insert(number + 1, half)
@@ -128,19 +146,28 @@ def split(cells, known, rng):
 def helper_elsewhere(cells, known, rng):
     number = places(cells, "exercise")[0]
     cells[number]["source"] = "\n".join(f"{name} = secret_helper()" for name in first_task(cells, number).answers)
-    cells.insert(5, {"cell_type": "code", "metadata": {}, "id": "own", "source": "def secret_helper():\n    return 152"})
+    cells.insert(
+        5, {"cell_type": "code", "metadata": {}, "id": "own", "source": "def secret_helper():\n    return 152"}
+    )
     known[first_task(cells, number + 1).name] = False
     return cells
 
 
 def first_task(cells, number):
-    return next(task for topic in map(read_topic, TOPICS) for task in topic.tasks if f"ex.{task.name}." in cells[number + 1]["source"])
+    return next(
+        task
+        for topic in map(read_topic, TOPICS)
+        for task in topic.tasks
+        if f"ex.{task.name}." in cells[number + 1]["source"]
+    )
 
 
 def helper_beside(cells, known, rng):
     number = places(cells, "exercise")[0]
     cells[number]["source"] = "own_helper()\n" + cells[number]["source"]
-    cells.insert(number, {"cell_type": "code", "metadata": {}, "id": "own", "source": "def own_helper():\n    pass"})
+    cells.insert(
+        number, {"cell_type": "code", "metadata": {}, "id": "own", "source": "def own_helper():\n    pass"}
+    )
     return cells
 
 
@@ -191,7 +218,9 @@ def syntax_error(cells, known, rng):
 
 def scratch_cells(cells, known, rng):
     for number in reversed(places(cells, "check")):
-        cells.insert(number + 1, {"cell_type": "code", "metadata": {}, "id": f"s{number}", "source": "1 / 0\nprint('?')"})
+        cells.insert(
+            number + 1, {"cell_type": "code", "metadata": {}, "id": f"s{number}", "source": "1 / 0\nprint('?')"}
+        )
     return cells
 
 
@@ -242,7 +271,10 @@ def make_class(path, count, seed=0, topics=TOPICS):
                 notebook = {"nbformat": 3, "nbformat_minor": 0, "metadata": {}, "worksheets": [{"cells": cells}]}
             folder = f"{NAMES[number % len(NAMES)]} {number}_{10_000 + number}_assignsubmission_file_"
             archive.writestr(f"{folder}/{topic}.ipynb", json.dumps(notebook))
-            known[str(10_000 + number)] = (damage.__name__, {(topic, name): value for name, value in right.items()})
+            known[str(10_000 + number)] = (
+                damage.__name__,
+                {(topic, name): value for name, value in right.items()},
+            )
     return known
 
 

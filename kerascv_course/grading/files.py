@@ -8,7 +8,8 @@ import os
 import stat
 import unicodedata
 import zipfile
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,10 +17,8 @@ from typing import Any, NamedTuple
 MEGABYTE = 2**20
 LARGEST_NOTEBOOK = 100 * MEGABYTE  # with its outputs
 LARGEST_ARCHIVE = 500 * MEGABYTE  # inside another one
-LARGEST_SUM = 8_000 * MEGABYTE  # of all that is read from one archive, those inside it included
-LARGEST_RATIO = (
-    200  # of the size to the packed size, beyond a megabyte: JSON packs to a tenth, a bomb to a thousandth
-)
+LARGEST_SUM = 8_000 * MEGABYTE  # of all that is read
+LARGEST_RATIO = 200  # of the size to the packed size, of what is larger than a notebook
 MOST_FILES = 50_000
 DEEPEST = 3  # archives inside archives
 OTHER_ARCHIVES = (".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz")
@@ -63,16 +62,21 @@ class Problem(NamedTuple):
 
 @dataclass
 class Found:
-    """What lies in a folder or archive: notebooks, what cannot be read, and the paths of all else."""
+    """What lies in a folder or archive: notebooks, what cannot be read, and the paths of all other files."""
 
     notebooks: list[HandedIn] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
-    count: int = 0
+    size: int = 0  # of all that was read
 
-    def refuse(self, where: str, why: str) -> None:
-        """Note what is not read."""
-        self.problems.append(Problem(where, why))
+
+class _Member(NamedTuple):
+    where: str
+    size: int
+    packed: int
+    modified: float
+    read: Callable[[], bytes]
+    refused: str  # why it is not read, whatever is in it
 
 
 def find_notebooks(path: Path) -> Found:
@@ -85,19 +89,10 @@ def find_notebooks(path: Path) -> Found:
         What was found. Links are not followed, and what is too large is named and not read.
     """
     found = Found()
-    if path.is_file():
-        _read_archive(lambda: path, 0, "", found, 0, [LARGEST_SUM])
-        return found
-    for folder, folders, names in os.walk(path):
-        folders.sort()
-        for name in sorted(names):
-            file = Path(folder) / name
-            where = normal(file.relative_to(path).as_posix())
-            if file.is_symlink() or not file.is_file():
-                found.refuse(where, "a link or no plain file: not followed")
-                continue
-            size, when = file.stat().st_size, file.stat().st_mtime
-            _read_file(where, size, when, file.read_bytes, found, 0, [LARGEST_SUM])
+    if path.is_dir():
+        _read(_of_folder(path), found, 0)
+    else:
+        _read_archive(path, path.name, "", found, 0)
     return found
 
 
@@ -106,101 +101,93 @@ def normal(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-def _read_file(
-    where: str, size: int, when: float, read: Callable[[], bytes], found: Found, depth: int, left: list[int]
-) -> None:
-    """Read one file if it is a notebook or archive; `left` holds how many bytes may still be read."""
-    parts, suffix = where.split("/"), Path(where).suffix.lower()
-    if "__MACOSX" in parts or any(part.startswith(".") for part in parts):
-        return  # what macOS and Jupyter leave beside the files
-    if suffix == ".zip":
-        _read_archive(lambda: io.BytesIO(read()), size, where, found, depth, left)
-    elif suffix != ".ipynb":
-        found.others.append(where)
+def _read(members: Iterable[_Member], found: Found, depth: int) -> None:
+    for member in members:
+        parts, suffix = member.where.split("/"), Path(member.where).suffix.lower()
+        if "__MACOSX" in parts or any(part.startswith(".") and part != ".." for part in parts):
+            continue  # what macOS and Jupyter leave beside the files
+        if suffix not in (".ipynb", ".zip"):
+            found.others.append(member.where)
         if suffix in OTHER_ARCHIVES:
-            found.refuse(
-                where, f"an archive of the kind {suffix}, which is not read: unpack it, or ask for a .zip"
-            )
-    elif size > LARGEST_NOTEBOOK:
-        found.refuse(
-            where, f"{size / MEGABYTE:,.0f} MB: more than the {LARGEST_NOTEBOOK // MEGABYTE} MB of a notebook"
-        )
-    else:
-        try:
-            found.notebooks.append(HandedIn(where, when, read_cells(read())))
-        except (ValueError, OSError, zipfile.BadZipFile) as error:
-            found.refuse(where, str(error))
+            why = f"an archive of the kind {suffix}, which is not read: unpack it, or ask for a .zip"
+            found.problems.append(Problem(member.where, why))
+        elif suffix in (".ipynb", ".zip"):
+            try:
+                if refused := member.refused or _too_large(member, suffix, found, depth):
+                    raise ValueError(refused)
+                content = member.read()
+                found.size += len(content)
+                if suffix == ".zip":
+                    _read_archive(io.BytesIO(content), member.where, f"{member.where}/", found, depth + 1)
+                else:
+                    found.notebooks.append(HandedIn(member.where, member.modified, read_cells(content)))
+            except ValueError as error:
+                found.problems.append(Problem(member.where, str(error)))
+            except (RuntimeError, NotImplementedError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
+                found.problems.append(Problem(member.where, f"cannot be unpacked: {error}"))  # or has a password
 
 
-def _read_archive(
-    opened: Callable[[], Path | io.BytesIO], size: int, where: str, found: Found, depth: int, left: list[int]
-) -> None:
-    prefix = f"{where}/" if where else ""
-    if depth > DEEPEST or (depth and size > LARGEST_ARCHIVE):
-        rule = f"{DEEPEST} levels deep" if depth > DEEPEST else f"{LARGEST_ARCHIVE // MEGABYTE} MB"
-        found.refuse(where, f"an archive inside archives, beyond {rule}: not opened")
-        return
+def _too_large(member: _Member, suffix: str, found: Found, depth: int) -> str:
+    """Say why a notebook or archive is not read, "" where it is."""
+    most = LARGEST_NOTEBOOK if suffix == ".ipynb" else LARGEST_ARCHIVE
+    size = f"{member.size / MEGABYTE:,.0f} MB"
+    if member.size > max(LARGEST_NOTEBOOK, LARGEST_RATIO * member.packed):
+        return f"{size} packed into {member.packed:,} bytes: a zip bomb, not read"
+    if member.size > most:
+        return f"{size}: more than the {most // MEGABYTE} MB that are read"
+    if found.size + member.size > LARGEST_SUM:
+        return f"there is more than {LARGEST_SUM // MEGABYTE:,} MB in all: not read"
+    return (
+        f"an archive inside archives, beyond {DEEPEST} levels deep"
+        if suffix == ".zip" and depth >= DEEPEST
+        else ""
+    )
+
+
+def _of_folder(path: Path) -> Iterator[_Member]:
+    for folder, folders, names in os.walk(path):
+        folders.sort()
+        for file in (Path(folder) / name for name in sorted(names)):
+            where, size = normal(file.relative_to(path).as_posix()), file.lstat().st_size
+            refused = "" if file.is_file() and not file.is_symlink() else "a link or no plain file: not followed"
+            yield _Member(where, size, size, file.lstat().st_mtime, file.read_bytes, refused)
+
+
+def _read_archive(opened: Path | io.BytesIO, where: str, prefix: str, found: Found, depth: int) -> None:
     try:
-        archive = zipfile.ZipFile(opened())
+        archive = zipfile.ZipFile(opened)
     except (ValueError, OSError, zipfile.BadZipFile, NotImplementedError) as error:
-        found.refuse(where or "the archive", f"no .zip that can be opened: {error}")
+        found.problems.append(Problem(where, f"no .zip that can be opened: {error}"))
         return
     with archive:
-        for member in archive.infolist():
-            found.count += 1
-            if found.count > MOST_FILES:
-                found.refuse(where or "the archive", f"more than {MOST_FILES:,} files: the rest is not read")
-                return
-            name = prefix + _member_name(member)
-            if member.is_dir():
-                continue
-            if refused := _refused(member, left[0]):
-                found.refuse(name, refused)
-                continue
-
-            def unpack(member: zipfile.ZipInfo = member) -> bytes:
-                with archive.open(member) as stream:
-                    content = stream.read(member.file_size + 1)
-                left[0] -= len(content)
-                if len(content) > member.file_size:
-                    raise ValueError("larger than the archive says: a zip bomb, not read")
-                return content
-
-            try:
-                when = float(_seconds(member))
-                _read_file(name, member.file_size, when, unpack, found, depth + 1, left)
-            except (RuntimeError, zipfile.BadZipFile, NotImplementedError, EOFError, OSError) as error:
-                found.refuse(name, f"cannot be unpacked: {error}")  # locked by a password, or damaged
+        members = archive.infolist()
+        if len(members) > MOST_FILES:
+            found.problems.append(Problem(where, f"more than {MOST_FILES:,} files: the rest is not read"))
+        _read(
+            (_of_archive(archive, each, prefix) for each in members[:MOST_FILES] if not each.is_dir()),
+            found,
+            depth,
+        )
 
 
-def _refused(member: zipfile.ZipInfo, left: int) -> str:
-    """Say why a member of an archive is not read, "" where it is."""
-    parts = member.filename.replace("\\", "/").split("/")
-    if ".." in parts or not parts[0] or ":" in parts[0]:
-        return "its name leads out of the archive: not read"
-    if stat.S_ISLNK(member.external_attr >> 16):
-        return "a link: not followed"
-    if member.file_size > max(LARGEST_NOTEBOOK, LARGEST_RATIO * member.compress_size):
-        size = f"{member.file_size / MEGABYTE:,.0f} MB packed into {member.compress_size:,} bytes"
-        return f"{size}: a zip bomb, not read"
-    if member.file_size > left:
-        return f"the archive holds more than {LARGEST_SUM // MEGABYTE:,} MB: not read"
-    return ""
-
-
-def _member_name(member: zipfile.ZipInfo) -> str:
-    name = member.filename.replace("\\", "/")
+def _of_archive(archive: zipfile.ZipFile, member: zipfile.ZipInfo, prefix: str) -> _Member:
+    name, modified = member.filename.replace("\\", "/"), 0.0
     if not member.flag_bits & 0x800:  # old archivers write UTF-8 without saying so: it is read as code page 437
         with contextlib.suppress(UnicodeError):
             name = name.encode("cp437").decode("utf-8")
-    return normal(name)
+    with contextlib.suppress(ValueError):
+        modified = datetime.datetime(*member.date_time, tzinfo=datetime.UTC).timestamp()
+    parts, refused = name.split("/"), ""
+    if ".." in parts or not parts[0] or ":" in parts[0]:
+        refused = "its name leads out of the archive: not read"
+    elif stat.S_ISLNK(member.external_attr >> 16):
+        refused = "a link: not followed"
 
+    def read() -> bytes:
+        with archive.open(member) as stream:
+            return stream.read(member.file_size + 1)  # zipfile ends there, and finds the checksum to differ
 
-def _seconds(member: zipfile.ZipInfo) -> float:
-    try:
-        return datetime.datetime(*member.date_time, tzinfo=datetime.UTC).timestamp()
-    except ValueError:
-        return 0.0
+    return _Member(f"{prefix}{normal(name)}", member.file_size, member.compress_size, modified, read, refused)
 
 
 def read_cells(content: bytes) -> list[Cell]:

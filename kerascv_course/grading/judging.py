@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from kerascv_course import __version__
 from kerascv_course._validation import input_error
 from kerascv_course.grading import contain
 from kerascv_course.grading.contain import Limits
-from kerascv_course.grading.files import Found, HandedIn, Problem, find_notebooks
+from kerascv_course.grading.files import Found, Problem, find_notebooks
 from kerascv_course.grading.names import Place, Student, name_students, newest
 from kerascv_course.grading.topics import Topic, all_topics, needed_setup, topic_of
 from kerascv_course.grading.transplant import Answer, transplant
@@ -72,14 +72,27 @@ class ClassResult:
     Attributes:
         notebooks: Those that were judged, by student and topic.
         problems: What could not be judged, and why.
-        absent: Students of whom nothing could be judged, each with the reasons.
+        reasons: The same by student.
         judged_now: How many were judged in this run; the others were known.
     """
 
     notebooks: list[Judged]
-    problems: list[Problem]
-    absent: dict[Student, list[str]]
+    problems: list[Problem] = field(default_factory=list)
+    reasons: dict[Student, list[str]] = field(default_factory=dict)
     judged_now: int = 0
+
+    def refuse(self, student: Student, where: str, why: str) -> None:
+        """Note what of a student's cannot be judged."""
+        self.problems.append(Problem(where, why))
+        self.reasons.setdefault(student, []).append(f"{_file_name(where)}: {why}")
+
+    @property
+    def students(self) -> dict[Student, list[Judged]]:
+        """Each student's notebooks, none where nothing could be judged, in alphabetical order."""
+        found: dict[Student, list[Judged]] = {student: [] for student in self.reasons}
+        for notebook in self.notebooks:
+            found.setdefault(notebook.student, []).append(notebook)
+        return dict(sorted(found.items(), key=lambda item: (item[0].name.casefold(), item[0].id)))
 
 
 def grade(
@@ -117,32 +130,34 @@ def grade(
     _check_paths(source, target)
     if not trust and (why := contain.missing()):
         raise OSError(why)
-    found = find_notebooks(source)
-    notebooks, problems, absent = sort_out(found)
+    result = sort_out(find_notebooks(source))
     (target / KEPT).mkdir(parents=True, exist_ok=True)
     waiting: dict[str, list[Judged]] = defaultdict(list)
-    for notebook in notebooks:
-        if not _take(notebook, _kept(target, notebook.key, limits)):
+    for notebook in result.notebooks:
+        known = _kept(target / KEPT / f"{notebook.key}.json", limits)
+        if known:
+            notebook.results, notebook.summary = known["results"], known["summary"]
+        else:
             waiting[notebook.key].append(notebook)
-    show(len(notebooks) - sum(map(len, waiting.values())), len(notebooks))
-    run = joblib.delayed(judge)
+    total = len(result.notebooks)
+    tasks = [joblib.delayed(judge)(key, same[0].job, limits, trust) for key, same in waiting.items()]
     parallel = joblib.Parallel(n_jobs=jobs, prefer="threads", return_as="generator_unordered")
-    done = 0
     try:
-        for key, result in parallel([run(key, same[0].job, limits, trust) for key, same in waiting.items()]):
-            if result["broken"]:
-                problems += [Problem(notebook.path, result["broken"]) for notebook in waiting[key]]
-                for notebook in waiting[key]:
-                    absent.setdefault(notebook.student, []).append(f"{notebook.topic.name}: {result['broken']}")
-            else:
-                _keep(target / KEPT / f"{key}.json", result)
-            for notebook in waiting.pop(key):
-                _take(notebook, result)
-                done += 1
-            show(len(notebooks) - sum(map(len, waiting.values())), len(notebooks))
+        show(total - sum(map(len, waiting.values())), total)
+        for key, found in parallel(tasks):
+            same = waiting.pop(key)
+            if not found["broken"]:
+                _keep(target / KEPT / f"{key}.json", found)
+            for notebook in same:
+                notebook.results, notebook.summary = found["results"], found["summary"]
+                if found["broken"]:
+                    result.refuse(notebook.student, notebook.path, found["broken"])
+            result.judged_now += len(same)
+            show(total - sum(map(len, waiting.values())), total)
     finally:
         contain.end_all()
-    return ClassResult([notebook for notebook in notebooks if notebook.results], problems, absent, done)
+    result.notebooks = [notebook for notebook in result.notebooks if notebook.summary]
+    return result
 
 
 def judge(key: str, job: dict[str, Any], limits: Limits, trust: bool) -> tuple[str, dict[str, Any]]:
@@ -158,92 +173,88 @@ def judge(key: str, job: dict[str, Any], limits: Limits, trust: bool) -> tuple[s
         The key and the results: "results" by exercise, "summary", "seconds" that it was given, and "broken" with
         the reason where our own cells failed.
     """
+    left = {task["name"]: task for task in job["tasks"]}
     results: dict[str, dict[str, Any]] = {}
-    ended: set[str] = set()
-    summary = broken = running = ""
+    summary = broken = ""
     while not summary and not broken:
-        tasks = [task for task in job["tasks"] if task["name"] not in ended]
         running = ""
-        for event in contain.run(job | {"tasks": tasks}, limits, trust=trust):
-            if event["event"] == "start":
-                running = event["name"]
-            elif event["event"] == "judged":
-                running = ""
-                results.setdefault(event["name"], {k: event[k] for k in ("kind", "text", "errors", "answer")})
+        for event in contain.run(job | {"tasks": list(left.values())}, limits, trust=trust):
+            name = event.get("name", running)
+            if event["event"] == "judged" and name in left:
+                results.setdefault(name, {key: event[key] for key in ("kind", "text", "errors", "answer")})
             elif event["event"] == "end":
                 summary = event["summary"]
-            elif event["event"] == "broken" or not running:
+            elif event["event"] == "broken" or (event["event"] == "ended" and running not in left):
                 broken = f"our own cells did not run, which is no fault of the student's: {event['text']}"
-            else:
+            elif event["event"] == "ended":
                 results[running] = {"kind": "ended", "text": f"{event['text']}.", "errors": [], "answer": ""}
-                ended.add(running)
+                del left[running]
+            running = name if event["event"] == "start" else ""
+    if not broken and results.keys() != {task["name"] for task in job["tasks"]}:
+        broken = "its code wrote into the channel of the judge: nothing of it can be believed"
     return key, {"results": results, "summary": summary, "seconds": limits.seconds, "broken": broken}
 
 
-def sort_out(found: Found) -> tuple[list[Judged], list[Problem], dict[Student, list[str]]]:
-    """Return the newest notebook of each student and topic, and what cannot be judged.
+def sort_out(found: Found) -> ClassResult:
+    """Return the newest notebook of each student and topic, ready to be judged, and what cannot be.
 
     Args:
         found: What was handed in.
 
     Returns:
-        The notebooks by student and topic, ready to be judged; the problems; and who has handed in nothing else.
+        The notebooks, without results.
     """
-    topics = all_topics()
-    by_name = {topic.name: topic for topic in topics}
-    problems, places = list(found.problems), []
-    contents: dict[str, HandedIn] = {}
-    for handed_in in found.notebooks:
-        topic = topic_of(handed_in.cells, topics)
-        if topic is None:
-            why = "a notebook of another course: it imports no checks of ours and has none of our exercises"
-            problems.append(Problem(handed_in.path, why))
-        contents[handed_in.path] = handed_in
-        places.append(Place(handed_in.path, topic.name if topic else "", handed_in.modified))
-    others = [Place(path, "") for path in [*found.others, *(problem.where for problem in found.problems)]]
-    students = name_students([*places, *others], [topic.name for topic in topics])
+    topics = {topic.name: topic for topic in all_topics()}
+    cells = {each.path: each.cells for each in found.notebooks}
+    of = {each.path: topic_of(each.cells, topics.values()) for each in found.notebooks}
+    places = [
+        Place(each.path, topic.name if (topic := of[each.path]) else "", each.modified) for each in found.notebooks
+    ]
+    others = dict.fromkeys([*found.others, *(problem.where for problem in found.problems)])
+    students = name_students([*places, *(Place(path, "") for path in others)], topics)
     attempts: dict[tuple[str, str, str], list[Place]] = defaultdict(list)
     for place in places:
-        if place.topic:
-            student = students[place.path]
-            attempts[student.name.casefold(), student.id, place.topic].append(place)
-    judged = []
-    for same in attempts.values():
+        student = students[place.path]
+        attempts[student.name.casefold(), student.id, place.topic].append(place)
+    result = ClassResult([])
+    for (*_, name), same in sorted(attempts.items()):
+        if not name:
+            continue
         place = newest(same)
-        notebook = Judged(students[place.path], by_name[place.topic], place.path, {})
-        notebook.answers = transplant(contents[place.path].cells, notebook.topic)
-        older = sorted(other.path.rsplit("/", 1)[-1] for other in same if other != place)
-        if older:
-            name = place.path.rsplit("/", 1)[-1]
-            notebook.notes.append(f"{len(same)} attempts: judged is the newest, {name}, not {', '.join(older)}.")
-        if not any(answer.cells for answer in notebook.answers.values()):
-            notebook.notes.append("None of the exercises' cells was found in the notebook.")
-        judged.append(notebook)
-    done = {notebook.student for notebook in judged}
-    absent: dict[Student, list[str]] = defaultdict(list)
-    for problem in problems:
-        if students[problem.where] not in done:
-            absent[students[problem.where]].append(f"{problem.where.rsplit('/', 1)[-1]}: {problem.why}")
-    files: dict[Student, list[str]] = defaultdict(list)
-    for path in found.others:
-        files[students[path]].append(path.rsplit("/", 1)[-1])
-    for student in files.keys() - done - absent.keys():
-        why = f"no notebook inside. Handed in: {', '.join(files[student][:5])}"
-        absent[student].append(why)
-        problems.append(Problem(student.name, why))
-    problems += _of_one_name(done | absent.keys())
-    order = sorted(judged, key=lambda each: (each.student.name.casefold(), each.student.id, each.topic.name))
-    return order, problems, dict(absent)
-
-
-def _of_one_name(students: Iterable[Student]) -> Iterator[Problem]:
-    by_name: dict[str, list[Student]] = defaultdict(list)
-    for student in students:
-        by_name[student.name.casefold()].append(student)
-    for same in by_name.values():
+        answers = transplant(cells[place.path], topics[name])
+        notebook = Judged(students[place.path], topics[name], place.path, answers)
         if len(same) > 1:
-            ids = ", ".join(sorted(student.id or "none" for student in same))
-            yield Problem(same[0].name, f"{len(same)} students of this name, told apart by their numbers: {ids}")
+            older = ", ".join(sorted(_file_name(each.path) for each in same if each != place))
+            text = f"{len(same)} attempts: judged is the newest, {_file_name(place.path)}, not {older}."
+            notebook.notes.append(text)
+        if not any(answer.cells for answer in answers.values()):
+            notebook.notes.append("None of the exercises' cells was found in the notebook.")
+        result.notebooks.append(notebook)
+    for problem in found.problems:
+        result.refuse(students[problem.where], *problem)
+    for place in places:
+        if not place.topic:
+            why = "a notebook of another course: it imports no checks of ours and has none of our exercises"
+            result.refuse(students[place.path], place.path, why)
+    handed_in: dict[Student, list[str]] = defaultdict(list)
+    for path in found.others:
+        handed_in[students[path]].append(_file_name(path))
+    for student, files in handed_in.items():
+        if student not in result.students:
+            result.refuse(student, student.name, f"no notebook inside. Handed in: {', '.join(files[:5])}")
+    by_name: dict[str, list[Student]] = defaultdict(list)
+    for student in result.students:
+        by_name[student.name.casefold()].append(student)
+    for alike in by_name.values():
+        if len(alike) > 1:
+            numbers = ", ".join(student.id or "none" for student in alike)
+            text = f"{len(alike)} students of this name, told apart by their numbers: {numbers}"
+            result.problems.append(Problem(alike[0].name, text))
+    return result
+
+
+def _file_name(path: str) -> str:
+    return path.rsplit("/", 1)[-1]
 
 
 def _check_paths(source: Path, target: Path) -> None:
@@ -266,17 +277,10 @@ def _checks_digest(topic: str) -> str:
     return hashlib.sha256(text).hexdigest()
 
 
-def _take(notebook: Judged, result: dict[str, Any] | None) -> bool:
-    if result is None or result["broken"]:
-        return False
-    notebook.results, notebook.summary = result["results"], result["summary"]
-    return True
-
-
-def _kept(target: Path, key: str, limits: Limits) -> dict[str, Any] | None:
+def _kept(path: Path, limits: Limits) -> dict[str, Any] | None:
     """Return a result that is known, unless the exercise that ran too long may now take longer."""
     try:
-        result = json.loads((target / KEPT / f"{key}.json").read_text(encoding="utf-8"))
+        result = json.loads(path.read_text(encoding="utf-8"))
         late = any("took longer" in each["text"] for each in result["results"].values() if each["kind"] == "ended")
         return None if late and limits.seconds > result["seconds"] else dict(result)
     except (OSError, ValueError, KeyError, TypeError):  # none, or one that somebody has damaged: judged again

@@ -15,13 +15,7 @@ from kerascv_course.grading.judging import ClassResult, Judged
 from kerascv_course.grading.names import Student
 from kerascv_course.grading.topics import Topic, all_topics
 
-LABELS = {
-    "right": "right",
-    "wrong": "wrong",
-    "to do": "untouched",
-    "missing": "no answer",
-    "ended": "ended",
-}
+LABELS = {"right": "right", "wrong": "wrong", "to do": "untouched", "missing": "no answer"} | {"ended": "ended"}
 Points = Mapping[tuple[str, str], float]
 
 
@@ -73,14 +67,6 @@ def total_of(notebooks: Iterable[Judged], points: Points) -> tuple[float, float]
     return reached, possible
 
 
-def by_student(result: ClassResult) -> dict[Student, list[Judged]]:
-    """Return each student's notebooks, those of whom nothing could be judged included, in alphabetical order."""
-    found: dict[Student, list[Judged]] = {student: [] for student in result.absent}
-    for notebook in result.notebooks:
-        found.setdefault(notebook.student, []).append(notebook)
-    return dict(sorted(found.items(), key=lambda item: (item[0].name.casefold(), item[0].id)))
-
-
 def topics_of(result: ClassResult) -> list[Topic]:
     """Return those of our notebooks that were handed in, in their order."""
     names = {notebook.topic.name for notebook in result.notebooks}
@@ -118,16 +104,16 @@ def write_marks(result: ClassResult, folder: str | os.PathLike[str], points: Poi
     columns = [(topic.name, task.name) for topic in topics for task in topic.tasks]
     rows: list[list[Any]] = []
     moodle: list[list[Any]] = []
-    for student, notebooks in by_student(result).items():
+    for student, notebooks in result.students.items():
         kinds = {(n.topic.name, name): each["kind"] for n in notebooks for name, each in n.results.items()}
         reached, possible = total_of(notebooks, points)
         marks = [(f"{points[key]:g}" if kinds[key] == "right" else "0") if key in kinds else "" for key in columns]
-        remarks = [*result.absent.get(student, []), *(text for n in notebooks for text in remarks_of(n))]
+        remarks = [*result.reasons.get(student, []), *(text for n in notebooks for text in remarks_of(n))]
         done = "; ".join(f"{notebook.topic.name}: {notebook.summary}" for notebook in notebooks)
         row = [student.name, student.id, *marks, f"{reached:g}", f"{possible:g}", done, " | ".join(remarks)]
         rows.append([as_text(value) for value in row])
         if student.platform == "Moodle":
-            comment = html.escape("; ".join([done or "not judged", *result.absent.get(student, [])]))
+            comment = html.escape("; ".join([done or "not judged", *result.reasons.get(student, [])]))
             moodle.append(
                 [f"Participant {student.id}", as_text(student.name), f"{reached:g}", f"{possible:g}", "-", comment]
             )

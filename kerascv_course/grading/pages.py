@@ -11,7 +11,7 @@ from kerascv_course import __version__
 from kerascv_course._pages import html_page
 from kerascv_course.exercises.sheet import Feedback
 from kerascv_course.grading.judging import ClassResult, Judged
-from kerascv_course.grading.marks import LABELS, Points, by_student, page_names, remarks_of, topics_of, total_of
+from kerascv_course.grading.marks import LABELS, Points, page_names, remarks_of, topics_of, total_of
 from kerascv_course.grading.names import Student
 from kerascv_course.grading.topics import Task, Topic
 
@@ -47,12 +47,12 @@ def write_pages(result: ClassResult, folder: str | os.PathLike[str], points: Poi
     Returns:
         The teacher's page.
     """
-    students = by_student(result)
+    students = result.students
     names = page_names(students)
     target = Path(folder) / "feedback"
     target.mkdir(parents=True, exist_ok=True)
     for student, notebooks in students.items():
-        _write(target / names[student], _feedback(student, notebooks, result.absent.get(student, []), points))
+        _write(target / names[student], _feedback(student, notebooks, result.reasons.get(student, []), points))
     page = Path(folder) / "class.html"
     _write(page, _class_page(result, students, names, points))
     return page
@@ -85,7 +85,7 @@ def _exercise(notebook: Judged, task: Task, worth: float) -> str:
     remarks = _list([_text(text) for text in [*answer.remarks, *result["errors"]]])
     code = "\n\n".join(answer.cells)
     judged = f"<details><summary>The code that was judged</summary>{_code(code)}</details>" if code else ""
-    head = f"<h3>{_text(task.title)} <small>{task.name}, {reached:g} of {worth:g}</small></h3>"
+    head = f"<h3>{_coded(task.title)} <small>{task.name}, {reached:g} of {worth:g}</small></h3>"
     return f"{head}\n{shown}{remarks}{judged}"
 
 
@@ -113,7 +113,7 @@ def _topic_section(topic: Topic, notebooks: list[Judged]) -> str:
         counts = Counter(each["kind"] for each in results)
         cells = "".join(f'<td class="number">{counts[kind] or ""}</td>' for kind in LABELS)
         share = f"{counts['right'] / len(results):.0%}"
-        rows.append(f'<tr><td>{number}. {_text(task.title)}</td>{cells}<td class="number">{share}</td></tr>')
+        rows.append(f'<tr><td>{number}. {_coded(task.title)}</td>{cells}<td class="number">{share}</td></tr>')
         said: dict[str, list[str]] = defaultdict(list)
         for each in results:
             if each["kind"] not in ("right", "to do"):
@@ -126,7 +126,7 @@ def _topic_section(topic: Topic, notebooks: list[Judged]) -> str:
             examples = ", ".join(f"<code>{_text(answer, 80)}</code>" for answer, _ in given)
             lines.append(f"{len(answers)} × {_coded(text)}{f' Answered: {examples}' if examples else ''}")
         if lines:
-            frequent.append(f"<h3>{number}. {_text(task.title)}</h3>{_list(lines)}")
+            frequent.append(f"<h3>{number}. {_coded(task.title)}</h3>{_list(lines)}")
     heads = "".join(f'<th class="number">{label}</th>' for label in LABELS.values())
     table = f'<table><tr><th>Exercise</th>{heads}<th class="number">share right</th></tr>{"".join(rows)}</table>'
     title = f"<h2>{_text(topic.title)}: {len(notebooks)} handed in</h2>"

@@ -1,6 +1,7 @@
 """What in a student's code a teacher should look at: inside its own process a student can reach the checks."""
 
 import ast
+import re
 
 from kerascv_course.grading.topics import parsed, root_of
 
@@ -24,6 +25,7 @@ _SHARED = {
     "runtime",
     "plotting",
 }
+_COMMAND = re.compile(r"^[ \t]*!.+$", re.MULTILINE)
 _USUAL = {"__init__", "__call__", "__len__", "__getitem__", "__repr__", "__name__", "__main__"}
 
 
@@ -45,8 +47,11 @@ def suspicious(code: str) -> list[str]:
     tree = parsed(code)
     if tree is None:
         return []
-    found = {sentence: None for node in ast.walk(tree) if (sentence := _of_node(node))}
-    return list(found)
+    found = [
+        f"`{match[0].strip()[:80]}` is a command of the system: left out." for match in _COMMAND.finditer(code)
+    ]
+    found += [sentence for node in ast.walk(tree) if (sentence := _of_node(node))]
+    return list(dict.fromkeys(found))
 
 
 def _of_node(node: ast.AST) -> str:

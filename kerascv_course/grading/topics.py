@@ -12,6 +12,7 @@ from typing import NamedTuple
 from kerascv_course.grading.files import Cell
 from kerascv_course.notebooks.source import find_source, list_sources, make_notebook
 
+MAGIC = re.compile(r"^([ \t]*)[%!].*$", re.MULTILINE)  # a line for IPython: `%time`, `!pip install`
 _HEADING = re.compile(r"^#{1,6}\s+(.+)$", re.MULTILINE)
 _IMPORT = re.compile(r"^\s*from\s+kerascv_course\.exercises\s+import\s+(\w+)", re.MULTILINE)
 # Our notebooks only show with these, and change nothing.
@@ -96,7 +97,7 @@ def read_topic(name: str) -> Topic:
             title = heading_of(heading).partition(": ")[2]
             tasks.append(Task(ast.unparse(call.func).split(".")[1], title, answers, cell.id, cell.source))
         elif not {"check", "summary"} & set(tags) and cell.id != "cell-00":
-            tree = parsed(cell.source)
+            tree = None if MAGIC.search(cell.source) else parsed(cell.source)
             setup += [ast.unparse(node) for node in tree.body] if tree and setup else [cell.source]
     return Topic(source.name, source.title, tuple(tasks), tuple(setup), frozenset(texts))
 
@@ -143,11 +144,13 @@ def plain(text: str) -> str:
 
 
 def parsed(code: str) -> ast.Module | None:
-    """Return the tree of a piece of code, None where it is no Python."""
-    try:
-        return ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
+    """Return the tree of a piece of code without its magics, None where it is no Python."""
+    for text in (code, MAGIC.sub(r"\1pass", code)):
+        try:
+            return ast.parse(text)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            continue
+    return None
 
 
 class Names(NamedTuple):
