@@ -170,8 +170,15 @@ def _environment(home: str) -> dict[str, str]:
     ones = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     known = {name: os.environ[name] for name in kept if name in os.environ} | dict.fromkeys(homes, home)
     known |= dict.fromkeys((*ones, "PYTHONDONTWRITEBYTECODE", "PYTHONUTF8"), "1") | {"MALLOC_ARENA_MAX": "4"}
+    known["PYTHONPATH"] = os.pathsep.join(filter(None, [_root(), known.get("PYTHONPATH")]))
     known |= {"KERASCV_COURSE_PROFILE": "smoke", "MPLBACKEND": "agg", "CUDA_VISIBLE_DEVICES": "-1"}
     return known | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+
+
+def _root() -> str:
+    """Return the folder from which this package was imported, "" where Python finds it by itself."""
+    root = str(Path(kerascv_course.__file__).parent.parent)
+    return "" if root in (*site.getsitepackages(), site.getusersitepackages()) else root
 
 
 @functools.cache

@@ -6,7 +6,7 @@ import re
 import symtable
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from kerascv_course.grading.files import Cell
@@ -69,6 +69,7 @@ def all_topics() -> tuple[Topic, ...]:
     return tuple(topic for source in list_sources() if (topic := read_topic(source.name)).tasks)
 
 
+@cache
 def read_topic(name: str) -> Topic:
     """Return one of our notebooks.
 
@@ -171,6 +172,7 @@ class Names(NamedTuple):
     touches: set[str]
 
 
+@lru_cache(maxsize=10_000)
 def names_of(code: str) -> Names:
     """Return what code does with names; where it is no plain Python, such as a magic, it needs every word in it.
 
