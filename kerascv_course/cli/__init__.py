@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except ModuleNotFoundError as error:
         package = (error.name or "").split(".")[0]
-        if package not in (*doctor.EXTRAS["notebooks"], "nbformat", "jupyter_client", "pygments"):
+        if package not in (*doctor.EXTRAS["notebooks"], "nbformat", "jinja2", "jupyter_client", "pygments"):
             raise
         print(f'This needs {package}: pip install "kerascv_course[notebooks]"', file=sys.stderr)
         return USAGE

@@ -5,11 +5,10 @@ A student's process imports this package, too: what the judging needs is importe
 
 import lazy_loader
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__,
-    submod_attrs={
-        "contain": ["Limits"],
-        "judging": ["ClassResult", "grade"],
-        "marks": ["read_points", "write_marks"],
-    },
-)
+_NAMES = {
+    "contain": ["Limits"],
+    "judging": ["grade"],
+    "marks": ["read_points", "write_marks"],
+    "pages": ["write_pages"],
+}
+__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs=_NAMES)

@@ -14,7 +14,6 @@ import types
 from typing import Any
 
 MOST_PRINTED = 5_000_000  # characters of one exercise
-_MISSING = object()
 
 
 class TooMuchOutputError(Exception):
@@ -24,11 +23,7 @@ class TooMuchOutputError(Exception):
 class _Output(io.TextIOBase):
     """Counts what is printed, and keeps nothing of it."""
 
-    def __init__(self) -> None:
-        self.count = 0
-
-    def writable(self) -> bool:
-        return True
+    count = 0
 
     def write(self, text: str) -> int:
         self.count += len(text)
@@ -50,18 +45,12 @@ def limit_resources(memory: int, file_size: int, seconds: int) -> None:
         import resource
     except ImportError:  # Windows
         return
-    limits = {
-        "RLIMIT_DATA": memory,
-        "RLIMIT_AS": 2 * memory,
-        "RLIMIT_FSIZE": file_size,
-        "RLIMIT_CPU": seconds,
-        "RLIMIT_NOFILE": 256,
-        "RLIMIT_CORE": 0,
-    }
+    limits = {"DATA": memory, "AS": 2 * memory, "FSIZE": file_size, "CPU": seconds, "NOFILE": 256, "CORE": 0}
     for name, value in limits.items():
-        _, hard = resource.getrlimit(getattr(resource, name))
+        number = getattr(resource, f"RLIMIT_{name}")
+        hard = resource.getrlimit(number)[1]
         bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(getattr(resource, name), (bound, bound))
+        resource.setrlimit(number, (bound, bound))
 
 
 def main() -> None:
@@ -69,8 +58,8 @@ def main() -> None:
     job = json.load(sys.stdin)
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     nowhere = os.open(os.devnull, os.O_RDWR)
-    os.dup2(nowhere, 0)
-    os.dup2(nowhere, 1)
+    for stream in (0, 1):
+        os.dup2(nowhere, stream)
     limit_resources(job["memory"], job["file_size"], job["processor_seconds"])
 
     def say(event: str, **values: Any) -> None:
@@ -100,18 +89,18 @@ def main() -> None:
     for task in job["tasks"]:
         say("start", name=task["name"])
         output.count, threads = 0, set(threading.enumerate())
-        errors = [
-            _where(shell, error, sheets.said(error)) for code in task["cells"] if (error := _run(shell, code))
-        ]
-        answers = [module.__dict__.get(name, _MISSING) for name in task["answers"]]
-        missing = [name for name, answer in zip(task["answers"], answers, strict=True) if answer is _MISSING]
-        if missing:
+        raised = [error for code in task["cells"] if (error := _run(shell, code))]
+        errors = [_where(shell, error, sheets.said(error)) for error in raised]
+        answers = {name: module.__dict__[name] for name in task["answers"] if name in module.__dict__}
+        if missing := [name for name in task["answers"] if name not in answers]:
             kind, text = "missing", f"`{'`, `'.join(missing)}` is not set."
         else:
-            kind, text = _check(sheet.exercises[task["name"]], answers, sheets)
+            kind, text = _check(sheet.exercises[task["name"]], list(answers.values()), sheets)
         if left := [thread.name for thread in threading.enumerate() if thread not in threads]:
             errors.append(f"{len(left)} of its threads still ran after the cell: {left[0][:80]}")
-        say("judged", name=task["name"], kind=kind, text=text, errors=errors, answer=_shown(answers))
+        say(
+            "judged", name=task["name"], kind=kind, text=text, errors=errors, answer=_shown(list(answers.values()))
+        )
     say("end", summary=sheet.summary().title)
 
 
@@ -147,12 +136,9 @@ def _check(exercise: Any, answers: list[Any], sheets: Any) -> tuple[str, str]:
 
 def _shown(answers: list[Any]) -> str:
     """Return the answers as text where they are plain values, for the list of frequent ones."""
-    plain = (int, float, str, bool, tuple, list, dict, set, type(None))
-    if not all(type(answer) in plain for answer in answers):
-        return ""
     try:
-        text = ", ".join(map(repr, answers))
-    except BaseException:  # of a value inside
+        text = json.dumps(answers)[1:-1]
+    except BaseException:  # no plain value
         return ""
     return text if len(text) <= 200 else f"{text[:197]}..."
 

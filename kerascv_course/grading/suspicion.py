@@ -55,28 +55,22 @@ def suspicious(code: str) -> list[str]:
 
 
 def _of_node(node: ast.AST) -> str:
-    line = f"Line {getattr(node, 'lineno', 0)}"
+    line, text = f"Line {getattr(node, 'lineno', 0)}", ""
     if isinstance(node, ast.Import | ast.ImportFrom):
-        modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
-        for name in modules:
-            if name.partition(".")[0] in _MODULES or name.startswith(
-                ("kerascv_course.exercises", "kerascv_course.notebooks")
-            ):
-                return f"{line} imports `{name}`."
+        modules = [each.name for each in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+        ours = ("kerascv_course.exercises", "kerascv_course.notebooks")
+        text = next((name for name in modules if name.split(".")[0] in _MODULES or name.startswith(ours)), "")
+        return f"{line} imports `{text}`." if text else ""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _CALLS:
         return f"{line} calls `{node.func.id}`."
     if isinstance(node, ast.Attribute):
-        root, dunder = root_of(node), node.attr.startswith("__") and node.attr.endswith("__")
-        if root == "ex" and (node.attr in _ATTRIBUTES or node.attr.startswith("_")):
-            return f"{line} uses `{ast.unparse(node)}`, a part of the checks."
-        if (
-            dunder or node.attr.startswith(("_getframe", "f_back", "f_globals", "tb_"))
-        ) and node.attr not in _USUAL:
-            return f"{line} uses `{node.attr}`."
-        if isinstance(node.ctx, ast.Store | ast.Del) and root in _SHARED:
-            return f"{line} changes `{ast.unparse(node)}`."
+        is_inner = (
+            node.attr.startswith(("__", "_getframe", "f_back", "f_globals", "tb_")) and node.attr not in _USUAL
+        )
+        is_changed = not isinstance(node.ctx, ast.Load) and root_of(node) in _SHARED
+        is_check = root_of(node) == "ex" and (node.attr in _ATTRIBUTES or node.attr.startswith("_"))
+        return f"{line} uses or changes `{ast.unparse(node)[:80]}`." if is_inner or is_changed or is_check else ""
     if isinstance(node, ast.FunctionDef) and node.name.startswith("__") and node.name not in _USUAL:
         return f"{line} defines `{node.name}`."
-    if isinstance(node, ast.Name) and node.id == "ex" and not isinstance(node.ctx, ast.Load):
-        return f"{line} replaces `ex`, the checks."
-    return ""
+    is_replaced = isinstance(node, ast.Name) and node.id == "ex" and not isinstance(node.ctx, ast.Load)
+    return f"{line} replaces `ex`, the checks." if is_replaced else ""

@@ -187,40 +187,31 @@ def names_of(code: str) -> Names:
     if tree is None:
         words = set(re.findall(r"[^\W\d]\w*", code))
         return Names(words, set(), set(), set(), words)
-    found = Names(set(), set(), set(), set(), set())
+    found = Names(*(set() for _ in range(5)))
     for statement in tree.body:
         table = symtable.symtable(ast.unparse(statement), "<cell>", "exec")
-        inner = [symbol for scope in _scopes(table) for symbol in scope.get_symbols() if symbol.is_global()]
-        used = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_referenced()}
-        given = {
-            symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned() or symbol.is_imported()
-        }
+        inner = {each for scope in _scopes(table) for each in scope.get_symbols() if each.is_global()}
+        outer = table.get_symbols()
+        given = {each.get_name() for each in outer if each.is_assigned() or each.is_imported()}
         known = found.sets | (given & _targets(statement))
         is_definition = isinstance(statement, ast.FunctionDef | ast.ClassDef)
-        (found.later if is_definition else found.needs).update({symbol.get_name() for symbol in inner} - known)
-        found.needs.update(used - known)
-        found.sets.update(given, {symbol.get_name() for symbol in inner if symbol.is_assigned()})
-        if is_definition or isinstance(statement, ast.Import | ast.ImportFrom):
-            found.fixed.update(given)
+        (found.later if is_definition else found.needs).update({each.get_name() for each in inner} - known)
+        found.needs.update({each.get_name() for each in outer if each.is_referenced()} - known)
+        found.sets.update(given, {each.get_name() for each in inner if each.is_assigned()})
+        found.fixed.update(given if is_definition or isinstance(statement, ast.Import | ast.ImportFrom) else ())
         found.touches.update(_touched(statement))
     return found
 
 
 def _touched(statement: ast.stmt) -> Iterator[str]:
     for node in ast.walk(statement):
-        if isinstance(node, ast.Attribute | ast.Subscript) and not isinstance(node.ctx, ast.Load):
+        if isinstance(node, ast.Attribute | ast.Subscript | ast.Name) and not isinstance(node.ctx, ast.Load):
             yield root_of(node)
-        elif isinstance(node, ast.AugAssign):
-            yield root_of(node.target)
         elif isinstance(node, ast.Call) and root_of(node.func) not in _READ_ONLY:
             yield root_of(node.func)
             for value in [*node.args, *(keyword.value for keyword in node.keywords)]:
-                held = (
-                    ast.walk(value)
-                    if isinstance(value, ast.List | ast.Tuple | ast.Dict | ast.Starred)
-                    else [value]
-                )
-                yield from (part.id for part in held if isinstance(part, ast.Name))
+                is_holder = isinstance(value, ast.List | ast.Tuple | ast.Dict | ast.Starred)
+                yield from map(root_of, ast.walk(value) if is_holder else [value])
 
 
 def root_of(node: ast.AST) -> str:
