@@ -90,7 +90,7 @@ def test_an_answer_in_a_cell_that_is_not_of_the_exercise_is_reported():
         {"cell_type": "code", "source": "field = 19"},
     ]
     assert taken(cells)["stem_field"].remarks == [
-        f"Cell {len(cells)} also sets `field`, and is not of the exercise: not run."
+        f"Has also `field` of cell {len(cells)}, which is not of an exercise: not run."
     ]
 
 
@@ -376,7 +376,7 @@ def test_pages_of_students_have_names_of_their_own(names, pages):
         ("nothing", "out", "must be a folder or a .zip"),
         ("in", "in/out", "must be a folder outside the submissions"),
         ("in", "file", "must be a folder; it is made if need be"),
-        ("in", "other", "must be empty, or a folder that `grade` has written"),
+        ("in", "other", "must be a new or empty folder, or one that `grade` has written"),
     ],
 )
 def test_folders_that_cannot_be_are_named_and_nothing_is_written(tmp_path, capsys, source, out, says):

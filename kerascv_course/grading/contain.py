@@ -182,13 +182,12 @@ def _root() -> str:
 
 
 @functools.cache
-def _visible() -> tuple[str, ...]:
+def _visible() -> dict[str, None]:
     """Return the folders that a student's process may read: the system's libraries, Python, this package."""
     system = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/etc/alternatives"]
-    python = [sys.prefix, sys.base_prefix, *site.getsitepackages(), site.getusersitepackages()]
-    package = [str(Path(kerascv_course.__file__).parent), str(source_folder())]
-    others = [path for each in [*python, *package] for path in (each, os.path.realpath(each))]
-    return tuple(dict.fromkeys(path for path in [*system, *others] if os.path.exists(path)))
+    sites = [*site.getsitepackages(), site.getusersitepackages()]
+    others = [sys.prefix, sys.base_prefix, *sites, str(Path(kerascv_course.__file__).parent), str(source_folder())]
+    return dict.fromkeys(filter(os.path.exists, [*system, *others, *map(os.path.realpath, others)]))
 
 
 def _container(rules: int, limits: Limits) -> list[str]:

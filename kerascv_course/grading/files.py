@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 MEGABYTE = 2**20
 LARGEST_NOTEBOOK = 100 * MEGABYTE  # with its outputs
 LARGEST_ARCHIVE = 500 * MEGABYTE  # inside another one
-LARGEST_SUM = 8_000 * MEGABYTE  # of all that is read
+LARGEST_SUM = 20_000 * MEGABYTE  # of all that is read
 LARGEST_RATIO = 200  # of the size to the packed size, of what is larger than a notebook
 MOST_FILES = 50_000
 DEEPEST = 3  # archives inside archives
@@ -163,11 +163,8 @@ def _read_archive(opened: Path | io.BytesIO, where: str, prefix: str, found: Fou
         members = archive.infolist()
         if len(members) > MOST_FILES:
             found.problems.append(Problem(where, f"more than {MOST_FILES:,} files: the rest is not read"))
-        _read(
-            (_of_archive(archive, each, prefix) for each in members[:MOST_FILES] if not each.is_dir()),
-            found,
-            depth,
-        )
+        files = (_of_archive(archive, each, prefix) for each in members[:MOST_FILES] if not each.is_dir())
+        _read(files, found, depth)
 
 
 def _of_archive(archive: zipfile.ZipFile, member: zipfile.ZipInfo, prefix: str) -> _Member:
@@ -208,10 +205,8 @@ def read_cells(content: bytes) -> list[Cell]:
         notebook = json.loads(content.decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise ValueError("no notebook: its text is not UTF-8") from None
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"no notebook: broken JSON ({error})") from None
-    except RecursionError:
-        raise ValueError("no notebook: JSON nested without end") from None
     sheets = notebook.get("worksheets") if isinstance(notebook, dict) else None  # notebooks of version 3
     holder = sheets[0] if isinstance(sheets, list) and sheets else notebook
     cells = holder.get("cells") if isinstance(holder, dict) else None
@@ -221,13 +216,10 @@ def read_cells(content: bytes) -> list[Cell]:
 
 
 def _cell(cell: Any) -> Cell:
-    if not isinstance(cell, dict):
-        return Cell("raw", "")
-    source = cell.get("source", cell.get("input", ""))
+    cell = cell if isinstance(cell, dict) else {}
+    source, metadata = cell.get("source", cell.get("input", "")), cell.get("metadata")
     text = "".join(map(str, source)) if isinstance(source, list) else str(source)
-    found: Any = cell.get("metadata")
-    metadata = found if isinstance(found, dict) else {}
+    metadata = metadata if isinstance(metadata, dict) else {}
     tags = metadata["tags"] if isinstance(metadata.get("tags"), list) else []
     name = cell.get("id") or metadata.get("id") or ""  # Colab keeps it in the metadata
-    kind = {"heading": "markdown"}.get(str(cell.get("cell_type")), str(cell.get("cell_type")))
-    return Cell(kind, text.replace("\r\n", "\n"), str(name), tuple(map(str, tags)))
+    return Cell(str(cell.get("cell_type")), text.replace("\r\n", "\n"), str(name), tuple(map(str, tags)))

@@ -3,9 +3,10 @@
 import hashlib
 import json
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ import joblib
 
 from kerascv_course import __version__
 from kerascv_course._validation import input_error
+from kerascv_course.exercises import sheet
 from kerascv_course.grading import contain
 from kerascv_course.grading.contain import Limits
-from kerascv_course.grading.files import Found, Problem, find_notebooks
-from kerascv_course.grading.names import Place, Student, name_students, newest
+from kerascv_course.grading.files import Found, HandedIn, Problem, find_notebooks
+from kerascv_course.grading.names import Student, name_students, newest
 from kerascv_course.grading.topics import Topic, all_topics, needed_setup, topic_of
 from kerascv_course.grading.transplant import Answer, transplant
 from kerascv_course.notebooks.marks import source_folder
@@ -50,16 +52,16 @@ class Judged:
     def key(self) -> str:
         """What decides the result: the student's cells, our notebook and its checks; not the points."""
         cells = {name: answer.cells for name, answer in self.answers.items()}
-        text = json.dumps([self.topic.name, _checks_digest(self.topic.name), cells], sort_keys=True)
-        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        text = json.dumps([_checks_digest(self.topic.name), cells], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     @property
     def job(self) -> dict[str, Any]:
         """What the judge's process is given."""
         cells = [code for answer in self.answers.values() for code in answer.cells]
+        named = {task.name: task.answers for task in self.topic.tasks}
         tasks = [
-            {"name": task.name, "answers": task.answers, "cells": self.answers[task.name].cells}
-            for task in self.topic.tasks
+            {"name": name, "answers": named[name], "cells": each.cells} for name, each in self.answers.items()
         ]
         module = self.topic.name.partition("_")[2]
         return {"module": module, "setup": needed_setup(self.topic, cells), "tasks": tasks}
@@ -140,10 +142,10 @@ def grade(
         else:
             waiting[notebook.key].append(notebook)
     total = len(result.notebooks)
+    show(total - sum(map(len, waiting.values())), total)
     tasks = [joblib.delayed(judge)(key, same[0].job, limits, trust) for key, same in waiting.items()]
     parallel = joblib.Parallel(n_jobs=jobs, prefer="threads", return_as="generator_unordered")
     try:
-        show(total - sum(map(len, waiting.values())), total)
         for key, found in parallel(tasks):
             same = waiting.pop(key)
             if not found["broken"]:
@@ -175,22 +177,22 @@ def judge(key: str, job: dict[str, Any], limits: Limits, trust: bool) -> tuple[s
     """
     left = {task["name"]: task for task in job["tasks"]}
     results: dict[str, dict[str, Any]] = {}
-    summary = broken = ""
+    names, running, summary, broken = set(left), "", "", ""
     while not summary and not broken:
-        running = ""
         for event in contain.run(job | {"tasks": list(left.values())}, limits, trust=trust):
-            name = event.get("name", running)
-            if event["event"] == "judged" and name in left:
-                results.setdefault(name, {key: event[key] for key in ("kind", "text", "errors", "answer")})
+            if event["event"] == "start":
+                running = event["name"]
+            elif event["event"] == "judged":
+                results.setdefault(
+                    event["name"], {key: event[key] for key in ("kind", "text", "errors", "answer")}
+                )
             elif event["event"] == "end":
                 summary = event["summary"]
-            elif event["event"] == "broken" or (event["event"] == "ended" and running not in left):
-                broken = f"our own cells did not run, which is no fault of the student's: {event['text']}"
-            elif event["event"] == "ended":
+            elif event["event"] == "ended" and left.pop(running, None):
                 results[running] = {"kind": "ended", "text": f"{event['text']}.", "errors": [], "answer": ""}
-                del left[running]
-            running = name if event["event"] == "start" else ""
-    if not broken and results.keys() != {task["name"] for task in job["tasks"]}:
+            else:
+                broken = f"our own cells did not run, which is no fault of the student's: {event['text']}"
+    if not broken and results.keys() != names:
         broken = "its code wrote into the channel of the judge: nothing of it can be believed"
     return key, {"results": results, "summary": summary, "seconds": limits.seconds, "broken": broken}
 
@@ -205,51 +207,37 @@ def sort_out(found: Found) -> ClassResult:
         The notebooks, without results.
     """
     topics = {topic.name: topic for topic in all_topics()}
-    cells = {each.path: each.cells for each in found.notebooks}
     of = {each.path: topic_of(each.cells, topics.values()) for each in found.notebooks}
-    places = [
-        Place(each.path, topic.name if (topic := of[each.path]) else "", each.modified) for each in found.notebooks
-    ]
-    others = dict.fromkeys([*found.others, *(problem.where for problem in found.problems)])
-    students = name_students([*places, *(Place(path, "") for path in others)], topics)
-    attempts: dict[tuple[str, str, str], list[Place]] = defaultdict(list)
-    for place in places:
-        student = students[place.path]
-        attempts[student.name.casefold(), student.id, place.topic].append(place)
+    others = dict.fromkeys([*found.others, *(problem.where for problem in found.problems)], "")
+    students = name_students({path: topic.name if topic else "" for path, topic in of.items()} | others, topics)
+    attempts: dict[tuple[str, str, str], list[HandedIn]] = defaultdict(list)
     result = ClassResult([])
+    for each in found.notebooks:
+        student, topic = students[each.path], of[each.path]
+        if topic is None:
+            why = "a notebook of another course: it imports no checks of ours and has none of our exercises"
+            result.refuse(student, each.path, why)
+        else:
+            attempts[student.name.casefold(), student.id, topic.name].append(each)
     for (*_, name), same in sorted(attempts.items()):
-        if not name:
-            continue
-        place = newest(same)
-        answers = transplant(cells[place.path], topics[name])
-        notebook = Judged(students[place.path], topics[name], place.path, answers)
+        judged = newest(same)
+        notebook = Judged(students[judged.path], topics[name], judged.path, transplant(judged.cells, topics[name]))
         if len(same) > 1:
-            older = ", ".join(sorted(_file_name(each.path) for each in same if each != place))
-            text = f"{len(same)} attempts: judged is the newest, {_file_name(place.path)}, not {older}."
-            notebook.notes.append(text)
-        if not any(answer.cells for answer in answers.values()):
-            notebook.notes.append("None of the exercises' cells was found in the notebook.")
+            older = ", ".join(sorted(_file_name(each.path) for each in same if each is not judged))
+            newer = f"judged is the newest, {_file_name(judged.path)}, not {older}"
+            notebook.notes.append(f"{len(same)} attempts: {newer}.")
         result.notebooks.append(notebook)
     for problem in found.problems:
         result.refuse(students[problem.where], *problem)
-    for place in places:
-        if not place.topic:
-            why = "a notebook of another course: it imports no checks of ours and has none of our exercises"
-            result.refuse(students[place.path], place.path, why)
-    handed_in: dict[Student, list[str]] = defaultdict(list)
+    done = set(result.students)
     for path in found.others:
-        handed_in[students[path]].append(_file_name(path))
-    for student, files in handed_in.items():
-        if student not in result.students:
-            result.refuse(student, student.name, f"no notebook inside. Handed in: {', '.join(files[:5])}")
-    by_name: dict[str, list[Student]] = defaultdict(list)
+        if students[path] not in done:
+            result.refuse(students[path], path, "no notebook, and there is no other file of this student")
+    names = Counter(student.name.casefold() for student in result.students)
     for student in result.students:
-        by_name[student.name.casefold()].append(student)
-    for alike in by_name.values():
-        if len(alike) > 1:
-            numbers = ", ".join(student.id or "none" for student in alike)
-            text = f"{len(alike)} students of this name, told apart by their numbers: {numbers}"
-            result.problems.append(Problem(alike[0].name, text))
+        if (count := names[student.name.casefold()]) > 1:
+            why = f"{count} students have this name: this one is {student.id or 'without a number'}"
+            result.problems.append(Problem(student.name, why))
     return result
 
 
@@ -260,21 +248,21 @@ def _file_name(path: str) -> str:
 def _check_paths(source: Path, target: Path) -> None:
     if not source.exists():
         raise input_error("grade", "submissions", "a folder or a .zip", str(source), error=FileNotFoundError)
-    if target.exists() and not target.is_dir():
-        raise input_error("grade", "out", "a folder; it is made if need be", str(target))
+    rule = "a folder; it is made if need be" if target.exists() and not target.is_dir() else ""
     if source.is_dir() and target.resolve().is_relative_to(source.resolve()):
-        raise input_error("grade", "out", "a folder outside the submissions", str(target))
-    if target.is_dir() and not (target / KEPT).is_dir() and any(target.iterdir()):
-        way_out = "Name a new one."
-        raise input_error("grade", "out", "empty, or a folder that `grade` has written", str(target), way_out)
+        rule = "a folder outside the submissions"
+    elif target.is_dir() and not (target / KEPT).is_dir() and any(target.iterdir()):
+        rule = "a new or empty folder, or one that `grade` has written"
+    if rule:
+        raise input_error("grade", "out", rule, str(target))
 
 
+@cache
 def _checks_digest(topic: str) -> str:
     """Return what stands for our notebook and its checks."""
-    checks = Path(contain.__file__).parent.parent / "exercises"
-    files = [source_folder() / f"{topic}.py", *sorted(checks.glob("*.py"))]
-    text = __version__.encode() + b"".join(file.read_bytes() for file in files)
-    return hashlib.sha256(text).hexdigest()
+    checks = sorted(Path(sheet.__file__).parent.glob("*.py"))
+    contents = [file.read_bytes() for file in (source_folder() / f"{topic}.py", *checks)]
+    return hashlib.sha256(__version__.encode() + b"".join(contents)).hexdigest()
 
 
 def _kept(path: Path, limits: Limits) -> dict[str, Any] | None:

@@ -5,10 +5,9 @@ import html
 import os
 import re
 import tomllib
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from kerascv_course._validation import check_choice, check_number, input_error
 from kerascv_course.grading.judging import ClassResult, Judged
@@ -16,6 +15,7 @@ from kerascv_course.grading.names import Student
 from kerascv_course.grading.topics import Topic, all_topics
 
 LABELS = {"right": "right", "wrong": "wrong", "to do": "untouched", "missing": "no answer"} | {"ended": "ended"}
+_MOODLE = ["Identifier", "Full name", "Grade", "Maximum grade", "Last modified (grade)", "Feedback comments"]
 Points = Mapping[tuple[str, str], float]
 
 
@@ -58,13 +58,10 @@ def read_points(path: str | os.PathLike[str] | None = None) -> dict[tuple[str, s
 
 def total_of(notebooks: Iterable[Judged], points: Points) -> tuple[float, float]:
     """Return the points that notebooks reach, and those that they could."""
-    reached = possible = 0.0
-    for notebook in notebooks:
-        for task in notebook.topic.tasks:
-            value = points[notebook.topic.name, task.name]
-            possible += value
-            reached += value * (notebook.results[task.name]["kind"] == "right")
-    return reached, possible
+    tasks = [(notebook, task.name) for notebook in notebooks for task in notebook.topic.tasks]
+    worth = [points[notebook.topic.name, name] for notebook, name in tasks]
+    right = [notebook.results[name]["kind"] == "right" for notebook, name in tasks]
+    return sum(value for value, is_right in zip(worth, right, strict=True) if is_right), sum(worth)
 
 
 def topics_of(result: ClassResult) -> list[Topic]:
@@ -73,19 +70,14 @@ def topics_of(result: ClassResult) -> list[Topic]:
     return [topic for topic in all_topics() if topic.name in names]
 
 
-def remarks_of(notebook: Judged, *, for_teacher: bool = True) -> list[str]:
-    """Return what is to be said of a notebook besides right and wrong, with the exercise in front.
-
-    Args:
-        notebook: The notebook.
-        for_teacher: Whether to tell of code that should be looked at.
-    """
+def remarks_of(notebook: Judged) -> list[str]:
+    """Return what a teacher should know of a notebook besides right and wrong, with the exercise in front."""
     said = list(notebook.notes)
-    for task in notebook.topic.tasks:
-        answer, result = notebook.answers[task.name], notebook.results[task.name]
-        found = [*answer.remarks, *result["errors"], *([result["text"]] if result["kind"] == "ended" else [])]
-        found += [f"Look at: {flag}" for flag in answer.flags] if for_teacher else []
-        said += [f"{task.name}: {text}" for text in found]
+    for name, answer in notebook.answers.items():
+        result = notebook.results[name]
+        ended = [result["text"]] if result["kind"] == "ended" else []
+        flags = [f"Look at: {flag}" for flag in answer.flags]
+        said += [f"{name}: {text}" for text in (*answer.remarks, *result["errors"], *ended, *flags)]
     return said
 
 
@@ -100,31 +92,25 @@ def write_marks(result: ClassResult, folder: str | os.PathLike[str], points: Poi
     Returns:
         The files written.
     """
-    topics = topics_of(result)
-    columns = [(topic.name, task.name) for topic in topics for task in topic.tasks]
-    rows: list[list[Any]] = []
-    moodle: list[list[Any]] = []
+    columns = [(topic.name, task.name) for topic in topics_of(result) for task in topic.tasks]
+    head = ["name", "id", *map(": ".join, columns), "points", "of", "right", "remarks"]
+    rows, moodle = [head], [_MOODLE]
     for student, notebooks in result.students.items():
         kinds = {(n.topic.name, name): each["kind"] for n in notebooks for name, each in n.results.items()}
-        reached, possible = total_of(notebooks, points)
-        marks = [(f"{points[key]:g}" if kinds[key] == "right" else "0") if key in kinds else "" for key in columns]
-        remarks = [*result.reasons.get(student, []), *(text for n in notebooks for text in remarks_of(n))]
+        marks = [f"{points[key] * (kinds[key] == 'right'):g}" if key in kinds else "" for key in columns]
+        total = [f"{value:g}" for value in total_of(notebooks, points)]
         done = "; ".join(f"{notebook.topic.name}: {notebook.summary}" for notebook in notebooks)
-        row = [student.name, student.id, *marks, f"{reached:g}", f"{possible:g}", done, " | ".join(remarks)]
-        rows.append([as_text(value) for value in row])
+        reasons = result.reasons.get(student, [])
+        remarks = " | ".join([*reasons, *(text for notebook in notebooks for text in remarks_of(notebook))])
+        rows.append([as_text(each) for each in (student.name, student.id, *marks, *total, done, remarks)])
+        comment = html.escape("; ".join(filter(None, [done, *reasons])))
         if student.platform == "Moodle":
-            comment = html.escape("; ".join([done or "not judged", *result.reasons.get(student, [])]))
-            moodle.append(
-                [f"Participant {student.id}", as_text(student.name), f"{reached:g}", f"{possible:g}", "-", comment]
-            )
-    head = ["name", "id", *(f"{topic}: {task}" for topic, task in columns), "points", "of", "right", "remarks"]
-    written = [
-        _write(Path(folder) / "marks.csv", [head, *rows], "utf-8-sig")
-    ]  # the mark by which Excel knows UTF-8
-    if moodle:
-        names = ["Identifier", "Full name", "Grade", "Maximum grade", "Last modified (grade)", "Feedback comments"]
-        written.append(_write(Path(folder) / "marks-moodle.csv", [names, *moodle], "utf-8"))
-    return written
+            moodle.append([f"Participant {student.id}", as_text(student.name), *total, "-", comment])
+    paths = [Path(folder) / "marks.csv", Path(folder) / "marks-moodle.csv"]
+    _write(paths[0], rows, "utf-8-sig")  # the mark by which Excel knows UTF-8
+    if len(moodle) > 1:
+        _write(paths[1], moodle, "utf-8")
+    return paths[: 1 + (len(moodle) > 1)]
 
 
 def as_text(value: str) -> str:
@@ -139,19 +125,18 @@ def as_text(value: str) -> str:
 
 def page_names(students: Iterable[Student]) -> dict[Student, str]:
     """Return the name of each student's page, different for all, on every system."""
-    taken: dict[str, int] = defaultdict(int)
-    names = {}
+    names: dict[Student, str] = {}
+    taken: Counter[str] = Counter()
     for student in students:
-        plain = re.sub(r"[^\w .-]", "_", f"{student.name}_{student.id}".rstrip("_")).strip(" .") or "student"
-        taken[plain.casefold()] += 1
-        count = taken[plain.casefold()]
-        names[student] = f"{plain[:100]}{f' ({count})' if count > 1 else ''}.html"
+        name = re.sub(r"[^\w .-]", "_", "_".join(filter(None, student[:2]))).strip(" .")[:100]
+        taken[name.casefold()] += 1
+        count = taken[name.casefold()]
+        names[student] = f"{name}{f' ({count})' if count > 1 else ''}.html"
     return names
 
 
-def _write(path: Path, rows: list[list[Any]], encoding: str) -> Path:
+def _write(path: Path, rows: list[list[str]], encoding: str) -> None:
     partial = path.with_suffix(".partial")
     with partial.open("w", encoding=encoding, errors="backslashreplace", newline="") as file:
         csv.writer(file).writerows(rows)
     os.replace(partial, path)
-    return path

@@ -2,13 +2,15 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
+
+from kerascv_course.grading.files import HandedIn
 
 # Moodle: "Anna Rossi_12345_assignsubmission_file_" as a folder, or in front of the file's name.
 _MOODLE = re.compile(r"(?P<name>.+?)_(?P<id>\d+)_assignsubmission_(?:file|onlinetext)_?")
 # Canvas: "rossianna_12345_67890_file.ipynb", with "_LATE" behind the name of one who was late.
-_CANVAS = re.compile(r"(?P<name>[^_/]+)(?:_LATE)?_(?P<id>\d+)_\d+_.+")
+_CANVAS = re.compile(r"(?P<name>[^_/]+)(?:_LATE)?_(?P<id>\d+)_\d+_.+$")
 _NUMBERED = re.compile(r"(?P<name>.+?)[ _-]+(?P<id>[a-z]?\d{4,})", re.IGNORECASE)
 _COPY = re.compile(r"^(copy of|copia de|copia di|copie de|c[óo]pia de|kopie von|kopie van)\s+", re.IGNORECASE)
 _ATTEMPT = re.compile(r"(?:\s*\((\d+)\)|-(\d{1,2}))$")
@@ -28,72 +30,49 @@ class Student(NamedTuple):
     platform: str = ""
 
 
-class Place(NamedTuple):
-    """A notebook's path, its topic ("" for a file of another kind) and when it was changed."""
-
-    path: str
-    topic: str
-    modified: float = 0.0
-
-
-def name_students(places: Sequence[Place], topics: Iterable[str]) -> dict[str, Student]:
+def name_students(topic_of: Mapping[str, str], topics: Iterable[str]) -> dict[str, Student]:
     """Return for each path the student who handed it in.
 
     The platforms' own marks come first. Otherwise the first folder is the student's, where there is one below the
     folder that all share, and without any the name of the file without the notebook's.
 
     Args:
-        places: All that was handed in.
+        topic_of: The name of our notebook for each path that was handed in, "" for a file of another kind.
         topics: The names of our notebooks, which students' names are told from.
 
     Returns:
         A student for each path.
     """
-    found: dict[str, Student] = {}
-    plain: list[Place] = []
-    for place in places:
-        marked = _of_platform(place.path)
-        if marked:
-            found[place.path] = marked
+    found = {path: student for path in topic_of if (student := _of_platform(path))}
+    folders = {path: path.split("/")[:-1] for path in topic_of if path not in found}
+    above = [folder for path, folder in folders.items() if topic_of[path]] or [[]]
+    differing = [len(set(same)) > 1 for same in zip(*above, strict=False)]
+    shared = differing.index(True) if True in differing else len(differing)
+    by_folder: dict[str, list[str]] = defaultdict(list)
+    for path, folder in folders.items():
+        if folder[shared:]:
+            by_folder[folder[shared]].append(path)
         else:
-            plain.append(place)
-    folders = {place.path: place.path.split("/")[:-1] for place in plain}
-    above = [folders[place.path] for place in plain if place.topic] or [[]]
-    shared = next(
-        (n for n, same in enumerate(zip(*above, strict=False)) if len(set(same)) > 1), min(map(len, above))
-    )
-    by_folder: dict[str, list[Place]] = defaultdict(list)
-    for place in plain:
-        below = folders[place.path][shared:]
-        if below:
-            by_folder[below[0]].append(place)
-        else:
-            name = _name_of_file(place.path, topics)
-            alone = shared and sum(other.topic == place.topic for other in plain) == 1
-            around = folders[place.path][-1] if alone and folders[place.path] else ""
-            found[place.path] = Student(name or around or _stem(place.path))
-    for folder, inside in by_folder.items():
+            alone = shared and sum(topic_of[other] == topic_of[path] for other in folders) == 1
+            found[path] = Student(_name_of_file(path, topics) or (folder[-1] if alone else _stem(path)))
+    for name, paths in by_folder.items():
         # Two of one topic in different folders further down are those of two students in a group's folder.
-        places_of: dict[str, set[str]] = defaultdict(set)
-        for place in inside:
-            places_of[place.topic].add("/".join(folders[place.path]))
-        is_group = any(topic and len(below) > 1 for topic, below in places_of.items())
-        for place in inside:
-            below = folders[place.path][shared:]
-            name = " / ".join(below[:2]) if is_group else folder.removesuffix(".zip")
-            numbered = _NUMBERED.fullmatch(name)
-            found[place.path] = Student(numbered["name"], numbered["id"]) if numbered else Student(name)
+        below: dict[str, set[str]] = defaultdict(set)
+        for path in paths:
+            below[topic_of[path]].add(path.rsplit("/", 1)[0])
+        is_group = any(topic and len(places) > 1 for topic, places in below.items())
+        for path in paths:
+            whole = " / ".join(folders[path][shared : shared + 2]) if is_group else name.removesuffix(".zip")
+            numbered = _NUMBERED.fullmatch(whole)
+            found[path] = Student(numbered["name"], numbered["id"]) if numbered else Student(whole)
     return found
 
 
 def _of_platform(path: str) -> Student | None:
-    parts = path.split("/")
-    for part in parts:
-        if match := _MOODLE.match(part):
-            return Student(match["name"].strip(), match["id"], "Moodle")
-    for part in parts:
-        if match := _CANVAS.fullmatch(part):
-            return Student(match["name"], match["id"], "Canvas")
+    for platform, pattern in (("Moodle", _MOODLE), ("Canvas", _CANVAS)):
+        for part in path.split("/"):
+            if match := pattern.match(part):
+                return Student(match["name"].strip(), match["id"], platform)
     return None
 
 
@@ -128,15 +107,15 @@ def attempt_of(path: str) -> int:
     return int(match[1] or match[2]) if match else 0
 
 
-def newest(places: Sequence[Place]) -> Place:
+def newest(attempts: Sequence[HandedIn]) -> HandedIn:
     """Return the newest of several attempts: by the time of the file, and within a minute by the attempt's number.
 
     Args:
-        places: Notebooks of one student and topic.
+        attempts: Notebooks of one student and topic.
 
     Returns:
         The one to judge.
     """
-    latest = max(place.modified for place in places)
-    late = [place for place in places if latest - place.modified <= 60]
-    return max(late, key=lambda place: (attempt_of(place.path), place.modified, place.path))
+    latest = max(each.modified for each in attempts)
+    late = [each for each in attempts if latest - each.modified <= 60]
+    return max(late, key=lambda each: (attempt_of(each.path), each.modified, each.path))

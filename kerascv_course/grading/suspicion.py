@@ -6,8 +6,8 @@ import re
 from kerascv_course.grading.topics import parsed, root_of
 
 _MODULES = {
-    "builtins", "ctypes", "gc", "importlib", "inspect", "multiprocessing", "os", "pickle", "shutil", "signal",
-    "socket", "subprocess", "sys", "threading", "urllib", "requests",
+    "builtins", "ctypes", "gc", "importlib", "inspect", "multiprocessing", "os", "pickle", "requests", "shutil",
+    "signal", "socket", "subprocess", "sys", "threading", "urllib",
 }  # fmt: skip
 _CALLS = {"eval", "exec", "compile", "globals", "locals", "setattr", "delattr", "__import__", "open"}
 _ATTRIBUTES = {"solution", "exercises", "state", "solved", "modules", "check"}

@@ -17,8 +17,7 @@ _HEADING = re.compile(r"^#{1,6}\s+(.+)$", re.MULTILINE)
 _IMPORT = re.compile(r"^\s*from\s+kerascv_course\.exercises\s+import\s+(\w+)", re.MULTILINE)
 # Our notebooks only show with these, and change nothing.
 _READ_ONLY = {
-    "all", "any", "dict", "display", "enumerate", "float", "int", "isinstance", "len", "list", "max", "min",
-    "plotting", "print", "range", "repr", "round", "set", "sorted", "str", "sum", "tuple", "type", "zip",
+    "display", "enumerate", "len", "list", "max", "min", "plotting", "print", "range", "round", "sorted", "sum", "zip",
 }  # fmt: skip
 # Where code reaches names without writing them, nobody can say which cells it needs.
 _REACH_ALL = {"eval", "exec", "globals", "locals", "vars", "get_ipython", "__import__"}
@@ -105,8 +104,7 @@ def read_topic(name: str) -> Topic:
 
 def heading_of(markdown: str) -> str:
     """Return the first heading of a Markdown cell, "" where it has none."""
-    match = _HEADING.search(markdown)
-    return match[1].strip() if match else ""
+    return next(iter(_HEADING.findall(markdown)), "").strip()
 
 
 def squeezed(code: str) -> str:
@@ -131,12 +129,12 @@ def topic_of(cells: Iterable[Cell], topics: Iterable[Topic]) -> Topic | None:
         if module in by_module:
             return by_module[module]
     headings = " ".join(plain(heading_of(cell.source)) for cell in cells if cell.kind == "markdown")
-    scores = {
-        topic: sum(f"ex.{task.name}." in code or plain(task.title) in headings for task in topic.tasks)
-        for topic in by_module.values()
-    }
-    best = max(scores, key=lambda topic: scores[topic], default=None)
-    return best if best and scores[best] else None
+
+    def score(topic: Topic) -> int:
+        return sum(f"ex.{task.name}." in code or plain(task.title) in headings for task in topic.tasks)
+
+    best = max(by_module.values(), key=score)
+    return best if score(best) else None
 
 
 def plain(text: str) -> str:

@@ -53,19 +53,14 @@ def transplant(cells: list[Cell], topic: Topic) -> dict[str, Answer]:
     for task in topic.tasks:
         answer = answers[task.name]
         checks = [cell.source for cell in cells if cell.kind == "code" and f"ex.{task.name}.check(" in cell.source]
-        if not answer.cells and not set(task.answers) <= theirs:
-            answer.remarks.append("Not handed in: the notebook has no cell of this exercise.")
-        elif not answer.cells:
-            answer.remarks.append("Its answer stands in the cell of another exercise.")
+        if not answer.cells:
+            is_there = set(task.answers) <= theirs
+            missing = "Not handed in: the notebook has no cell of this exercise."
+            answer.remarks.append("Its answer is in the cell of another exercise." if is_there else missing)
         elif not checks:
             answer.remarks.append("Its check was deleted; ours is used.")
-        for check in checks:
-            if _changed_check(check, task):
-                answer.flags.append(f"The check was changed; ours is used. Handed in: {_shortened(check)}")
-        if sum(squeezed(code) == squeezed(task.blank) for code in answer.cells) and len(answer.cells) > 1:
-            answer.remarks.append(
-                f"{len(answer.cells)} cells, one of them as it was given: all are run in their order."
-            )
+        changed = [call for check in checks if (call := _changed_check(check, task))]
+        answer.flags += [f"The check was changed; ours is used. Handed in: `{call[:120]}`" for call in changed]
         answer.flags += suspicious("\n".join(answer.cells))
     _find_elsewhere(cells, topic, owners, answers, theirs)
     return answers
@@ -81,8 +76,9 @@ def _owners(cells: list[Cell], topic: Topic) -> dict[int, str]:
     since_boundary: list[int] = []
     for number, cell in enumerate(cells):
         if cell.kind == "markdown":
-            if text := heading_of(cell.source):
-                heading, since_boundary = _titled(text, by_title), []
+            if text := heading_of(cell.source):  # a section may have the title of an exercise
+                titled = re.fullmatch(r"exercise \d+ (.+)", plain(text))
+                heading, since_boundary = by_title.get(titled[1], "") if titled else "", []
             continue
         checked = [name for name in _CALL.findall(cell.source) if name in names]
         if squeezed(cell.source) not in topic.texts - {squeezed(task.blank) for task in topic.tasks} or checked:
@@ -109,12 +105,6 @@ def _owners(cells: list[Cell], topic: Topic) -> dict[int, str]:
     return dict(sorted(owners.items()))
 
 
-def _titled(heading: str, by_title: dict[str, str]) -> str:
-    """Return the exercise that a heading names, "" for any other heading."""
-    match = re.match(r"exercise \d+ (.+)", plain(heading))  # a section may have the title of an exercise
-    return by_title.get(match[1], "") if match else ""
-
-
 def _without_checks(code: str) -> str:
     """Return a cell without its own calls of the checks, hints and solutions; as it is where it has none."""
     tree = parsed(code)
@@ -129,16 +119,13 @@ def _without_checks(code: str) -> str:
     return "" if tree is not None and not tree.body else kept
 
 
-def _changed_check(code: str, task: Task) -> bool:
-    """Tell whether a cell calls the check of an exercise with anything but the answers."""
-    tree = parsed(code)
+def _changed_check(code: str, task: Task) -> str:
+    """Return the call of an exercise's check with anything but the answers, "" where there is none."""
     calls = [
-        node
-        for node in ast.walk(tree or ast.Module([], []))
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == f"ex.{task.name}.check"
+        ast.unparse(node) for node in ast.walk(parsed(code) or ast.Module([], [])) if isinstance(node, ast.Call)
     ]
-    given = f"ex.{task.name}.check({', '.join(task.answers)})"
-    return any(ast.unparse(call) != given for call in calls)
+    own, given = f"ex.{task.name}.check(", f"ex.{task.name}.check({', '.join(task.answers)})"
+    return next((call for call in calls if call.startswith(own) and call != given), "")
 
 
 def _find_elsewhere(
@@ -157,20 +144,8 @@ def _find_elsewhere(
         names = [names_of(code) for code in answer.cells]
         needed = set().union(*(each.needs | each.later for each in names)) - ours - theirs
         for number, names_set in sets.items():
-            if found := sorted(names_set & needed):
-                text = f"Needs {_listed(found)} of cell {number + 1}, which is not of an exercise: not run."
-            elif found := sorted(names_set & set(task.answers)):
-                text = f"Cell {number + 1} also sets {_listed(found)}, and is not of the exercise: not run."
-            else:
-                continue
-            answer.remarks.append(text)
-            answer.elsewhere[number + 1] = outside[number]
-
-
-def _listed(names: list[str]) -> str:
-    return " and ".join(f"`{name}`" for name in names)
-
-
-def _shortened(code: str) -> str:
-    line = " ".join(line.strip() for line in code.splitlines() if not line.strip().startswith("#"))
-    return f"`{line[:120]}{'...' * (len(line) > 120)}`"
+            if found := sorted(names_set & (needed | set(task.answers))):
+                verb = "Needs" if names_set & needed else "Has also"
+                where = f"of cell {number + 1}, which is not of an exercise: not run."
+                answer.remarks.append(f"{verb} `{'`, `'.join(found)}` {where}")
+                answer.elsewhere[number + 1] = outside[number]
