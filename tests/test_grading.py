@@ -20,9 +20,8 @@ from kerascv_course.grading.judging import ClassResult, Judged, grade
 from kerascv_course.grading.marks import page_names, read_points, write_marks
 from kerascv_course.grading.names import Student
 from kerascv_course.grading.pages import write_pages
-from kerascv_course.grading.suspicion import suspicious
 from kerascv_course.grading.topics import needed_setup, read_topic, squeezed
-from kerascv_course.grading.transplant import transplant
+from kerascv_course.grading.transplant import suspicious, transplant
 from kerascv_course.notebooks.marks import find_exercise
 
 CONVOLUTION = read_topic("01_convolution")

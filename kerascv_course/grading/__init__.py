@@ -5,10 +5,5 @@ A student's process imports this package, too: what the judging needs is importe
 
 import lazy_loader
 
-_NAMES = {
-    "contain": ["Limits"],
-    "judging": ["grade"],
-    "marks": ["read_points", "write_marks"],
-    "pages": ["write_pages"],
-}
-__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs=_NAMES)
+_NAMES = {"contain": ["Limits"], "judging": ["grade"], "marks": ["read_points", "write_marks"]}
+__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs=_NAMES | {"pages": ["write_pages"]})

@@ -29,8 +29,8 @@ _MOST_LINES, _LONGEST_LINE = 10_000, 1_000_000  # of what the judge says
 # System calls that make a process, a user namespace, or memory that no limit counts.
 # By processor: its number, fork, vfork, unshare and memfd_create (ARM has no first two), and clone.
 _FORBIDDEN = {"x86_64": (0xC000003E, (57, 58, 272, 319), 56), "aarch64": (0xC00000B7, (97, 279), 220)}
-_RESULT = ("kind", "text", "errors", "answer")
-_FIELDS = {"start": ("name",), "judged": ("name", *_RESULT), "end": ("summary",), "broken": ("text",)}
+RESULT = ("kind", "text", "errors", "answer")
+_FIELDS = {"start": ("name",), "judged": ("name", *RESULT), "end": ("summary",), "broken": ("text",)}
 _RUNNING: set[subprocess.Popen[bytes]] = set()
 _CLONE3, _CLONE_THREAD, _X32 = 435, 0x10000, 0x40000000
 

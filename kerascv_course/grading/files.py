@@ -137,11 +137,8 @@ def _too_large(member: _Member, suffix: str, found: Found, depth: int) -> str:
         return f"{size}: more than the {most // MEGABYTE} MB that are read"
     if found.size + member.size > LARGEST_SUM:
         return f"there is more than {LARGEST_SUM // MEGABYTE:,} MB in all: not read"
-    return (
-        f"an archive inside archives, beyond {DEEPEST} levels deep"
-        if suffix == ".zip" and depth >= DEEPEST
-        else ""
-    )
+    is_deep = suffix == ".zip" and depth >= DEEPEST
+    return f"an archive inside archives, beyond {DEEPEST} levels deep" if is_deep else ""
 
 
 def _of_folder(path: Path) -> Iterator[_Member]:

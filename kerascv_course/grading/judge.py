@@ -98,9 +98,8 @@ def main() -> None:
             kind, text = _check(sheet.exercises[task["name"]], list(answers.values()), sheets)
         if left := [thread.name for thread in threading.enumerate() if thread not in threads]:
             errors.append(f"{len(left)} of its threads still ran after the cell: {left[0][:80]}")
-        say(
-            "judged", name=task["name"], kind=kind, text=text, errors=errors, answer=_shown(list(answers.values()))
-        )
+        answer = _shown(list(answers.values()))
+        say("judged", name=task["name"], kind=kind, text=text, errors=errors, answer=answer)
     say("end", summary=sheet.summary().title)
 
 

@@ -59,10 +59,8 @@ class Judged:
     def job(self) -> dict[str, Any]:
         """What the judge's process is given."""
         cells = [code for answer in self.answers.values() for code in answer.cells]
-        named = {task.name: task.answers for task in self.topic.tasks}
-        tasks = [
-            {"name": name, "answers": named[name], "cells": each.cells} for name, each in self.answers.items()
-        ]
+        pairs = zip(self.topic.tasks, self.answers.values(), strict=True)
+        tasks = [{"name": task.name, "answers": task.answers, "cells": own.cells} for task, own in pairs]
         module = self.topic.name.partition("_")[2]
         return {"module": module, "setup": needed_setup(self.topic, cells), "tasks": tasks}
 
@@ -183,9 +181,7 @@ def judge(key: str, job: dict[str, Any], limits: Limits, trust: bool) -> tuple[s
             if event["event"] == "start":
                 running = event["name"]
             elif event["event"] == "judged":
-                results.setdefault(
-                    event["name"], {key: event[key] for key in ("kind", "text", "errors", "answer")}
-                )
+                results.setdefault(event["name"], {name: event[name] for name in contain.RESULT})
             elif event["event"] == "end":
                 summary = event["summary"]
             elif event["event"] == "ended" and left.pop(running, None):

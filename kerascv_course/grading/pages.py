@@ -4,6 +4,7 @@ import html
 import os
 import re
 from collections import Counter, defaultdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -38,11 +39,7 @@ def write_pages(result: ClassResult, folder: str | os.PathLike[str], points: Poi
     pages = jinja2.Environment(loader=jinja2.FileSystemLoader(here), autoescape=True, trim_blocks=True)
     pages.filters |= {"coded": _coded, "quote": quote, "cut": lambda text, most: text[:most]}
     names = page_names(result.students)
-    known: dict[str, Any] = {
-        "labels": LABELS,
-        "signs": _SIGNS,
-        "total_of": lambda notebooks: total_of(notebooks, points),
-    }
+    known: dict[str, Any] = {"labels": LABELS, "signs": _SIGNS, "total_of": partial(total_of, points=points)}
     known |= {"points": points, "remarks_of": remarks_of, "verdict": _verdict, "version": __version__}
     known |= {"names": names, "result": result, "frequent": _frequent, "counts": _counts}
     style = (here / "grading.css").read_text(encoding="utf-8")
@@ -79,9 +76,7 @@ def _frequent(notebooks: list[Judged], task: Task) -> list[tuple[int, str, list[
             said = [*result["errors"], result["text"]] if result["kind"] == "missing" else [result["text"]]
             answers[said[0]].append(result["answer"])
     most = sorted(answers.items(), key=lambda item: -len(item[1]))[:_MOST_FREQUENT]
-    return [
-        (len(all_), said, [each for each, _ in Counter(filter(None, all_)).most_common(3)]) for said, all_ in most
-    ]
+    return [(len(each), said, list(dict(Counter(filter(None, each)).most_common(3)))) for said, each in most]
 
 
 def _coded(text: str) -> Markup:

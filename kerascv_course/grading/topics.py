@@ -17,7 +17,8 @@ _HEADING = re.compile(r"^#{1,6}\s+(.+)$", re.MULTILINE)
 _IMPORT = re.compile(r"^\s*from\s+kerascv_course\.exercises\s+import\s+(\w+)", re.MULTILINE)
 # Our notebooks only show with these, and change nothing.
 _READ_ONLY = {
-    "display", "enumerate", "len", "list", "max", "min", "plotting", "print", "range", "round", "sorted", "sum", "zip",
+    "display", "enumerate", "len", "list", "max", "min", "plotting", "print", "range", "round", "sorted",
+    "sum", "zip",
 }  # fmt: skip
 # Where code reaches names without writing them, nobody can say which cells it needs.
 _REACH_ALL = {"eval", "exec", "globals", "locals", "vars", "get_ipython", "__import__"}

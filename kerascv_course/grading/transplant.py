@@ -7,11 +7,31 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from kerascv_course.grading.files import Cell
-from kerascv_course.grading.suspicion import suspicious
-from kerascv_course.grading.topics import Task, Topic, bound_by, heading_of, names_of, parsed, plain, squeezed
+from kerascv_course.grading.topics import (
+    Task,
+    Topic,
+    bound_by,
+    heading_of,
+    names_of,
+    parsed,
+    plain,
+    root_of,
+    squeezed,
+)
 
 _CALL = re.compile(r"\bex\.(\w+)\.check\(")
 _OWN_LINE = re.compile(r"^ex\.(\w+\.(check|hint|solution)|summary|withhold_solutions)\(.*$", re.MULTILINE)
+# What in a student's code a teacher should look at: inside its own process a student can reach the checks.
+_MODULES = {
+    "builtins", "ctypes", "gc", "importlib", "inspect", "multiprocessing", "os", "pickle", "requests", "shutil",
+    "signal", "socket", "subprocess", "sys", "threading", "urllib",
+}  # fmt: skip
+_CALLS = {"eval", "exec", "compile", "globals", "locals", "setattr", "delattr", "__import__", "open"}
+_INNER = ("__", "_getframe", "f_back", "f_globals", "tb_")
+_ATTRIBUTES = {"solution", "exercises", "state", "solved", "modules", "check"}
+_SHARED = {"ex", "np", "numpy", "keras", "tf", "layers", "ops", "math", "random", "runtime", "plotting"}
+_COMMAND = re.compile(r"^[ \t]*!.+$", re.MULTILINE)
+_USUAL = {"__init__", "__call__", "__len__", "__getitem__", "__repr__", "__name__", "__main__"}
 # How much each sign counts that a cell is of an exercise. Ids of an older release may have moved: a heading and a
 # check that agree count more. Names of the answers count most: a cell may have been moved to anywhere.
 _BY_NAMES, _BY_ID, _BY_CHECK, _BY_HEADING = 3.0, 2.0, 1.5, 1.0
@@ -121,9 +141,8 @@ def _without_checks(code: str) -> str:
 
 def _changed_check(code: str, task: Task) -> str:
     """Return the call of an exercise's check with anything but the answers, "" where there is none."""
-    calls = [
-        ast.unparse(node) for node in ast.walk(parsed(code) or ast.Module([], [])) if isinstance(node, ast.Call)
-    ]
+    nodes = ast.walk(parsed(code) or ast.Module([], []))
+    calls = [ast.unparse(node) for node in nodes if isinstance(node, ast.Call)]
     own, given = f"ex.{task.name}.check(", f"ex.{task.name}.check({', '.join(task.answers)})"
     return next((call for call in calls if call.startswith(own) and call != given), "")
 
@@ -132,11 +151,8 @@ def _find_elsewhere(
     cells: list[Cell], topic: Topic, owners: dict[int, str], answers: dict[str, Answer], theirs: set[str]
 ) -> None:
     """Note what an exercise needs, or answers, in cells of the student's that are not judged."""
-    outside = {
-        number: cell.source
-        for number, cell in enumerate(cells)
-        if cell.kind == "code" and number not in owners and squeezed(cell.source) not in topic.texts
-    }
+    codes = {number: cell.source for number, cell in enumerate(cells) if cell.kind == "code"}
+    outside = {n: code for n, code in codes.items() if n not in owners and squeezed(code) not in topic.texts}
     sets = {number: bound_by(code) for number, code in outside.items()}
     ours = set(dir(builtins)).union(*(bound_by(code) for code in topic.setup))
     for task in topic.tasks:
@@ -149,3 +165,47 @@ def _find_elsewhere(
                 where = f"of cell {number + 1}, which is not of an exercise: not run."
                 answer.remarks.append(f"{verb} `{'`, `'.join(found)}` {where}")
                 answer.elsewhere[number + 1] = outside[number]
+
+
+def suspicious(code: str) -> list[str]:
+    r"""Return a sentence for each thing in code that reaches for the checks, the system or the interpreter.
+
+    Honest code may do some of it; and this finds what is written plainly, not what is hidden.
+
+    Args:
+        code: The student's cells of an exercise.
+
+    Returns:
+        The sentences, each once.
+
+    Example:
+        >>> suspicious("import sys\nx = 1")
+        ['Line 1 imports `sys`.']
+    """
+    tree = parsed(code)
+    if tree is None:
+        return []
+    commands = [match[0].strip()[:80] for match in _COMMAND.finditer(code)]
+    found = [f"`{command}` is a command of the system: left out." for command in commands]
+    found += [sentence for node in ast.walk(tree) if (sentence := _of_node(node))]
+    return list(dict.fromkeys(found))
+
+
+def _of_node(node: ast.AST) -> str:
+    line, text = f"Line {getattr(node, 'lineno', 0)}", ""
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        modules = [each.name for each in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+        ours = ("kerascv_course.exercises", "kerascv_course.notebooks")
+        text = next((name for name in modules if name.split(".")[0] in _MODULES or name.startswith(ours)), "")
+        return f"{line} imports `{text}`." if text else ""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _CALLS:
+        return f"{line} calls `{node.func.id}`."
+    if isinstance(node, ast.Attribute):
+        is_inner = node.attr.startswith(_INNER) and node.attr not in _USUAL
+        is_changed = not isinstance(node.ctx, ast.Load) and root_of(node) in _SHARED
+        is_check = root_of(node) == "ex" and (node.attr in _ATTRIBUTES or node.attr.startswith("_"))
+        return f"{line} uses or changes `{ast.unparse(node)[:80]}`." if is_inner or is_changed or is_check else ""
+    if isinstance(node, ast.FunctionDef) and node.name.startswith("__") and node.name not in _USUAL:
+        return f"{line} defines `{node.name}`."
+    is_replaced = isinstance(node, ast.Name) and node.id == "ex" and not isinstance(node.ctx, ast.Load)
+    return f"{line} replaces `ex`, the checks." if is_replaced else ""
