@@ -23,15 +23,17 @@ from kerascv_course.notebooks.source import find_source, make_notebook
 TOPICS = ("01_convolution", "02_lenet_cifar10", "10_image_retrieval")
 # Usual mistakes; where none is listed, a wrong answer is -1.
 MISTAKES = {
-    "count_parameters": ["parameters_first = 150\nparameters_second = 1152", "parameters_first, parameters_second = 151, 1153"],
-    "same_padding": ["def same_padding(size, kernel_size, stride):\n    return (kernel_size - 1) // 2, (kernel_size - 1) // 2"],
+    "count_parameters": ["parameters_first = 150\nparameters_second = 1152"],
+    "same_padding": [
+        "def same_padding(size, kernel_size, stride):\n    return kernel_size // 2, kernel_size // 2"
+    ],
     "flipped_kernel": ["flipped = lopsided.T", "flipped = lopsided"],
     "dense1_parameters": ["dense1_parameters = 48_000", "dense1_parameters = 400 * 84 + 84"],
     "weight_sharing": ["uses_of_a_weight = 1", "uses_of_a_weight = 32 * 32"],
     "lenet_rgb": ["lenet_rgb = keras.Sequential([keras.Input((32, 32, 3)), layers.Conv2D(6, 5)])"],
     "precision": ["at_1, at_3, at_5 = 1, 1, 1"],
     "voting": ["def vote(labels):\n    return labels[0]"],
-}  # fmt: skip
+}
 NAMES = (
     "Anna Rossi",
     "Zoë Müller",
@@ -240,10 +242,31 @@ def blank_before(cells, known, rng):
 
 
 DAMAGES = (
-    unchanged, of_colab, ids_renamed, metadata_gone, huge_outputs, checks_deleted, checks_changed, headings_deleted,
-    headings_and_ids_gone, headings_and_checks_deleted, reordered, split, helper_elsewhere, helper_beside, answer_in_check,
-    all_in_one, one_deleted, windows_lines, ours_changed, magics, syntax_error, scratch_cells, version_3, blank_before,
-)  # fmt: skip
+    unchanged,
+    of_colab,
+    ids_renamed,
+    metadata_gone,
+    huge_outputs,
+    checks_deleted,
+    checks_changed,
+    headings_deleted,
+    headings_and_ids_gone,
+    headings_and_checks_deleted,
+    reordered,
+    split,
+    helper_elsewhere,
+    helper_beside,
+    answer_in_check,
+    all_in_one,
+    one_deleted,
+    windows_lines,
+    ours_changed,
+    magics,
+    syntax_error,
+    scratch_cells,
+    version_3,
+    blank_before,
+)
 
 
 def make_class(path, count, seed=0, topics=TOPICS):

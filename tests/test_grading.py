@@ -2,9 +2,9 @@
 
 import csv
 import json
-import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -218,7 +218,15 @@ def test_equal_notebooks_are_judged_once_and_what_was_done_survives_an_interrupt
     assert not kept & set(asked)
 
 
-@pytest.mark.parametrize("line", [b"x", b"[]", b'{"event": "end"}', b'{"event": "judged", "name": 1, "kind": 2, "text": 3, "errors": 4, "answer": 5}'])  # fmt: skip
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"x",
+        b"[]",
+        b'{"event": "end"}',
+        b'{"event": "judged", "name": 1, "kind": 2, "text": 3, "errors": 4, "answer": 5}',
+    ],
+)
 def test_what_a_student_writes_into_the_channel_of_the_judge_ends_the_exercise(monkeypatch, line):
     monkeypatch.setattr(contain, "_MOST_LINES", 1)
     process = subprocess.Popen([sys.executable, "-c", f"print({line.decode()!r})"], stdout=subprocess.PIPE)
@@ -232,8 +240,10 @@ def test_what_a_student_writes_into_the_channel_of_the_judge_ends_the_exercise(m
 
 @needs_container
 def test_the_container_shows_no_file_network_or_process_of_the_teachers(tmp_path):
-    secret = tmp_path / "secret.txt"
+    secret = tmp_path / "in" / "Bob" / "secret.txt"
+    secret.parent.mkdir(parents=True)
     secret.write_text("solutions")
+    server = socket.create_server(("127.0.0.1", 0))  # on this machine anybody could connect
     try_all = (
         "import os, socket, subprocess, pathlib\n"
         "def said(do):\n"
@@ -245,11 +255,26 @@ def test_the_container_shows_no_file_network_or_process_of_the_teachers(tmp_path
     attempts = {
         "count_parameters": [f"open({str(secret)!r}).read()", "open('/etc/passwd').read()"],
         "output_size": ["os.fork()", "subprocess.run(['true'])", "os.kill(1, 0) or os.getpid()"],
-        "same_padding": ["socket.create_connection(('1.1.1.1', 80), 5)", f"socket.create_connection(('127.0.0.1', {os.getpid() % 1000 + 40000}), 5)"],
-        "flipped_kernel": ["open('/x', 'w')", "open('/dev/x', 'w')", "open('/usr/x', 'w')", "open('/tmp/x', 'w').close()"],
-        "cheaper_design": ["[pathlib.Path(f'/tmp/{n}').write_bytes(bytes(10**7)) for n in range(99)]", "len(bytearray(10 * 2**30))"],
-        "stem_field": ["os.memfd_create('x')", f"os.path.exists({str(tmp_path)!r})", "sorted(p for p in os.listdir('/proc') if p.isdecimal())"],
-    }  # fmt: skip
+        "same_padding": [
+            "socket.create_connection(('1.1.1.1', 80), 5)",
+            f"socket.create_connection({server.getsockname()}, 5)",
+        ],
+        "flipped_kernel": [
+            "open('/x', 'w')",
+            "open('/dev/x', 'w')",
+            "open('/usr/x', 'w')",
+            "open('/tmp/x', 'w').close()",
+        ],
+        "cheaper_design": [
+            "[pathlib.Path(f'{n}').write_bytes(bytes(10**7)) for n in range(99)]",
+            "len(bytearray(10 * 2**30))",
+        ],
+        "stem_field": [
+            "os.memfd_create('x')",
+            f"os.path.exists({str(tmp_path)!r})",
+            "sorted(p for p in os.listdir('/proc') if p.isdecimal())",
+        ],
+    }
     answers = {
         name: try_all + "raise OSError(' '.join([" + ", ".join(f"said(lambda: {code})" for code in codes) + "]))"
         for name, codes in attempts.items()
@@ -425,13 +450,13 @@ HOSTILE = {
     "network": "import urllib.request\nurllib.request.urlopen('http://1.1.1.1', timeout=5)",
     "parent": "import os, signal\nos.kill(os.getppid(), 9)\nos.kill(-1, 9)",
     "output": "while True: print('x' * 10_000)",
-    "channel": "import os\nwhile True:\n    for fd in range(3, 60):\n        try: os.write(fd, b'x' * 10_000)\n        except OSError: pass",
+    "channel": "import os\nwhile True:\n  for n in range(3, 60):\n    try: os.write(n, b'xx')\n    except OSError: pass",
     "model": "m = keras.Sequential([keras.Input((50_000,)), layers.Dense(50_000)])",
     "recursion": "import sys\nsys.setrecursionlimit(10**9)\ndef f(x): return f(x)\nf(1)",
     "exit": "import os\nos._exit(0)",
     "thread": "import threading, time\nthreading.Thread(target=time.sleep, args=(10_000,)).start()",
     "crash": "import ctypes\nctypes.string_at(0)",
-}  # fmt: skip
+}
 
 
 @pytest.mark.slow

@@ -51,7 +51,10 @@ def problems_of(found):
         (["rossianna_LATE_1234_5678_02_lenet.ipynb"], [("rossianna", "1234")]),
         (["w/Anna/02.ipynb", "w/Bob/02.ipynb"], [("Anna", ""), ("Bob", "")]),
         (["w/Anna 123456/02.ipynb", "w/Bob/a/b/02.ipynb"], [("Anna", "123456"), ("Bob", "")]),
-        (["G1/Anna/02.ipynb", "G1/Bob/02.ipynb", "G2/Cem/02.ipynb"], [("G1 / Anna", ""), ("G1 / Bob", ""), ("G2", "")]),
+        (
+            ["G1/Anna/02.ipynb", "G1/Bob/02.ipynb", "G2/Cem/02.ipynb"],
+            [("G1 / Anna", ""), ("G1 / Bob", ""), ("G2", "")],
+        ),
         (["Anna - 02_lenet_cifar10.ipynb", "02_lenet_cifar10_Bob (1).ipynb"], [("Anna", ""), ("Bob", "")]),
         (["Copy of Copy of 02_lenet_cifar10 Zoë.ipynb"], [("Zoë", "")]),
         (
@@ -59,9 +62,12 @@ def problems_of(found):
             [("02_lenet_cifar10", ""), ("02_lenet_cifar10 (1)", "")],
         ),
         (["anna/02_lenet_cifar10.ipynb"], [("anna", "")]),
-        (["Rossi_11_assignsubmission_file_/a.ipynb", "Rossi_12_assignsubmission_file_/a.ipynb"], [("Rossi", "11"), ("Rossi", "12")]),
+        (
+            ["Rossi_11_assignsubmission_file_/a.ipynb", "Rossi_12_assignsubmission_file_/a.ipynb"],
+            [("Rossi", "11"), ("Rossi", "12")],
+        ),
     ],
-)  # fmt: skip
+)
 def test_students_are_known_by_what_platforms_and_people_write_into_paths(paths, students):
     found = name_students(dict.fromkeys(paths, "02_lenet_cifar10"), TOPICS)
     assert [(found[path].name, found[path].id) for path in paths] == students
@@ -153,9 +159,13 @@ def test_names_in_utf8_that_an_archiver_has_not_marked_are_read(tmp_path):
         ("a/deep.ipynb", b"[" * 200_000, "broken JSON (maximum recursion depth exceeded"),
         ("a/other.rar", b"Rar!", "an archive of the kind .rar, which is not read"),
         ("a/fake.zip", b"no archive", "no .zip that can be opened"),
-        ("a/4/deep.zip", archive_of({"b.zip": archive_of({"c.zip": archive_of({"d.zip": archive_of({})})})}), "beyond 3 levels deep"),
+        (
+            "a/4/deep.zip",
+            archive_of({"b.zip": archive_of({"c.zip": archive_of({"d.zip": archive_of({})})})}),
+            "beyond 3 levels deep",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_read_gets_a_line_of_its_own_and_the_rest_is_read(
     tmp_path, monkeypatch, name, content, why
 ):
@@ -201,11 +211,37 @@ def test_an_archive_of_more_than_is_read_in_all_ends_with_a_line(tmp_path, monke
 @pytest.mark.parametrize(
     "notebook",
     [
-        {"cells": [{"cell_type": "code", "source": ["x = 1\r\n", "y = 2"], "metadata": {"id": "abc", "tags": ["exercise"]}}]},
-        {"worksheets": [{"cells": [{"cell_type": "code", "input": "x = 1\ny = 2", "metadata": {"id": "abc", "tags": ["exercise"]}}]}]},
-        {"cells": [7, {"cell_type": "raw", "source": ""}, {"cell_type": "code", "source": "x = 1\ny = 2", "id": "abc", "metadata": {"tags": ["exercise"]}}]},
+        {
+            "cells": [
+                {
+                    "cell_type": "code",
+                    "source": ["x = 1\r\n", "y = 2"],
+                    "metadata": {"id": "abc", "tags": ["exercise"]},
+                }
+            ]
+        },
+        {
+            "worksheets": [
+                {
+                    "cells": [
+                        {
+                            "cell_type": "code",
+                            "input": "x = 1\ny = 2",
+                            "metadata": {"id": "abc", "tags": ["exercise"]},
+                        }
+                    ]
+                }
+            ]
+        },
+        {
+            "cells": [
+                7,
+                {"cell_type": "raw", "source": ""},
+                {"cell_type": "code", "source": "x = 1\ny = 2", "id": "abc", "metadata": {"tags": ["exercise"]}},
+            ]
+        },
     ],
-)  # fmt: skip
+)
 def test_notebooks_of_every_version_give_the_same_cells(notebook):
     assert read_cells(b"\xef\xbb\xbf" + json.dumps(notebook).encode()) == [
         Cell("code", "x = 1\ny = 2", "abc", ("exercise",))
