@@ -450,7 +450,7 @@ HOSTILE = {
     "network": "import urllib.request\nurllib.request.urlopen('http://1.1.1.1', timeout=5)",
     "parent": "import os, signal\nos.kill(os.getppid(), 9)\nos.kill(-1, 9)",
     "output": "while True: print('x' * 10_000)",
-    "channel": "import os\nwhile True:\n  for n in range(3, 60):\n    try: os.write(n, b'xx')\n    except OSError: pass",
+    "channel": "import os\nwhile True:\n    for n in range(3, 9):\n        os.write(n, b'xx')",
     "model": "m = keras.Sequential([keras.Input((50_000,)), layers.Dense(50_000)])",
     "recursion": "import sys\nsys.setrecursionlimit(10**9)\ndef f(x): return f(x)\nf(1)",
     "exit": "import os\nos._exit(0)",
