@@ -22,13 +22,13 @@ from typing import Any
 import kerascv_course
 from kerascv_course.notebooks.marks import source_folder
 
-INSTALL = "Install bubblewrap: sudo apt install bubblewrap (or dnf, pacman, zypper)."
 TRUST = "`--trust` runs the students' code as you: it can read, change and send all that you can."
 _SETUP_SECONDS = 900  # for our own cells, which may be all of a notebook on a busy machine
 _MOST_LINES, _LONGEST_LINE = 10_000, 1_000_000  # of what the judge says
 # System calls that make a process, a user namespace, or memory that no limit counts.
 # By processor: its number, fork, vfork, unshare and memfd_create (ARM has no first two), and clone.
 _FORBIDDEN = {"x86_64": (0xC000003E, (57, 58, 272, 319), 56), "aarch64": (0xC00000B7, (97, 279), 220)}
+KINDS = ("right", "wrong", "to do", "missing")
 RESULT = ("kind", "text", "errors", "answer")
 _FIELDS = {"start": ("name",), "judged": ("name", *RESULT), "end": ("summary",), "broken": ("text",)}
 _RUNNING: set[subprocess.Popen[bytes]] = set()
@@ -56,7 +56,8 @@ def missing() -> str:
         here = f"{platform.system()} on {platform.machine()}"
         return f"Students' code is contained on Linux with x86_64 or aarch64 only, and this is {here}. {TRUST}"
     if shutil.which("bwrap") is None:
-        return f"Students' code is contained by bubblewrap, which is not installed. {INSTALL} {TRUST}"
+        install = "sudo apt install bubblewrap (or dnf, pacman, zypper)"
+        return f"Students' code is contained by bubblewrap, which is not installed: {install}. {TRUST}"
     with _file(_system_calls()) as rules:
         command = [*_container(rules.fileno(), Limits()), sys.executable, "-c", "pass"]
         tried = subprocess.run(command, capture_output=True, text=True, pass_fds=(rules.fileno(),))
@@ -132,7 +133,8 @@ def _event(line: bytes) -> dict[str, Any]:
     try:
         event = json.loads(line)
         texts = [*(event.get("errors") or []), *(value for key, value in event.items() if key != "errors")]
-        if event.keys() == {"event", *_FIELDS[event["event"]]} and all(isinstance(text, str) for text in texts):
+        is_known = event.keys() == {"event", *_FIELDS[event["event"]]} and event.get("kind", "right") in KINDS
+        if is_known and all(isinstance(text, str) for text in texts):
             return dict(event)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         pass

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import zipfile
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -124,13 +125,15 @@ def grade(
     Raises:
         FileNotFoundError: If there are no such submissions.
         OSError: If there is no container here and `trust` is False.
-        ValueError: If `folder` holds something else, or lies inside the submissions.
+        ValueError: If the submissions hold no file, or `folder` holds something else or lies inside them.
     """
     source, target = Path(submissions), Path(folder)
     _check_paths(source, target)
     if not trust and (why := contain.missing()):
         raise OSError(why)
     result = sort_out(find_notebooks(source))
+    if not result.notebooks and not result.problems:
+        raise input_error("grade", "submissions", "a folder or a .zip with notebooks in it", str(source))
     (target / KEPT).mkdir(parents=True, exist_ok=True)
     waiting: dict[str, list[Judged]] = defaultdict(list)
     for notebook in result.notebooks:
@@ -242,8 +245,9 @@ def _file_name(path: str) -> str:
 
 
 def _check_paths(source: Path, target: Path) -> None:
-    if not source.exists():
-        raise input_error("grade", "submissions", "a folder or a .zip", str(source), error=FileNotFoundError)
+    if not source.is_dir() and not zipfile.is_zipfile(source):
+        error = ValueError if source.exists() else FileNotFoundError
+        raise input_error("grade", "submissions", "a folder or a .zip", str(source), error=error)
     rule = "a folder; it is made if need be" if target.exists() and not target.is_dir() else ""
     if source.is_dir() and target.resolve().is_relative_to(source.resolve()):
         rule = "a folder outside the submissions"

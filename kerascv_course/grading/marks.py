@@ -106,11 +106,14 @@ def write_marks(result: ClassResult, folder: str | os.PathLike[str], points: Poi
         comment = html.escape("; ".join(filter(None, [done, *reasons])))
         if student.platform == "Moodle":
             moodle.append([f"Participant {student.id}", as_text(student.name), *total, "-", comment])
-    paths = [Path(folder) / "marks.csv", Path(folder) / "marks-moodle.csv"]
-    _write(paths[0], rows, "utf-8-sig")  # the mark by which Excel knows UTF-8
-    if len(moodle) > 1:
-        _write(paths[1], moodle, "utf-8")
-    return paths[: 1 + (len(moodle) > 1)]
+    tables = {"marks.csv": rows, "marks-moodle.csv": moodle}
+    written = [Path(folder) / name for name, table in tables.items() if len(table) > 1 or table is rows]
+    for path in written:
+        # A mark at its beginning tells Excel that it is UTF-8.
+        encoding = "utf-8-sig" if path.name == "marks.csv" else "utf-8"
+        with path.open("w", encoding=encoding, errors="backslashreplace", newline="") as file:
+            csv.writer(file).writerows(tables[path.name])
+    return written
 
 
 def as_text(value: str) -> str:
@@ -133,10 +136,3 @@ def page_names(students: Iterable[Student]) -> dict[Student, str]:
         count = taken[name.casefold()]
         names[student] = f"{name}{f' ({count})' if count > 1 else ''}.html"
     return names
-
-
-def _write(path: Path, rows: list[list[str]], encoding: str) -> None:
-    partial = path.with_suffix(".partial")
-    with partial.open("w", encoding=encoding, errors="backslashreplace", newline="") as file:
-        csv.writer(file).writerows(rows)
-    os.replace(partial, path)

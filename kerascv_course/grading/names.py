@@ -10,7 +10,7 @@ from kerascv_course.grading.files import HandedIn
 # Moodle: "Anna Rossi_12345_assignsubmission_file_" as a folder, or in front of the file's name.
 _MOODLE = re.compile(r"(?P<name>.+?)_(?P<id>\d+)_assignsubmission_(?:file|onlinetext)_?")
 # Canvas: "rossianna_12345_67890_file.ipynb", with "_LATE" behind the name of one who was late.
-_CANVAS = re.compile(r"(?P<name>[^_/]+)(?:_LATE)?_(?P<id>\d+)_\d+_.+$")
+_CANVAS = re.compile(r"(?P<name>[^_/]+)(?:_LATE)?_(?P<id>\d+)_\d+_.+\.\w+$")
 _NUMBERED = re.compile(r"(?P<name>.+?)[ _-]+(?P<id>[a-z]?\d{4,})", re.IGNORECASE)
 _COPY = re.compile(r"^(copy of|copia de|copia di|copie de|c[óo]pia de|kopie von|kopie van)\s+", re.IGNORECASE)
 _ATTEMPT = re.compile(r"(?:\s*\((\d+)\)|-(\d{1,2}))$")
