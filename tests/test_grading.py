@@ -485,6 +485,12 @@ def test_hostile_submissions_among_good_ones_are_named_and_all_others_are_judged
             assert first["kind"] == "ended" or first["errors"], notebook.student
 
 
+def parents():
+    """Return the parent of every process."""
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True).stdout.split()
+    return dict(zip(map(int, listed[::2]), map(int, listed[1::2]), strict=True))
+
+
 @pytest.mark.slow
 def test_a_run_that_is_killed_goes_on_with_the_same_marks_and_judges_nothing_twice(tmp_path):
     grade_class.make_class(tmp_path / "class.zip", 8, topics=("01_convolution",))
@@ -495,8 +501,13 @@ def test_a_run_that_is_killed_goes_on_with_the_same_marks_and_judges_nothing_twi
     while len(list(kept.glob("*.json"))) < 2:
         time.sleep(0.1)
         assert killed.poll() is None
+    started = [pid for pid, parent in parents().items() if parent == killed.pid]
     killed.send_signal(signal.SIGKILL)
     killed.wait()
+    if not WHY_NOT:
+        time.sleep(5)
+        assert started
+        assert not parents().keys() & set(started)  # nobody is left
     before = {path: path.stat().st_mtime_ns for path in kept.glob("*.json")}
     for name in ("killed", "whole"):
         assert (

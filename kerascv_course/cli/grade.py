@@ -51,7 +51,7 @@ def _grade(options: argparse.Namespace) -> int:
         return USAGE
     tables, page = write_marks(result, options.out, points), write_pages(result, options.out, points)
     print(f"{len(result.notebooks)} notebooks judged, {result.judged_now} of them now.")
-    print(*(f"{problem.where}: {problem.why}" for problem in result.problems), sep="\n")
-    print(*(f"Marks:    {path}" for path in tables), f"Class:    {page}", sep="\n")
+    lines = [f"{problem.where}: {problem.why}" for problem in result.problems]
+    print(*lines, *(f"Marks:    {path}" for path in tables), f"Class:    {page}", sep="\n")
     print(f"Feedback: {page.parent / 'feedback'}")
     return OK

@@ -93,7 +93,7 @@ def main() -> None:
         errors = [_where(shell, error, sheets.said(error)) for error in raised]
         answers = {name: module.__dict__[name] for name in task["answers"] if name in module.__dict__}
         if missing := [name for name in task["answers"] if name not in answers]:
-            kind, text = "missing", f"`{'`, `'.join(missing)}` is not set."
+            kind, text = "missing", f"Not set: `{'`, `'.join(missing)}`."
         else:
             kind, text = _check(sheet.exercises[task["name"]], list(answers.values()), sheets)
         if left := [thread.name for thread in threading.enumerate() if thread not in threads]:
@@ -116,7 +116,7 @@ def _run(shell: Any, code: str) -> BaseException | None:
 def _where(shell: Any, error: BaseException, said: str) -> str:
     """Return what an error says, with the last line of the cell that it went through."""
     if isinstance(error, SyntaxError) and error.lineno:
-        return f"Line {error.lineno}: {said}"
+        return f"Line {error.lineno}: `SyntaxError: {error.msg}`"
     line, trace = None, error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_globals is shell.user_ns:

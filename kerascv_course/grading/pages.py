@@ -49,6 +49,10 @@ def write_pages(result: ClassResult, folder: str | os.PathLike[str], points: Poi
         text = html_page(title, body, kind, style)
         path.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
 
+    urgent = {
+        id(n): sum(bool(each.flags or each.elsewhere) for each in n.answers.values()) for n in result.notebooks
+    }
+    known["to_look_at"] = sorted(result.notebooks, key=lambda notebook: -urgent[id(notebook)])
     page = Path(folder) / "class.html"
     (page.parent / "feedback").mkdir(parents=True, exist_ok=True)
     for student, notebooks in result.students.items():
