@@ -21,7 +21,6 @@ LARGEST_SUM = 20_000 * MEGABYTE  # of all that is read
 LARGEST_RATIO = 200  # of the size to the packed size, of what is larger than a notebook
 MOST_FILES = 50_000
 DEEPEST = 3  # archives inside archives
-OTHER_ARCHIVES = (".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz")
 
 
 class Cell(NamedTuple):
@@ -108,10 +107,7 @@ def _read(members: Iterable[_Member], found: Found, depth: int) -> None:
             continue  # what macOS and Jupyter leave beside the files
         if suffix not in (".ipynb", ".zip"):
             found.others.append(member.where)
-        if suffix in OTHER_ARCHIVES:
-            why = f"an archive of the kind {suffix}, which is not read: unpack it, or ask for a .zip"
-            found.problems.append(Problem(member.where, why))
-        elif suffix in (".ipynb", ".zip"):
+        else:
             try:
                 if refused := member.refused or _too_large(member, suffix, found, depth):
                     raise ValueError(refused)

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import threading
+import traceback
 import types
 from typing import Any
 
@@ -90,7 +91,7 @@ def main() -> None:
         say("start", name=task["name"])
         output.count, threads = 0, set(threading.enumerate())
         raised = [error for code in task["cells"] if (error := _run(shell, code))]
-        errors = [_where(shell, error, sheets.said(error)) for error in raised]
+        errors = [_where(error, sheets.said(error)) for error in raised]
         answers = {name: module.__dict__[name] for name in task["answers"] if name in module.__dict__}
         if missing := [name for name in task["answers"] if name not in answers]:
             kind, text = "missing", f"Not set: `{'`, `'.join(missing)}`."
@@ -113,16 +114,13 @@ def _run(shell: Any, code: str) -> BaseException | None:
     return error if isinstance(error, BaseException) else None
 
 
-def _where(shell: Any, error: BaseException, said: str) -> str:
+def _where(error: BaseException, said: str) -> str:
     """Return what an error says, with the last line of the cell that it went through."""
     if isinstance(error, SyntaxError) and error.lineno:
         return f"Line {error.lineno}: `SyntaxError: {error.msg}`"
-    line, trace = None, error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_globals is shell.user_ns:
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    return f"Line {line}: {said}" if line else said
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename.startswith("<ipython-input")]
+    return f"Line {lines[-1]}: {said}" if lines else said
 
 
 def _check(exercise: Any, answers: list[Any], sheets: Any) -> tuple[str, str]:

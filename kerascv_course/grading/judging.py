@@ -231,7 +231,9 @@ def sort_out(found: Found) -> ClassResult:
     done = set(result.students)
     for path in found.others:
         if students[path] not in done:
-            result.refuse(students[path], path, "no notebook, and there is no other file of this student")
+            result.refuse(
+                students[path], path, "no notebook and no .zip, and nothing else of this student's can be judged"
+            )
     names = Counter(student.name.casefold() for student in result.students)
     for student in result.students:
         if (count := names[student.name.casefold()]) > 1:

@@ -205,15 +205,15 @@ def names_of(code: str) -> Names:
 def _touched(statement: ast.stmt) -> Iterator[str]:
     for node in ast.walk(statement):
         if isinstance(node, ast.Attribute | ast.Subscript | ast.Name) and not isinstance(node.ctx, ast.Load):
-            yield root_of(node)
-        elif isinstance(node, ast.Call) and root_of(node.func) not in _READ_ONLY:
-            yield root_of(node.func)
+            yield _root_of(node)
+        elif isinstance(node, ast.Call) and _root_of(node.func) not in _READ_ONLY:
+            yield _root_of(node.func)
             for value in [*node.args, *(keyword.value for keyword in node.keywords)]:
                 is_holder = isinstance(value, ast.List | ast.Tuple | ast.Dict | ast.Starred)
-                yield from map(root_of, ast.walk(value) if is_holder else [value])
+                yield from map(_root_of, ast.walk(value) if is_holder else [value])
 
 
-def root_of(node: ast.AST) -> str:
+def _root_of(node: ast.AST) -> str:
     """Return the name that an expression such as `a.b[0].c()` begins with, "" where it begins otherwise."""
     while isinstance(node, ast.Attribute | ast.Subscript | ast.Call):
         node = node.func if isinstance(node, ast.Call) else node.value

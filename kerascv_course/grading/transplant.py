@@ -15,23 +15,23 @@ from kerascv_course.grading.topics import (
     names_of,
     parsed,
     plain,
-    root_of,
     squeezed,
 )
 
 _CALL = re.compile(r"\bex\.(\w+)\.check\(")
-_OWN_LINE = re.compile(r"^ex\.(\w+\.(check|hint|solution)|summary|withhold_solutions)\(.*$", re.MULTILINE)
+_OWN_CALL = re.compile(r"^ex\.(\w+\.(check|hint|solution)|summary|withhold_solutions)\([^)]*\).*$", re.MULTILINE)
 # What in a student's code a teacher should look at: inside its own process a student can reach the checks.
-_MODULES = {
-    "builtins", "ctypes", "gc", "importlib", "inspect", "multiprocessing", "os", "pickle", "requests", "shutil",
-    "signal", "socket", "subprocess", "sys", "threading", "urllib",
-}  # fmt: skip
-_CALLS = {"eval", "exec", "compile", "globals", "locals", "setattr", "delattr", "__import__", "open"}
-_INNER = ("__", "_getframe", "f_back", "f_globals", "tb_")
-_ATTRIBUTES = {"solution", "exercises", "state", "solved", "modules", "check"}
-_SHARED = {"ex", "np", "numpy", "keras", "tf", "layers", "ops", "math", "random", "runtime", "plotting"}
-_COMMAND = re.compile(r"^[ \t]*!.+$", re.MULTILINE)
-_USUAL = {"__init__", "__call__", "__len__", "__getitem__", "__repr__", "__name__", "__main__"}
+_MODULES = (
+    "builtins|ctypes|gc|importlib|inspect|multiprocessing|os|pickle|requests|shutil|signal|socket|subprocess"
+)
+_SUSPECT = re.compile(
+    rf"^\s*(import|from)\s[\w\s,.]*\b({_MODULES}|sys|threading|urllib|kerascv_course\.(exercises|notebooks))\b"
+    r"|\b(eval|exec|compile|globals|locals|setattr|delattr|open)\s*\(|_getframe|\b(f_back|f_globals|tb_frame)\b"
+    r"|\b__(?!(init|call|len|getitem|repr|name|main)__)\w+__\b|\bex\s*=(?!=)|^\s*!"
+    r"|\bex\.(\w+\.)*(_|solution|exercises|state|solved|check\b)"
+    r"|^\s*(np|keras|layers|ops|math|plotting)\.[\w.]+\s*=(?!=)",
+    re.MULTILINE,
+)
 # How much each sign counts that a cell is of an exercise. Ids of an older release may have moved: a heading and a
 # check that agree count more. Names of the answers count most: a cell may have been moved to anywhere.
 _BY_NAMES, _BY_ID, _BY_CHECK, _BY_HEADING = 3.0, 2.0, 1.5, 1.0
@@ -126,17 +126,10 @@ def _owners(cells: list[Cell], topic: Topic) -> dict[int, str]:
 
 
 def _without_checks(code: str) -> str:
-    """Return a cell without its own calls of the checks, hints and solutions; as it is where it has none."""
-    tree = parsed(code)
-    if tree is None:
-        return _OWN_LINE.sub("", code)
-    lines = code.splitlines()
-    for node in tree.body:
-        if isinstance(node, ast.Expr) and _OWN_LINE.match(ast.unparse(node)) and node.end_lineno:
-            lines[node.lineno - 1 : node.end_lineno] = [""] * (node.end_lineno - node.lineno + 1)
-    kept = "\n".join(lines)
+    """Return a cell without its own calls of the checks, hints and solutions, "" where no other code is left."""
+    kept = _OWN_CALL.sub("", code)
     tree = parsed(kept)
-    return "" if tree is not None and not tree.body else kept
+    return kept if tree is None or tree.body else ""
 
 
 def _changed_check(code: str, task: Task) -> str:
@@ -168,7 +161,7 @@ def _find_elsewhere(
 
 
 def suspicious(code: str) -> list[str]:
-    r"""Return a sentence for each thing in code that reaches for the checks, the system or the interpreter.
+    r"""Return a sentence for each line of code that reaches for the checks, the system or the interpreter.
 
     Honest code may do some of it; and this finds what is written plainly, not what is hidden.
 
@@ -176,36 +169,13 @@ def suspicious(code: str) -> list[str]:
         code: The student's cells of an exercise.
 
     Returns:
-        The sentences, each once.
+        The sentences.
 
     Example:
         >>> suspicious("import sys\nx = 1")
-        ['Line 1 imports `sys`.']
+        ['Line 1: `import sys`']
     """
-    tree = parsed(code)
-    if tree is None:
-        return []
-    commands = [match[0].strip()[:80] for match in _COMMAND.finditer(code)]
-    found = [f"`{command}` is a command of the system: left out." for command in commands]
-    found += [sentence for node in ast.walk(tree) if (sentence := _of_node(node))]
-    return list(dict.fromkeys(found))
-
-
-def _of_node(node: ast.AST) -> str:
-    line, text = f"Line {getattr(node, 'lineno', 0)}", ""
-    if isinstance(node, ast.Import | ast.ImportFrom):
-        modules = [each.name for each in node.names] if isinstance(node, ast.Import) else [node.module or ""]
-        ours = ("kerascv_course.exercises", "kerascv_course.notebooks")
-        text = next((name for name in modules if name.split(".")[0] in _MODULES or name.startswith(ours)), "")
-        return f"{line} imports `{text}`." if text else ""
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _CALLS:
-        return f"{line} calls `{node.func.id}`."
-    if isinstance(node, ast.Attribute):
-        is_inner = node.attr.startswith(_INNER) and node.attr not in _USUAL
-        is_changed = not isinstance(node.ctx, ast.Load) and root_of(node) in _SHARED
-        is_check = root_of(node) == "ex" and (node.attr in _ATTRIBUTES or node.attr.startswith("_"))
-        return f"{line} uses or changes `{ast.unparse(node)[:80]}`." if is_inner or is_changed or is_check else ""
-    if isinstance(node, ast.FunctionDef) and node.name.startswith("__") and node.name not in _USUAL:
-        return f"{line} defines `{node.name}`."
-    is_replaced = isinstance(node, ast.Name) and node.id == "ex" and not isinstance(node.ctx, ast.Load)
-    return f"{line} replaces `ex`, the checks." if is_replaced else ""
+    lines = [
+        (number, line.strip()) for number, line in enumerate(code.splitlines(), start=1) if _SUSPECT.search(line)
+    ]
+    return [f"Line {number}: `{line[:100]}`" for number, line in lines]
