@@ -17,7 +17,7 @@ from kerascv_course.grading import contain, judging
 from kerascv_course.grading.contain import Limits
 from kerascv_course.grading.files import Cell, read_cells
 from kerascv_course.grading.judging import ClassResult, Judged, grade
-from kerascv_course.grading.marks import page_names, read_points, write_marks
+from kerascv_course.grading.marks import page_names, read_points, remarks_of, write_marks
 from kerascv_course.grading.names import Student
 from kerascv_course.grading.pages import write_pages
 from kerascv_course.grading.topics import needed_setup, read_topic, squeezed
@@ -442,6 +442,23 @@ def test_a_class_with_every_damage_gets_the_marks_that_are_known(tmp_path):
     ]
     assert cli.main(words) == 0
     assert grade_class.wrong_marks(tmp_path / "out" / "marks.csv", known) == []
+
+
+@pytest.mark.slow
+def test_our_own_solutions_of_every_notebook_are_right_with_the_statements_that_they_need(tmp_path):
+    for topic in map(read_topic, [f"{number:02}" for number in range(1, 17)]):
+        (tmp_path / "in" / topic.name).mkdir(parents=True)
+        cells = student_cells(topic, **{task.name: solved(task.name, topic) for task in topic.tasks})
+        (tmp_path / "in" / topic.name / "x.ipynb").write_text(json.dumps({"cells": cells}))
+    result = grade(tmp_path / "in", tmp_path / "out", trust=bool(WHY_NOT))
+    assert not result.problems
+    assert {notebook.topic.name: notebook.summary for notebook in result.notebooks} == {
+        notebook.topic.name: f"{len(notebook.answers)} of {len(notebook.answers)} right"
+        for notebook in result.notebooks
+    }
+    assert len(result.notebooks) == 16
+    remarks = [text for notebook in result.notebooks for text in remarks_of(notebook)]
+    assert remarks == []
 
 
 HOSTILE = {
