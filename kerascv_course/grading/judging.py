@@ -126,6 +126,16 @@ def grade(
         FileNotFoundError: If there are no such submissions.
         OSError: If there is no container here and `trust` is False.
         ValueError: If the submissions hold no file, or `folder` holds something else or lies inside them.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     student = Path(folder) / "class" / "Anna Rossi"
+        ...     student.mkdir(parents=True)
+        ...     _ = (student / "homework.ipynb").write_text('{"cells": []}')
+        ...     result = grade(student.parent, Path(folder) / "marks", trust=True)
+        >>> result.problems[0].why
+        'a notebook of another course: it imports no checks of ours and has none of our exercises'
     """
     source, target = Path(submissions), Path(folder)
     _check_paths(source, target)

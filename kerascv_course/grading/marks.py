@@ -84,6 +84,9 @@ def remarks_of(notebook: Judged) -> list[str]:
 def write_marks(result: ClassResult, folder: str | os.PathLike[str], points: Points) -> list[Path]:
     """Write `marks.csv` for a spreadsheet, and `marks-moodle.csv` where there are students of Moodle's.
 
+    Moodle finds the columns of its grading worksheet by their English names, and wants at least Identifier, Grade
+    and Last modified (grade): its `mod/assign/feedback/offline/importgradeslib.php`.
+
     Args:
         result: What `grade` returned.
         folder: Where to.
@@ -91,6 +94,12 @@ def write_marks(result: ClassResult, folder: str | os.PathLike[str], points: Poi
 
     Returns:
         The files written.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     [path.name for path in write_marks(ClassResult([]), folder, read_points())]
+        ['marks.csv']
     """
     columns = [(topic.name, task.name) for topic in topics_of(result) for task in topic.tasks]
     head = ["name", "id", *map(": ".join, columns), "points", "of", "right", "remarks"]

@@ -12,8 +12,8 @@ _MOODLE = re.compile(r"(?P<name>.+?)_(?P<id>\d+)_assignsubmission_(?:file|online
 # Canvas: "rossianna_12345_67890_file.ipynb", with "_LATE" behind the name of one who was late.
 _CANVAS = re.compile(r"(?P<name>[^_/]+)(?:_LATE)?_(?P<id>\d+)_\d+_.+\.\w+$")
 _NUMBERED = re.compile(r"(?P<name>.+?)[ _-]+(?P<id>[a-z]?\d{4,})", re.IGNORECASE)
-_COPY = re.compile(r"^(copy of|copia de|copia di|copie de|c[óo]pia de|kopie von|kopie van)\s+", re.IGNORECASE)
-_ATTEMPT = re.compile(r"(?:\s*\((\d+)\)|-(\d{1,2}))$")
+_COPY = r"(?:copy of|copia de|copia di|copie de|c[óo]pia de|kopie von|kopie van)\s+"
+_ATTEMPT = r"\s*\(\d+\)|-\d{1,2}"
 
 
 class Student(NamedTuple):
@@ -81,10 +81,7 @@ def _stem(path: str) -> str:
 
 
 def _without_attempt(stem: str) -> str:
-    before = None
-    while before != stem:
-        before, stem = stem, _COPY.sub("", _ATTEMPT.sub("", stem)).strip()
-    return stem
+    return re.sub(rf"^({_COPY})+|({_ATTEMPT})+$", "", stem, flags=re.IGNORECASE).strip()
 
 
 def _name_of_file(path: str, topics: Iterable[str]) -> str:
@@ -103,8 +100,8 @@ def attempt_of(path: str) -> int:
         >>> attempt_of("anna/02_lenet_cifar10 (2).ipynb"), attempt_of("anna/02_lenet_cifar10.ipynb")
         (2, 0)
     """
-    match = _ATTEMPT.search(_stem(path))
-    return int(match[1] or match[2]) if match else 0
+    match = re.search(rf"({_ATTEMPT})$", _stem(path))
+    return int(re.sub(r"\D", "", match[1])) if match else 0
 
 
 def newest(attempts: Sequence[HandedIn]) -> HandedIn:

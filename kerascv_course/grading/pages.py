@@ -34,6 +34,13 @@ def write_pages(result: ClassResult, folder: str | os.PathLike[str], points: Poi
 
     Returns:
         The teacher's page.
+
+    Example:
+        >>> import tempfile
+        >>> from kerascv_course.grading.marks import read_points
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_pages(ClassResult([]), folder, read_points()).name
+        'class.html'
     """
     here = Path(__file__).parent
     pages = jinja2.Environment(loader=jinja2.FileSystemLoader(here), autoescape=True, trim_blocks=True)
