@@ -82,6 +82,18 @@ def test_code_that_an_exercise_needs_and_that_stands_elsewhere_is_reported_with_
     assert answer.elsewhere == {4: "def half(x):\n    return x // 2"}
 
 
+def test_a_function_of_ours_that_the_student_has_changed_and_uses_is_reported():
+    lenet = read_topic("02_lenet_cifar10")
+    cells = student_cells(lenet)
+    number = next(n for n, cell in enumerate(cells) if "def train(" in cell["source"])
+    cells[number]["source"] = cells[number]["source"].replace('"accuracy"', '"mae"')
+    found = transplant(read_cells(json.dumps({"cells": cells}).encode()), lenet)
+    assert found["small_networks"].remarks == [
+        f"Needs `train` of cell {number + 1}, which was changed: ours is used."
+    ]
+    assert not any(answer.remarks for name, answer in found.items() if name != "small_networks")
+
+
 def test_an_answer_in_a_cell_that_is_not_of_the_exercise_is_reported():
     cells = [
         *student_cells(),

@@ -147,16 +147,21 @@ def _find_elsewhere(
     codes = {number: cell.source for number, cell in enumerate(cells) if cell.kind == "code"}
     outside = {n: code for n, code in codes.items() if n not in owners and squeezed(code) not in topic.texts}
     sets = {number: bound_by(code) for number, code in outside.items()}
-    ours = set(dir(builtins)).union(*(bound_by(code) for code in topic.setup))
+    ours = set().union(*(bound_by(code) for code in topic.setup))
+    known = {*dir(builtins), *bound_by(topic.setup[0]), *theirs}
     for task in topic.tasks:
         answer = answers[task.name]
         names = [names_of(code) for code in answer.cells]
-        needed = set().union(*(each.needs | each.later for each in names)) - ours - theirs
+        needed = set().union(*(each.needs | each.later for each in names)) - known
         for number, names_set in sets.items():
             if found := sorted(names_set & (needed | set(task.answers))):
                 verb = "Needs" if names_set & needed else "Has also"
-                where = f"of cell {number + 1}, which is not of an exercise: not run."
-                answer.remarks.append(f"{verb} `{'`, `'.join(found)}` {where}")
+                why = (
+                    "which was changed: ours is used."
+                    if set(found) <= ours
+                    else "which is not of an exercise: not run."
+                )
+                answer.remarks.append(f"{verb} `{'`, `'.join(found)}` of cell {number + 1}, {why}")
                 answer.elsewhere[number + 1] = outside[number]
 
 
