@@ -45,7 +45,8 @@ MAY_IMPORT = {
     "plotting": {"_validation", "architecture"},  # arrays and records in; only notebooks and report import it
     "notebooks": BASE | {"_pages"},
     "exercises": BASE | CORE | {"notebooks"},  # of the notebooks only the marks of their sources
-    "cli": BASE | CORE | {"notebooks"},
+    "grading": BASE | {"_pages", "exercises", "notebooks"},
+    "cli": BASE | CORE | {"grading", "notebooks"},
 }
 # Libraries that one module alone may import.
 # TensorFlow is imported inside functions, where its own data pipeline is read or made.

@@ -1,4 +1,4 @@
-"""The command line: `kerascv-course list | run | new-project | build | data | doctor`."""
+"""The command line: `kerascv-course list | run | new-project | build | data | grade | doctor`."""
 
 import argparse
 import io
@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from kerascv_course import __version__
-from kerascv_course.cli import build, data, doctor, new_project, run
+from kerascv_course.cli import build, data, doctor, grade, new_project, run
 from kerascv_course.cli.status import INTERRUPTED, USAGE
 
 
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except ModuleNotFoundError as error:
         package = (error.name or "").split(".")[0]
-        if package not in (*doctor.EXTRAS["notebooks"], "nbformat", "jupyter_client", "pygments"):
+        if package not in (*doctor.EXTRAS["notebooks"], "nbformat", "jinja2", "jupyter_client", "pygments"):
             raise
         print(f'This needs {package}: pip install "kerascv_course[notebooks]"', file=sys.stderr)
         return USAGE
@@ -42,6 +42,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"kerascv_course {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for module in (run, build, data, new_project, doctor):
+    for module in (run, build, data, new_project, grade, doctor):
         module.add_command(commands)
     return parser
