@@ -444,7 +444,7 @@ def test_the_command_names_what_could_not_be_judged(tmp_path, capsys):
 
 @pytest.mark.slow
 def test_a_class_with_every_damage_gets_the_marks_that_are_known(tmp_path):
-    known = grade_class.make_class(tmp_path / "class.zip", 48)
+    known = grade_class.make_class(tmp_path / "class.zip", 24)
     words = [
         "grade",
         str(tmp_path / "class.zip"),

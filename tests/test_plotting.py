@@ -22,7 +22,6 @@ from PIL import Image
 from kerascv_course import build_lenet5, layer_table, plotting
 from kerascv_course.evaluation import calibration, roc_curves
 from kerascv_course.evaluation.curves import RocCurve
-from kerascv_course.explain import LayerStatistics
 from kerascv_course.plotting import style
 
 EPOCHS = {"loss": [2.0, 1.0, 0.5], "val_loss": [2.1, 1.5, 1.4], "accuracy": [0.2, 0.6, 0.8]}
@@ -30,19 +29,6 @@ CIFAR = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse"
 TEN = roc_curves(np.arange(40) % 10, np.random.default_rng(4).random((40, 10)), CIFAR)
 LONG = [f"a name of several words, number {index}" for index in range(24)]
 ENDS = np.array([0.0, 1.0])
-
-
-def layer_statistics(name, steps, bins=16):
-    """Return a record of a layer whose activations grow with the steps."""
-    rng = np.random.default_rng(len(name))
-    values = [rng.normal(size=200) * (1 + step / 10) / 4 for step in steps]
-    counts = np.stack([np.histogram(numbers, bins, (-8, 8))[0] for numbers in values])
-    means, deviations = np.array([(numbers.mean(), numbers.std()) for numbers in values]).T
-    zeros = np.linspace(0, 1, len(steps))
-    return LayerStatistics(name, np.array(steps), means, deviations, zeros, counts, np.linspace(-8, 8, bins + 1))
-
-
-STATISTICS = [layer_statistics(f"inner/block{number}", range(0, 120, 10)) for number in range(5)]
 CALIBRATION = calibration(np.arange(40) % 3, np.random.default_rng(3).dirichlet(np.full(3, 0.5), 40), bins=10)
 FIGURES = {
     "plot_images": lambda: plotting.plot_images(np.zeros((10, 8, 8)), titles=CIFAR, columns=10, caption="ten"),
@@ -66,8 +52,6 @@ FIGURES = {
         [RocCurve(name, ENDS, ENDS, np.array([np.inf, 0]), 0.5) for name in LONG], caption="many long names"
     ),
     "plot_calibration_curve": lambda: plotting.plot_calibration_curve(CALIBRATION, caption="forty images"),
-    "plot_activation_statistics": lambda: plotting.plot_activation_statistics(STATISTICS, caption="five layers"),
-    "plot_activation_histograms": lambda: plotting.plot_activation_histograms(STATISTICS, caption="five layers"),
     "plot_learning_rate_finder": lambda: plotting.plot_learning_rate_finder(
         type("Curve", (), {"rates": ENDS + 1, "losses": ENDS, "smoothed_losses": ENDS, "suggestion": 1.5}),
         caption="two steps",
@@ -158,12 +142,10 @@ def test_plotting_loads_neither_keras_nor_tensorflow():
 
 def test_one_line_changes_the_colour_map_of_all_figures(monkeypatch):
     monkeypatch.setattr(style, "COLOR_MAP", "magma")
-    names = ("plot_feature_maps", "plot_confusion_matrix", "plot_heatmaps", "plot_activation_histograms")
+    names = ("plot_feature_maps", "plot_confusion_matrix", "plot_heatmaps")
     for name in names:
         axis = FIGURES[name]().axes[0]
         assert (axis.images or axis.collections)[0].get_cmap().name.startswith("magma"), name
-    first = plotting.plot_activation_statistics(STATISTICS).axes[0].lines[0]
-    assert matplotlib.colors.to_rgb(first.get_color()) == matplotlib.colormaps["magma"](0.0)[:3]
 
 
 @pytest.mark.parametrize(
@@ -536,41 +518,6 @@ def test_the_layers_of_a_deep_network_are_one_box_for_each_size():
     assert len(labels) == 11
 
 
-# ----------------------------------------------------------------------------------------------- statistics
-@pytest.mark.smoke
-def test_each_layer_is_a_line_over_its_steps_in_all_three_panels():
-    axes = plotting.plot_activation_statistics(STATISTICS).axes
-    for axis, field in zip(axes, ("means", "standard_deviations", "zero_shares"), strict=True):
-        assert list(lines(axis)) == [row.layer for row in STATISTICS]
-        shades = [matplotlib.colormaps[style.COLOR_MAP](share) for share in (0, 0.2, 0.4, 0.6, 0.8)]
-        assert [line.get_color() for line in axis.lines] == shades  # the upper end is too light for a line
-        for line, row in zip(axis.lines, STATISTICS, strict=True):
-            assert line.get_xdata().tolist() == row.steps.tolist()
-            assert line.get_ydata().tolist() == getattr(row, field).tolist()
-
-
-def test_the_colours_of_a_histogram_are_the_shares_of_each_step():
-    uneven = layer_statistics("one", [0, 10, 40])
-    (mesh,) = plotting.plot_activation_histograms([uneven]).axes[0].collections
-    rows, columns = np.nonzero(uneven.histogram_counts.T)
-    shown = mesh.get_array()
-    shares = uneven.histogram_counts / 200
-    assert shown[rows - rows.min(), columns].tolist() == shares.T[rows, columns].tolist()
-    assert (~np.ma.getmaskarray(shown)).sum() == len(rows)  # what is empty has no colour
-    assert (mesh.norm.vmin, mesh.norm.vmax) == (min(0.1, shares[shares > 0].min()), 1)
-    assert mesh.get_coordinates()[0, :, 0].tolist() == [-5, 5, 25, 55]
-    low, high = mesh.get_coordinates()[[0, -1], 0, 1]
-    assert (low, high) == (uneven.histogram_edges[rows.min()], uneven.histogram_edges[rows.max() + 1])
-
-
-@pytest.mark.parametrize("draw", [plotting.plot_activation_statistics, plotting.plot_activation_histograms])
-def test_a_single_record_and_a_layer_of_nothing_finite_are_drawn(draw):
-    nothing = [np.array([np.nan])] * 3
-    empty = LayerStatistics("empty", np.array([0]), *nothing, np.zeros((1, 16), int), np.arange(17))
-    draw([layer_statistics("one", [5]), empty]).canvas.draw()
-    draw([empty]).canvas.draw()
-
-
 # ------------------------------------------------------------------------------------------------ the latent space
 def test_no_two_of_twenty_classes_look_alike_in_a_map():
     figure = plotting.plot_latent_map(np.eye(2), [0, 19], [f"class {number}" for number in range(20)])
@@ -674,9 +621,6 @@ BAD = [
     ("roc_curves", [TEN * 3], "`curves` of `plot_roc_curves` 1 to 24 30 of them rows[::2]"),
     ("roc_curves", [TEN[0]], "TypeError `curves` evaluation.roc_curves"),
     ("calibration_curve", [0.1], "TypeError `result` of `plot_calibration_curve` evaluation.calibration 0.1"),
-    ("activation_statistics", [[]], "`records` of `plot_activation_statistics` 1 to 24 0 of them"),
-    ("activation_histograms", [STATISTICS * 5], "`records` of `plot_activation_histograms` 25 of them [::2]"),
-    ("activation_statistics", [{"a": 1}], "TypeError ActivationStatistics.records"),
     ("latent_map", [np.zeros((2, 3)), [0, 0], ["cat"]], "`points` of `plot_latent_map` (n, 2)"),
     ("latent_map", [TWO * np.nan, [0, 0], ["cat"]], "`points` finite numbers"),
     ("latent_map", [TWO, [0, 0, 0], ["cat"]], "`labels` of `plot_latent_map` 2 images"),

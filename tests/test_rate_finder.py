@@ -9,7 +9,7 @@ from keras import layers
 from kerascv_course.datasets import ImageDataset
 from kerascv_course.plotting import style
 from kerascv_course.plotting.curves import plot_learning_rate_finder
-from kerascv_course.training import LearningRateCurve, OneCycle, find_learning_rate, fit
+from kerascv_course.training import LearningRateCurve, find_learning_rate, fit
 from kerascv_course.training.rate_finder import _moving_average, _suggest
 
 RNG = np.random.default_rng(0)
@@ -223,12 +223,12 @@ def test_bad_arguments_are_refused_by_name(change, message):
 
 
 def test_a_schedule_is_refused_because_it_would_overrule_the_sweep():
-    model = build_model(keras.optimizers.SGD(OneCycle(0.1, 10)))
+    model = build_model(keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.1, 10)))
     with pytest.raises(
         ValueError, match="`model` of `find_learning_rate` must be compiled with a number"
     ) as error:
         find_learning_rate(model, (X, Y), verbose=0)
-    assert "OneCycle" in str(error.value)
+    assert "CosineDecay" in str(error.value)
 
 
 def test_the_record_reads_as_text_as_html_and_as_rows():

@@ -28,6 +28,5 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "interactive_map": ["InteractiveMap", "plot_interactive_map"],
         "latent": ["plot_latent_map"],
         "networks": ["plot_architecture"],
-        "statistics": ["plot_activation_histograms", "plot_activation_statistics"],
     },
 )

@@ -1,7 +1,6 @@
 """Training that can be interrupted, repeated and watched, and the learning rate that it needs."""
 
 from kerascv_course.training.fit import fit
-from kerascv_course.training.one_cycle import OneCycle, OneCycleSGD
 from kerascv_course.training.rate_finder import LearningRateCurve, find_learning_rate
 
-__all__ = ["LearningRateCurve", "OneCycle", "OneCycleSGD", "find_learning_rate", "fit"]
+__all__ = ["LearningRateCurve", "find_learning_rate", "fit"]

@@ -72,7 +72,7 @@ def find_learning_rate(
     """Train a model for a few steps with a rate that grows exponentially, and suggest a rate from its losses.
 
     The suggestion is a tenth of the rate at which the smoothed loss is lowest: there the loss is about to rise,
-    and a decade below it falls steeply. It suits a training at that rate as well as the peak of a `OneCycle`.
+    and a decade below it falls steeply. It suits a training at that rate as well as the peak of one cycle.
 
     The sweep ends early where the loss diverges: where it is no finite number any more, or its average is three
     times the first loss above its lowest. Afterwards, and after an error or Ctrl-C, the model has the weights, the
