@@ -339,8 +339,8 @@ FACTS = {
         Fact("the time, in epochs of plain LeNet-5 of the same run", ("One epoch of LeNet-5 takes",)),
         Fact("each trick left out once",
              ("all tricks is better than without the computed layer:", "all tricks is better than without crops:",
-              "all tricks is better than without mirrored in turn:", "all tricks is better than without one cycle:",
-              "all tricks is better than without soft labels:")),
+              "all tricks is better than without mirrored in turn:",
+              "all tricks is better than without one cycle:", "all tricks is better than without soft labels:")),
     ],
 }  # fmt: skip
 ALL = [pytest.param(page, fact, id=f"{page[:2]}: {fact.name}") for page, facts in FACTS.items() for fact in facts]
